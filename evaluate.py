@@ -1,0 +1,28 @@
+"""Score a run or a Hugging Face model in any languages: python evaluate.py --help"""
+
+import sys
+
+if __name__ != "__main__":
+    # Imported rather than run: somebody started from this folder wants the package `evaluate`, not this script.
+    from pathlib import Path
+
+    _here = Path(__file__).parent
+    sys.path[:] = [entry for entry in sys.path if Path(entry or ".").resolve() != _here.resolve()]
+    del sys.modules[__name__]
+    import evaluate  # noqa: F401  (takes this module's place in sys.modules)
+else:
+    import hydra
+    from omegaconf import DictConfig
+
+    from babelfit.commands import told
+
+    @hydra.main(config_path="conf", config_name="evaluate", execution_whitelist=[])
+    def main(config: DictConfig) -> None:
+        """Check the configuration and evaluate."""
+        with told():
+            from babelfit.config import EvaluateConfig, checked
+            from babelfit.evaluation import evaluate
+
+            evaluate(checked(config, EvaluateConfig))
+
+    main()

@@ -1,0 +1,245 @@
+"""Types of the configuration, checked once at the door; the values stand in conf/*.yaml, not here.
+
+OmegaConf ends at `checked()`: everything behind it takes plain dataclasses or plain arguments.
+"""
+
+import re
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from omegaconf import MISSING, DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from babelfit.errors import UserError
+
+VERSION = 1
+"""Version of config.yaml; a run folder of an older version stays readable."""
+
+
+@dataclass
+class Limit:
+    train: int | None
+    validation: int | None
+    test: int | None
+
+
+@dataclass
+class DataConfig:
+    name: str
+    folder: str | None
+    train_languages: list[str]
+    languages: list[str] | None
+    max_length: int
+    limit: Limit
+
+
+@dataclass
+class EncoderConfig:
+    name: str
+    path: str
+    pretrained: bool
+    overrides: dict[str, Any]
+
+
+@dataclass
+class HeadConfig:
+    name: str
+
+
+@dataclass
+class OptimizationConfig:
+    learning_rate: float
+    batch_size: int
+    epochs: int
+    max_steps: int | None
+    warmup: float
+    weight_decay: float
+    schedule: str
+    clip: float | None
+
+
+@dataclass
+class ValidationConfig:
+    every: str
+    patience: int | None
+
+
+@dataclass
+class CheckpointConfig:
+    every: int | None
+    keep: int
+
+
+@dataclass
+class TrainerConfig:
+    accelerator: str
+    devices: int
+    num_nodes: int
+    strategy: str
+    precision: str | None  # null, in evaluation alone: the run's own
+    tokens_per_device: int
+
+
+@dataclass
+class LoggerConfig:
+    every: int
+    tensorboard: bool
+
+
+@dataclass
+class TrainConfig:
+    name: str
+    seed: int
+    resume: str
+    selection: str
+    data: DataConfig
+    encoder: EncoderConfig
+    head: HeadConfig
+    optimization: OptimizationConfig
+    validation: ValidationConfig
+    checkpoint: CheckpointConfig
+    trainer: TrainerConfig
+    logger: LoggerConfig
+
+
+@dataclass
+class EvaluateConfig:
+    run: str | None
+    model: str | None
+    name: str | None
+    split: str | None
+    languages: list[str] | None
+    data: DataConfig | None
+    head: HeadConfig
+    trainer: TrainerConfig
+
+
+Config = TypeVar("Config", TrainConfig, EvaluateConfig)
+
+ALLOWED: dict[str, tuple[str, ...]] = {
+    "resume": ("auto", "never"),
+    "selection": ("source_dev",),
+    "split": ("validation", "test"),
+    "optimization.schedule": ("linear", "constant"),
+    "trainer.precision": ("32-true", "16-mixed", "bf16-mixed", "bf16-true", "64-true"),
+}
+
+AT_LEAST: dict[str, float] = {
+    "seed": 0,
+    "data.max_length": 8,
+    "data.limit.train": 1,
+    "data.limit.validation": 1,
+    "data.limit.test": 1,
+    "optimization.learning_rate": 0,
+    "optimization.batch_size": 1,
+    "optimization.epochs": 1,
+    "optimization.max_steps": 1,
+    "optimization.warmup": 0,
+    "optimization.weight_decay": 0,
+    "optimization.clip": 0,
+    "validation.patience": 1,
+    "checkpoint.every": 1,
+    "checkpoint.keep": 1,
+    "trainer.devices": 1,
+    "trainer.num_nodes": 1,
+    "trainer.tokens_per_device": 1,
+    "logger.every": 1,
+}
+
+
+def checked(config: DictConfig, kind: type[Config]) -> Config:
+    """Turn a composed configuration into its typed dataclass.
+
+    Raises UserError for an unknown key, a missing key, a wrong type or a value out of range, naming the full key.
+    """
+    schema = OmegaConf.structured(kind)
+    try:
+        merged = OmegaConf.merge(schema, config)
+        missing = sorted(OmegaConf.missing_keys(merged))
+        if missing:
+            raise UserError(f"no value for {', '.join(missing)}: give it one, as in {missing[0]}=VALUE")
+        typed: Config = OmegaConf.to_object(merged)  # type: ignore[assignment]
+    except OmegaConfBaseException as error:
+        raise UserError(_told(error)) from error
+    _check_values(asdict(typed))
+    if isinstance(typed, TrainConfig) and typed.trainer.precision is None:
+        raise UserError(f"trainer.precision=null: must be one of {', '.join(ALLOWED['trainer.precision'])}")
+    return typed
+
+
+def _told(error: OmegaConfBaseException) -> str:
+    """Say an OmegaConf error in one line that begins with the full key."""
+    first = str(error).splitlines()[0].rstrip(".")
+    key = error.full_key or getattr(error, "key", None)
+    return f"{key}: {first}" if key else first
+
+
+def _check_values(values: dict[str, Any]) -> None:
+    flat = _flat(values)
+    for key, allowed in ALLOWED.items():
+        if (value := flat.get(key)) is not None and value not in allowed:
+            raise UserError(f"{key}={value}: must be one of {', '.join(allowed)}")
+    for key, least in AT_LEAST.items():
+        if (value := flat.get(key)) is not None and not value >= least:
+            raise UserError(f"{key}={value}: must be at least {least:g}")
+    every = flat.get("validation.every")
+    if every is not None and every != "epoch" and not (every.isdecimal() and int(every) >= 1):
+        raise UserError(f"validation.every={every}: must be 'epoch' or a number of optimizer steps, at least 1")
+    name = flat.get("name")
+    if name is not None and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._=,+-]*(/[A-Za-z0-9][A-Za-z0-9._=,+-]*)*", name):
+        raise UserError(
+            f"name={name!r}: must be a path below outputs/, of letters, digits and ._=,+- (each part begins with a "
+            "letter or digit)"
+        )
+
+
+def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        if isinstance(value, dict):
+            flat |= _flat(value, f"{prefix}{key}.")
+        else:
+            flat[prefix + key] = value
+    return flat
+
+
+def differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
+    """Name the keys in which two runs are not the same run, as `key: old -> new`.
+
+    What may change between a kill and a resume is left out: devices and memory, the evaluated languages, logging.
+    """
+    before, after = (
+        {key: value for key, value in _flat(values).items() if _is_identity(key)} for values in (old, new)
+    )
+    return [
+        f"{key}: {before.get(key, 'absent')} -> {after.get(key, 'absent')}"
+        for key in sorted(before | after)
+        if before.get(key, MISSING) != after.get(key, MISSING)
+    ]
+
+
+def _is_identity(key: str) -> bool:
+    if key.startswith("trainer."):
+        return key == "trainer.precision"
+    return key not in ("version", "resume", "data.languages") and not key.startswith("logger.")
+
+
+def save(config: TrainConfig | EvaluateConfig, path: Path) -> None:
+    """Write a resolved configuration, with its version, as YAML."""
+    path.write_text(yaml.safe_dump({"version": VERSION} | asdict(config), sort_keys=False, allow_unicode=True))
+
+
+def load(path: Path) -> TrainConfig:
+    """Read the configuration of a run folder; raises UserError where it is none or of a newer version."""
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} is not readable as YAML: {error}") from error
+    if not isinstance(values, dict) or "version" not in values:
+        raise UserError(f"{path} is no configuration of a babelfit run: it has no version")
+    version = values.pop("version")
+    if version != VERSION:
+        raise UserError(f"{path} has version {version}; this babelfit reads version {VERSION}")
+    return checked(OmegaConf.create(values), TrainConfig)

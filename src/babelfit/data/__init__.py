@@ -1,0 +1,6 @@
+"""Multilingual datasets, a DataModule each."""
+
+from babelfit.data.base import MultilingualDataModule
+from babelfit.data.xnli import XNLI
+
+DATA: dict[str, type[MultilingualDataModule]] = {"xnli": XNLI}

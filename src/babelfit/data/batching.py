@@ -1,0 +1,222 @@
+"""Ragged batches, and which examples make up each optimizer step; knows lengths and ids, no text and no model.
+
+Batch size is mathematics, token budget is memory: a step's examples follow from (seed, epoch, step) alone, and how
+they are cut into micro-batches changes nothing but rounding.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, fields, replace
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import torch
+from datasets import Dataset
+from torch.utils.data import Dataset as TorchDataset
+from torch.utils.data import Sampler
+
+Array = np.ndarray[Any, Any]
+
+NO_LABEL = -100
+"""The label of an example without gold; torch's cross entropy leaves it out by default."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RaggedBatch:
+    """Sequences end to end, without padding. Arrays in a worker, tensors once `to` has moved them to a device."""
+
+    input_ids: Any  # (tokens,)
+    token_type_ids: Any  # (tokens,)
+    position_ids: Any  # (tokens,), 0-based within each sequence
+    cu_seqlens: Any  # (sequences + 1,): sequence i is tokens cu_seqlens[i] to cu_seqlens[i + 1]
+    labels: Any  # (sequences,)
+    indices: Any  # (sequences,): row within its language's split, as it came
+    languages: Any  # (sequences,): position in the list of languages
+    longest: int
+
+    @property
+    def num_sequences(self) -> int:
+        return len(self.cu_seqlens) - 1
+
+    @property
+    def num_tokens(self) -> int:
+        return len(self.input_ids)
+
+    def to(self, device: torch.device | str, **options: Any) -> "RaggedBatch":
+        """Move all arrays to a device, as tensors."""
+        return self._mapped(lambda array: torch.as_tensor(array).to(device, **options))
+
+    def pin_memory(self) -> "RaggedBatch":
+        """Copy all arrays to page-locked memory, so that moving them to a GPU does not wait."""
+        return self._mapped(lambda array: torch.as_tensor(array).pin_memory())
+
+    def _mapped(self, change: Callable[[Any], torch.Tensor]) -> "RaggedBatch":
+        arrays = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "longest"}
+        return replace(self, **{name: change(array) for name, array in arrays.items()})
+
+    def halves(self) -> tuple["RaggedBatch", "RaggedBatch"]:
+        """Cut the batch in two, between sequences and near the middle token."""
+        borders = self.cu_seqlens
+        middle = 1 + int((borders[1:-1] <= self.num_tokens // 2).sum())
+        middle = min(middle, self.num_sequences - 1)
+        cut = int(borders[middle])
+        return self._part(slice(0, middle), slice(0, cut)), self._part(slice(middle, None), slice(cut, None))
+
+    def _part(self, sequences: slice, tokens: slice) -> "RaggedBatch":
+        borders = self.cu_seqlens[sequences.start : None if sequences.stop is None else sequences.stop + 1]
+        borders = borders - borders[0]
+        return RaggedBatch(
+            input_ids=self.input_ids[tokens],
+            token_type_ids=self.token_type_ids[tokens],
+            position_ids=self.position_ids[tokens],
+            cu_seqlens=borders,
+            labels=self.labels[sequences],
+            indices=self.indices[sequences],
+            languages=self.languages[sequences],
+            longest=int((borders[1:] - borders[:-1]).max()),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepBatch:
+    """All that one optimizer step reads: its micro-batches, and the number of targets its loss is the mean over."""
+
+    micro_batches: tuple[RaggedBatch, ...]
+    num_targets: int
+
+    def to(self, device: torch.device | str, **options: Any) -> "StepBatch":
+        """Move all micro-batches to a device."""
+        return replace(self, micro_batches=tuple(batch.to(device, **options) for batch in self.micro_batches))
+
+    def pin_memory(self) -> "StepBatch":
+        """Copy all micro-batches to page-locked memory."""
+        return replace(self, micro_batches=tuple(batch.pin_memory() for batch in self.micro_batches))
+
+
+class Examples:
+    """The tokenized examples of several languages, one after the other, mapped from disk.
+
+    An example's id is its place in this row of languages.
+    """
+
+    def __init__(self, splits: Sequence[tuple[int, Dataset]]) -> None:
+        self._languages = np.array([language for language, _ in splits])
+        self._tables = [dataset.with_format("arrow") for _, dataset in splits]
+        self._starts = np.cumsum([0, *(len(dataset) for _, dataset in splits)])
+        lengths = [pc.list_value_length(dataset.data.column("input_ids")).to_numpy() for _, dataset in splits]
+        self.lengths: Array = np.concatenate(lengths)  # (examples,), in tokens
+
+    def __len__(self) -> int:
+        return int(self._starts[-1])
+
+    def ragged(self, ids: Sequence[int] | Array) -> RaggedBatch:
+        """Read the examples with these ids, in this order."""
+        ids = np.asarray(ids)
+        parts = np.searchsorted(self._starts, ids, side="right") - 1
+        # One gather for each language, then one to restore the order asked for.
+        order, tables = [], []
+        for part in np.unique(parts):
+            chosen = np.flatnonzero(parts == part)
+            order.append(chosen)
+            tables.append(self._tables[part][(ids[chosen] - self._starts[part]).tolist()])
+        table = pa.concat_tables(tables)
+        if len(tables) > 1:
+            table = table.take(np.argsort(np.concatenate(order)))
+        table = table.combine_chunks()
+        tokens = table["input_ids"].combine_chunks()
+        borders = tokens.offsets.to_numpy().astype(np.int64)
+        input_ids = tokens.values.to_numpy()[borders[0] : borders[-1]].astype(np.int64)
+        borders = borders - borders[0]
+        lengths = np.diff(borders)
+        types = np.zeros_like(input_ids)
+        if "token_type_ids" in table.column_names:
+            types = table["token_type_ids"].combine_chunks().flatten().to_numpy().astype(np.int64)
+        return RaggedBatch(
+            input_ids=input_ids,
+            token_type_ids=types,
+            position_ids=np.arange(len(input_ids)) - np.repeat(borders[:-1], lengths),
+            cu_seqlens=borders,
+            labels=table["label"].to_numpy().astype(np.int64),
+            indices=table["index"].to_numpy().astype(np.int64),
+            languages=self._languages[parts],
+            longest=int(lengths.max()),
+        )
+
+
+def cut(lengths: Array, *, tokens_per_device: int) -> list[Array]:
+    """Cut examples of the given lengths into micro-batches of at most so many tokens, longest first.
+
+    Returns positions in `lengths`. Similar lengths come together, which is what attention wants; equal ones keep their
+    order. An example longer than the budget stands alone.
+    """
+    order = np.argsort(-lengths, kind="stable")
+    borders, held = [], 0
+    for place, length in enumerate(lengths[order]):
+        if place and held + length > tokens_per_device:
+            borders.append(place)
+            held = 0
+        held += length
+    return np.split(order, borders)
+
+
+@lru_cache(maxsize=1)
+def epoch_order(num_examples: int, *, seed: int, epoch: int) -> Array:
+    """Draw the order of all example ids in one epoch: a function of its arguments alone."""
+    return np.random.default_rng((seed, epoch)).permutation(num_examples)
+
+
+class Steps(Sampler[tuple[int, int]]):
+    """The (epoch, step) pairs of the current epoch, from the step at which training stands."""
+
+    def __init__(self, *, steps_per_epoch: int, steps_done: Callable[[], int]) -> None:
+        self._steps_per_epoch = steps_per_epoch
+        self._steps_done = steps_done
+
+    def __len__(self) -> int:
+        # Always the whole epoch, also after a resume: Lightning counts the batches it has seen by itself.
+        return self._steps_per_epoch
+
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        epoch, done = divmod(self._steps_done(), self._steps_per_epoch)
+        for step in range(done, self._steps_per_epoch):
+            yield epoch, step
+
+
+class TrainingSteps(TorchDataset[StepBatch]):
+    """Optimizer steps by (epoch, step)."""
+
+    def __init__(self, examples: Examples, *, batch_size: int, tokens_per_device: int, seed: int) -> None:
+        self._examples = examples
+        self._batch_size = batch_size
+        self._tokens_per_device = tokens_per_device
+        self._seed = seed
+
+    def __len__(self) -> int:
+        return -(-len(self._examples) // self._batch_size)
+
+    def __getitem__(self, place: tuple[int, int]) -> StepBatch:
+        epoch, step = place
+        order = epoch_order(len(self._examples), seed=self._seed, epoch=epoch)
+        # The last step of an epoch holds what is left.
+        ids = order[step * self._batch_size : (step + 1) * self._batch_size]
+        parts = cut(self._examples.lengths[ids], tokens_per_device=self._tokens_per_device)
+        return StepBatch(
+            micro_batches=tuple(self._examples.ragged(ids[part]) for part in parts),
+            num_targets=len(ids),
+        )
+
+
+class EvaluationBatches(TorchDataset[RaggedBatch]):
+    """All examples of several languages in one stream, longest first, cut under the token budget."""
+
+    def __init__(self, examples: Examples, *, tokens_per_device: int) -> None:
+        self._examples = examples
+        self._parts = cut(examples.lengths, tokens_per_device=tokens_per_device)
+
+    def __len__(self) -> int:
+        return len(self._parts)
+
+    def __getitem__(self, place: int) -> RaggedBatch:
+        return self._examples.ragged(self._parts[place])

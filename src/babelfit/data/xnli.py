@@ -1,0 +1,77 @@
+"""XNLI (Conneau et al. 2018): does the premise entail the hypothesis, contradict it, or neither, in 15 languages.
+
+All facts about the dataset and how its files lie; not how files are found or read.
+"""
+
+from functools import partial
+from typing import Any
+
+import pyarrow as pa
+
+from babelfit.data.base import MultilingualDataModule
+from babelfit.data.sample import NLI_LANGUAGES, NLI_ROWS, write_nli
+from babelfit.data.sources import Layout, read_parquet, read_tsv
+from babelfit.data.tokenization import encode_pairs
+
+LANGUAGES = ("ar", "bg", "de", "el", "en", "es", "fr", "hi", "ru", "sw", "th", "tr", "ur", "vi", "zh")
+LABELS = ("entailment", "neutral", "contradiction")  # the Hub's order
+ALIASES = {"contradictory": "contradiction"}  # the spelling of XNLI-MT-1.0
+ROWS = {"train": 392_702, "validation": 2_490, "test": 5_010}  # in each language
+
+COLUMNS = {
+    "premise": ("premise", "sentence1"),
+    "hypothesis": ("hypothesis", "hypo", "sentence2"),
+    "label": ("label", "gold_label"),
+}
+# "-" stands where the annotators did not agree on a label.
+SPELLINGS: dict[str, str | None] = {label: label for label in LABELS} | ALIASES | {"-": None}
+
+_read_tsv = partial(read_tsv, columns=COLUMNS, spellings=SPELLINGS)
+
+LAYOUTS = (
+    Layout(
+        name="XTREME",
+        patterns={
+            "train": "xnli/train-{language}.tsv",
+            "validation": "xnli/dev-{language}.tsv",
+            "test": "xnli/test-{language}.tsv",
+        },
+        read=_read_tsv,
+    ),
+    Layout(
+        name="XNLI-1.0 and XNLI-MT-1.0",
+        patterns={
+            "train": "XNLI-MT-1.0/multinli/multinli.train.{language}.tsv",
+            "validation": "XNLI-1.0/xnli.dev.tsv",
+            "test": "XNLI-1.0/xnli.test.tsv",
+        },
+        read=_read_tsv,
+    ),
+    Layout(
+        name="Hub parquet",
+        patterns={
+            "train": "{language}/train-*.parquet",
+            "validation": "{language}/validation-*.parquet",
+            "test": "{language}/test-*.parquet",
+        },
+        read=partial(read_parquet, texts=("premise", "hypothesis"), labels=LABELS),
+    ),
+)
+
+
+class XNLI(MultilingualDataModule):
+    """XNLI with the English training rows of MultiNLI and their translations."""
+
+    name = "xnli"
+    label_names = LABELS
+    known_languages = LANGUAGES
+    known_rows = ROWS
+    layouts = LAYOUTS
+    sample_languages = NLI_LANGUAGES
+    sample_rows = NLI_ROWS
+    write_sample = staticmethod(write_nli)
+
+    def encode(self, table: pa.Table) -> dict[str, Any]:
+        """Encode premise and hypothesis as one pair."""
+        texts = ("premise", "hypothesis")
+        return encode_pairs(table, tokenizer=self.tokenizer, texts=texts, max_length=self.max_length)

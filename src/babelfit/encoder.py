@@ -1,0 +1,149 @@
+"""Encoders on ragged batches: from token ids to hidden states. Knows no task and no data."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import AutoConfig, AutoTokenizer, PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerFast
+
+from babelfit import attention, mini
+from babelfit.data.batching import RaggedBatch
+from babelfit.errors import UserError
+from babelfit.labels import has_own_labels, label_order
+
+MINI = "mini"
+"""The path that names the bundled encoder."""
+
+
+def located(path: str) -> str:
+    """Resolve `encoder.path`: the bundled encoder, a folder, or a Hub id left as it is."""
+    if path == MINI:
+        return str(Path(mini.__file__).parent)
+    folder = Path(path).expanduser()
+    if folder.exists():
+        if not (folder / "config.json").is_file():
+            raise UserError(f"{path} is no encoder folder: it has no config.json")
+        return str(folder)
+    if path.count("/") != 1 or path.startswith((".", "/", "~")):
+        raise UserError(f"no encoder at {path}: give a folder with config.json, a Hub id such as OWNER/NAME, or {MINI}")
+    return path
+
+
+def load_tokenizer(path: str) -> PreTrainedTokenizerFast:
+    """Load the fast tokenizer of an encoder; raises UserError where there is none."""
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(located(path), trust_remote_code=False)
+    except (OSError, ValueError) as error:
+        raise UserError(f"no tokenizer for {path}: {_first_line(error)}") from error
+    if not isinstance(tokenizer, PreTrainedTokenizerFast):
+        raise UserError(f"{path} has no fast tokenizer (tokenizer.json), which babelfit needs")
+    return tokenizer
+
+
+def load_config(path: str, *, overrides: dict[str, Any]) -> PreTrainedConfig:
+    """Load an encoder's config with some fields changed; raises UserError for a field that it does not have."""
+    try:
+        config = AutoConfig.from_pretrained(located(path), trust_remote_code=False)
+    except (OSError, ValueError) as error:
+        raise UserError(f"no config for {path}: {_first_line(error)}") from error
+    fields = config.to_dict()
+    for field, value in overrides.items():
+        if field not in fields:
+            raise UserError(f"encoder.overrides.{field}: {type(config).__name__} has no such field, but has {_names(fields)}")
+        if fields[field] is not None and not isinstance(value, type(fields[field])):
+            raise UserError(f"encoder.overrides.{field}={value!r}: must be a {type(fields[field]).__name__}")
+        setattr(config, field, value)
+    return config
+
+
+def load_model(
+    model_class: Any,
+    path: str,
+    *,
+    pretrained: bool,
+    overrides: dict[str, Any],
+    label_names: tuple[str, ...],
+    max_length: int,
+) -> PreTrainedModel:
+    """Load a Hugging Face model with a head for these labels: pretrained weights, or random ones from its config.
+
+    Attention is ragged from here on. Raises UserError where the folder or Hub id does not hold the like, or holds a
+    head for these labels in another order.
+    """
+    if pretrained and overrides:
+        raise UserError(
+            f"encoder.overrides={overrides} changes the architecture, so the weights of {path} do not fit: "
+            "drop it, or train from random weights with encoder.pretrained=false"
+        )
+    config = load_config(path, overrides=overrides)
+    # A head that was trained already goes on only with the same labels in the same places.
+    if pretrained and has_own_labels(config):
+        order = label_order(config, label_names=label_names, aliases={})
+        if order != list(range(len(label_names))):
+            raise UserError(
+                f"{path} has a head with the labels {list(config.id2label.values())}; the data have "
+                f"{list(label_names)}: reorder the model's outputs, or start from an encoder without head"
+            )
+    config.id2label = dict(enumerate(label_names))
+    config.label2id = {name: label_id for label_id, name in enumerate(label_names)}
+    model = _from_pretrained(model_class, path, config=config) if pretrained else model_class.from_config(config)
+    return _made_ragged(model, path=path, max_length=max_length)
+
+
+def load_fine_tuned(model_class: Any, path: str, *, max_length: int) -> PreTrainedModel:
+    """Load a Hugging Face model with its trained head; raises UserError where a part of it has no weights."""
+    config = load_config(path, overrides={})
+    model, report = _from_pretrained(model_class, path, config=config, output_loading_info=True)
+    if report["missing_keys"]:
+        raise UserError(
+            f"{path} has no trained head: no weights for {', '.join(sorted(report['missing_keys']))}; fine-tune it first"
+        )
+    return _made_ragged(model, path=path, max_length=max_length)
+
+
+def _from_pretrained(model_class: Any, path: str, **options: Any) -> Any:
+    try:
+        return model_class.from_pretrained(
+            located(path), dtype=torch.float32, trust_remote_code=False, weights_only=True, **options
+        )
+    except (OSError, ValueError, RuntimeError) as error:
+        raise UserError(f"no weights for {path}: {_first_line(error)}") from error
+
+
+def _made_ragged(model: PreTrainedModel, *, path: str, max_length: int) -> PreTrainedModel:
+    if not model._supports_attention_backend:
+        raise UserError(
+            f"{path} ({model.config.model_type}) takes no registered attention, which ragged batches need"
+        )
+    longest = int(model.config.max_position_embeddings) - _first_position(model)
+    if max_length > longest:
+        raise UserError(f"data.max_length={max_length}: {path} takes at most {longest} tokens")
+    model.set_attn_implementation(attention.NAME)
+    return model
+
+
+def encode(model: PreTrainedModel, batch: RaggedBatch) -> torch.Tensor:
+    """Run an encoder on a ragged batch: hidden states as (tokens, hidden)."""
+    borders = attention.Borders.of(batch.cu_seqlens, batch.position_ids, longest=batch.longest)
+    outputs = model.base_model(
+        input_ids=batch.input_ids.unsqueeze(0),
+        token_type_ids=batch.token_type_ids.unsqueeze(0),
+        position_ids=batch.position_ids.unsqueeze(0) + _first_position(model),
+        borders=borders,
+    )
+    return outputs.last_hidden_state.squeeze(0)
+
+
+def _first_position(model: PreTrainedModel) -> int:
+    """Name the row of the position table that the first token takes: RoBERTa's kind keeps rows up to the padding's."""
+    embedding = model.base_model.embeddings.position_embeddings
+    return 0 if embedding.padding_idx is None else int(embedding.padding_idx) + 1
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+
+
+def _names(fields: dict[str, Any]) -> str:
+    hidden = {"architectures", "id2label", "label2id", "dtype", "transformers_version"}
+    return ", ".join(sorted(name for name in fields if name not in hidden and not name.startswith("_")))

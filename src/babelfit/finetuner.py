@@ -1,0 +1,230 @@
+"""The LightningModule: encoder, head and optimizer, glued. One Lightning batch is one optimizer step.
+
+`training_step` runs backward itself for all micro-batches of the step but the last, whose loss it returns, so that
+Lightning's automatic optimization (precision, clipping, hooks) goes on as usual.
+"""
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from pytorch_lightning import LightningModule
+from torch.nn import ModuleDict
+from torch.nn.utils import clip_grad_norm_
+from transformers import (
+    PreTrainedModel,
+    get_constant_schedule_with_warmup,
+    get_linear_schedule_with_warmup,
+)
+
+from babelfit.data.batching import NO_LABEL, RaggedBatch, StepBatch
+from babelfit.encoder import encode
+from babelfit.errors import UserError
+from babelfit.heads import HEADS
+from babelfit.metrics import classification_metrics
+
+log = logging.getLogger(__name__)
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """How the weights change: AdamW (Loshchilov & Hutter 2019) with a schedule over all steps of the run."""
+
+    seed: int
+    total_steps: int
+    learning_rate: float
+    warmup: float  # optimizer steps, or below 1 a share of all steps
+    weight_decay: float
+    schedule: str
+    clip: float | None
+
+
+class Finetuner(LightningModule):
+    """Train a model on steps of micro-batches, and predict examples one by one."""
+
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        *,
+        head: str,
+        languages: Sequence[str],
+        source_languages: Sequence[str],
+        tokens_per_device: int,
+        recipe: Recipe | None = None,
+    ) -> None:
+        """Take a model whose attention is ragged; without a recipe it only predicts.
+
+        `languages` are numbered as in the batches.
+        """
+        super().__init__()
+        self.model = model
+        self.head = HEADS[head]
+        self.languages = list(languages)
+        self.source_languages = list(source_languages)
+        self.tokens_per_device = tokens_per_device
+        self.recipe = recipe
+        self.metrics = ModuleDict(
+            {language: classification_metrics(model.config.num_labels) for language in source_languages}
+        )
+
+    # Training
+
+    def training_step(self, step: StepBatch, _: int) -> torch.Tensor:
+        """Run one optimizer step's micro-batches and return the loss of the last, its backward still to come."""
+        # Dropout depends on (seed, step, rank) alone, so that a resumed run draws what the first one would have.
+        torch.manual_seed(_mixed(self.recipe.seed, self.global_step, self.global_rank))
+        self._step = step
+        loss, total = self._within_memory(lambda: self._all_but_last(step))
+        self.log("train/loss", total, prog_bar=True)
+        self.log("learning_rate", self.trainer.optimizers[0].param_groups[0]["lr"])
+        return loss
+
+    def _all_but_last(self, step: StepBatch) -> tuple[torch.Tensor, torch.Tensor]:
+        """Add up the gradients of all micro-batches but the last; return its loss and the step's."""
+        self.zero_grad(set_to_none=True)
+        micro_batches = [part for batch in step.micro_batches for part in _under(batch, self.tokens_per_device)]
+        total = torch.zeros((), device=self.device)
+        for batch in micro_batches[:-1]:
+            loss = self._loss(batch) / step.num_targets
+            self._backward(loss)
+            total += loss.detach()
+        loss = self._loss(micro_batches[-1]) / step.num_targets
+        return loss, total + loss.detach()
+
+    def _loss(self, batch: RaggedBatch) -> torch.Tensor:
+        return self.head.loss(self.head.logits(self.model, encode(self.model, batch), batch), batch)
+
+    def _backward(self, loss: torch.Tensor) -> None:
+        with torch.autocast(self.device.type, enabled=False):
+            self.trainer.precision_plugin.pre_backward(loss, self).backward()
+
+    def backward(self, loss: torch.Tensor) -> None:
+        """Run the last micro-batch's backward; where memory runs out, the whole step again under half the budget."""
+        try:
+            loss.backward()
+            return
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
+                raise
+        self._halve_budget()
+
+        def whole_step() -> None:
+            with self.trainer.precision_plugin.train_step_context():
+                last, _ = self._all_but_last(self._step)
+            self._backward(last)
+
+        self._within_memory(whole_step)
+
+    def _within_memory(self, work: Callable[[], Result]) -> Result:
+        """Do a piece of work, again under half the token budget each time that memory runs out."""
+        while True:
+            try:
+                return work()
+            except RuntimeError as error:
+                if not is_out_of_memory(error):
+                    raise
+            # Outside the except clause: the traceback would keep the activations alive.
+            self._halve_budget()
+
+    def _halve_budget(self) -> None:
+        self.zero_grad(set_to_none=True)
+        if self.tokens_per_device == 1:
+            raise UserError(
+                "out of memory with a single example on the device: use a smaller encoder, a shorter data.max_length "
+                "or trainer.precision=bf16-mixed"
+            )
+        self.tokens_per_device //= 2
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+        log.warning(
+            "out of memory: going on with trainer.tokens_per_device=%d (half); results stay the same",
+            self.tokens_per_device,
+        )
+
+    def optimizer_zero_grad(self, *_: Any) -> None:
+        """Leave the gradients alone: Lightning would zero what the earlier micro-batches have added up."""
+
+    def configure_gradient_clipping(self, *_: Any, **__: Any) -> None:
+        """Clip here, because Lightning's own clipping refuses a fused optimizer under mixed precision."""
+        if self.recipe.clip is not None:
+            clip_grad_norm_(self.parameters(), self.recipe.clip)
+
+    def configure_optimizers(self) -> Any:
+        """Build AdamW, with weight decay on all but biases and norms, and the learning-rate schedule."""
+        trained = [parameter for parameter in self.parameters() if parameter.requires_grad]
+        groups = [
+            {"params": [p for p in trained if p.ndim >= 2], "weight_decay": self.recipe.weight_decay},
+            {"params": [p for p in trained if p.ndim < 2], "weight_decay": 0.0},
+        ]
+        optimizer = torch.optim.AdamW(groups, lr=self.recipe.learning_rate, fused=True)
+        warmup_steps = round(self.recipe.warmup if self.recipe.warmup >= 1 else self.recipe.warmup * self.recipe.total_steps)
+        if self.recipe.schedule == "linear":
+            schedule = get_linear_schedule_with_warmup(optimizer, warmup_steps, self.recipe.total_steps)
+        else:
+            schedule = get_constant_schedule_with_warmup(optimizer, warmup_steps)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def on_train_batch_end(self, *_: Any) -> None:
+        """Ask for the last validation: Lightning runs none after the last step unless it is told to stop there."""
+        if self.global_step >= self.recipe.total_steps:
+            self.trainer.should_stop = True
+
+    # Evaluation
+
+    def validation_step(self, batch: RaggedBatch, _: int) -> None:
+        """Count right and wrong predictions, by language."""
+        predicted = self._logits(batch).argmax(-1)
+        for number in batch.languages.unique().tolist():
+            chosen = (batch.languages == number) & (batch.labels != NO_LABEL)
+            self.metrics[self.languages[number]].update(predicted[chosen], batch.labels[chosen])
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the scores of each source language and their mean, which selects the checkpoint."""
+        scores = []
+        for language in self.source_languages:
+            values = self.metrics[language].compute()
+            self.metrics[language].reset()
+            for name, value in values.items():
+                self.log(f"validation/{name}/{language}", value)
+            scores.append(values["accuracy"])
+        self.log("source_dev", torch.stack(scores).mean(), prog_bar=True)
+
+    def predict_step(self, batch: RaggedBatch, _: int) -> dict[str, np.ndarray[Any, Any]]:
+        """Predict a ragged batch: index, language, gold (sequences,) and probabilities (sequences, labels)."""
+        probabilities = self._logits(batch).to(torch.float64).softmax(-1)
+        columns = {
+            "index": batch.indices,
+            "language": batch.languages,
+            "gold": batch.labels,
+            "probabilities": probabilities,
+        }
+        return {name: column.cpu().numpy() for name, column in columns.items()}
+
+    def _logits(self, batch: RaggedBatch) -> torch.Tensor:
+        def whole() -> torch.Tensor:
+            parts = _under(batch, self.tokens_per_device)
+            return torch.cat([self.head.logits(self.model, encode(self.model, part), part) for part in parts])
+
+        return self._within_memory(whole)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Tell whether an error means that the device, or the machine, had no memory left."""
+    return isinstance(error, torch.OutOfMemoryError) or "DefaultCPUAllocator" in str(error)
+
+
+def _under(batch: RaggedBatch, tokens: int) -> list[RaggedBatch]:
+    """Cut a ragged batch until no part holds more tokens than this, or is a single sequence."""
+    if batch.num_tokens <= tokens or batch.num_sequences == 1:
+        return [batch]
+    return [part for half in batch.halves() for part in _under(half, tokens)]
+
+
+def _mixed(*numbers: int) -> int:
+    """Mix numbers into one seed."""
+    return int(np.random.SeedSequence(numbers).generate_state(1)[0])

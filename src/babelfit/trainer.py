@@ -1,0 +1,50 @@
+"""The Lightning Trainer for a device configuration."""
+
+import logging
+import warnings
+from pathlib import Path
+from typing import Any
+
+import torch
+from pytorch_lightning import Trainer
+from pytorch_lightning.callbacks import RichProgressBar
+
+from babelfit.config import TrainerConfig
+from babelfit.errors import UserError
+
+
+def build_trainer(
+    config: TrainerConfig, *, folder: Path, precision: str, callbacks: list[Any] | None = None, **options: Any
+) -> Trainer:
+    """Build the Trainer for these devices; raises UserError where they are not there or cannot do this precision."""
+    _quiet()
+    if config.accelerator not in ("auto", "cpu", "gpu"):
+        raise UserError(f"trainer.accelerator={config.accelerator}: must be one of auto, cpu, gpu")
+    on_gpu = torch.cuda.is_available() and config.accelerator != "cpu"
+    if config.accelerator == "gpu" and not on_gpu:
+        raise UserError("trainer.accelerator=gpu: no GPU is visible; use trainer.accelerator=cpu")
+    if precision == "16-mixed" and not on_gpu:
+        raise UserError("trainer.precision=16-mixed needs a GPU; on CPU use 32-true or bf16-mixed")
+    if config.devices * config.num_nodes > 1:
+        raise UserError("trainer.devices and trainer.num_nodes must be 1: several devices are not supported yet")
+    return Trainer(
+        accelerator="gpu" if on_gpu else "cpu",
+        devices=config.devices,
+        num_nodes=config.num_nodes,
+        strategy=config.strategy,
+        precision=precision,  # type: ignore[arg-type]
+        default_root_dir=folder,
+        callbacks=[RichProgressBar(), *(callbacks or [])],
+        # The step's examples are dealt out by our own sampler, and checkpoints are written by our own callback.
+        use_distributed_sampler=False,
+        enable_checkpointing=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        **options,
+    )
+
+
+def _quiet() -> None:
+    """Keep Lightning's advertisements and hints that do not apply off the terminal."""
+    logging.getLogger("pytorch_lightning.utilities.rank_zero").setLevel(logging.WARNING)
+    warnings.filterwarnings("ignore", message=".*does not have many workers.*")

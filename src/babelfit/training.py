@@ -1,0 +1,169 @@
+"""One training run, top to bottom: data, model, steps, export, evaluation."""
+
+import logging
+import shutil
+from dataclasses import asdict, replace
+from typing import Any
+
+import torch
+from pytorch_lightning import seed_everything
+from pytorch_lightning.callbacks import EarlyStopping
+from pytorch_lightning.loggers import TensorBoardLogger
+from transformers import PreTrainedModel, PreTrainedTokenizerFast
+
+from babelfit import evaluation
+from babelfit.checkpoints import LAST, Checkpoints
+from babelfit.config import TrainConfig
+from babelfit.data import DATA, MultilingualDataModule
+from babelfit.encoder import load_model, load_tokenizer
+from babelfit.finetuner import Finetuner, Recipe
+from babelfit.heads import HEADS
+from babelfit.metrics_log import MetricsLog
+from babelfit.run import Run
+from babelfit.trainer import build_trainer
+
+log = logging.getLogger(__name__)
+
+
+def fit(config: TrainConfig) -> None:
+    """Train, export the selected checkpoint and score it in every language; go on where the same run stopped."""
+    tokenizer = load_tokenizer(config.encoder.path)
+    data = build_data(config, tokenizer=tokenizer)
+    config = replace(config, data=replace(config.data, languages=data.languages))
+    # All data are read before anything is trained, so that a missing file is known now and not after the last step.
+    data.prepare("train", languages=data.train_languages)
+    data.prepare("validation", languages=data.train_languages)
+    split = evaluation.chosen_split(data)
+    data.prepare(split, languages=data.languages)
+    seed_everything(config.seed, verbose=False)
+    model = build_model(config, data=data)
+    run = Run.open(config)
+    if run.status()["state"] == "complete":
+        log.info("%s is complete: nothing to train, only what is missing is evaluated", run.folder)
+    with run.recorded():
+        if not run.model.exists():
+            selected = train(config, run=run, data=data, model=model)
+            export(run, checkpoint=selected["file"], model=model, tokenizer=tokenizer)
+            run.set_status("running", selected={"by": config.selection, **selected})
+        evaluation.evaluate_model(
+            str(run.model),
+            data=data,
+            head=config.head.name,
+            split=split,
+            devices=config.trainer,
+            folder=run.folder,
+            selected=run.status()["selected"],
+        )
+
+
+def build_data(config: TrainConfig, *, tokenizer: PreTrainedTokenizerFast) -> MultilingualDataModule:
+    """Build the DataModule that a configuration names."""
+    chosen = asdict(config.data)
+    return DATA[chosen.pop("name")](
+        **chosen,
+        tokenizer=tokenizer,
+        batch_size=config.optimization.batch_size,
+        tokens_per_device=config.trainer.tokens_per_device,
+        seed=config.seed,
+    )
+
+
+def build_model(config: TrainConfig, *, data: MultilingualDataModule) -> PreTrainedModel:
+    """Build the model that a configuration names, with a head for the data's labels."""
+    return load_model(
+        HEADS[config.head.name].model_class,
+        config.encoder.path,
+        pretrained=config.encoder.pretrained,
+        overrides=config.encoder.overrides,
+        label_names=data.label_names,
+        max_length=data.max_length,
+    )
+
+
+def train(config: TrainConfig, *, run: Run, data: MultilingualDataModule, model: PreTrainedModel) -> dict[str, Any]:
+    """Take all optimizer steps; return the selected checkpoint's file, step and score."""
+    recipe = config.optimization
+    total_steps = recipe.epochs * data.steps_per_epoch
+    if recipe.max_steps is not None:
+        total_steps = min(total_steps, recipe.max_steps)
+    every = config.validation.every
+    validation_every = min(data.steps_per_epoch if every == "epoch" else int(every), total_steps)
+    finetuner = Finetuner(
+        model,
+        head=config.head.name,
+        languages=data.numbered_languages,
+        source_languages=data.train_languages,
+        tokens_per_device=config.trainer.tokens_per_device,
+        recipe=Recipe(
+            seed=config.seed,
+            total_steps=total_steps,
+            learning_rate=recipe.learning_rate,
+            warmup=recipe.warmup,
+            weight_decay=recipe.weight_decay,
+            schedule=recipe.schedule,
+            clip=recipe.clip,
+        ),
+    )
+    checkpoints = Checkpoints(
+        run.checkpoints,
+        selection=config.selection,
+        keep=config.checkpoint.keep,
+        every=config.checkpoint.every,
+        validation_every=validation_every,
+    )
+    callbacks = [checkpoints]
+    if config.validation.patience is not None:
+        callbacks.append(
+            EarlyStopping(
+                config.selection, mode="max", patience=config.validation.patience, check_on_train_epoch_end=False
+            )
+        )
+    resumed_from = run.checkpoints / LAST if (run.checkpoints / LAST).exists() else None
+    loggers = [MetricsLog(run.metrics, resumed_step=_step_of(resumed_from))]
+    if config.logger.tensorboard:
+        loggers.append(TensorBoardLogger(run.folder, name="tensorboard", version=""))
+    trainer = build_trainer(
+        config.trainer,
+        folder=run.folder,
+        callbacks=callbacks,
+        logger=loggers,
+        log_every_n_steps=config.logger.every,
+        max_steps=total_steps,
+        max_epochs=-1,
+        val_check_interval=validation_every,
+        check_val_every_n_epoch=None,
+    )
+    log.info(
+        "training %s on %s: %d steps of %d examples, validated every %d; %s parameters; %s",
+        config.encoder.name,
+        " ".join(data.train_languages),
+        total_steps,
+        recipe.batch_size,
+        validation_every,
+        f"{model.num_parameters():,}",
+        run.folder,
+    )
+    if resumed_from:
+        log.info("going on from %s", resumed_from)
+    trainer.fit(finetuner, datamodule=data, ckpt_path=resumed_from, weights_only=True)
+    if trainer.interrupted:
+        raise KeyboardInterrupt
+    return checkpoints.best[0]
+
+
+def export(run: Run, *, checkpoint: str, model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast) -> None:
+    """Write the selected checkpoint as a Hugging Face folder, and drop the checkpoints that nothing needs now."""
+    state = torch.load(run.checkpoints / checkpoint, map_location="cpu", weights_only=True)["state_dict"]
+    prefix = "model."
+    model.load_state_dict({name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)})
+    unfinished = run.folder / "model.tmp"
+    shutil.rmtree(unfinished, ignore_errors=True)
+    model.save_pretrained(unfinished)
+    tokenizer.save_pretrained(unfinished)
+    unfinished.replace(run.model)
+
+
+def _step_of(checkpoint: Any) -> int:
+    if checkpoint is None:
+        return 0
+    return int(torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=True)["global_step"])
