@@ -47,7 +47,11 @@ class Checkpoints(Callback):
         if trainer.state.fn != TrainerFn.FITTING:
             return
         step = trainer.global_step
-        entry = {"file": f"step-{step}.ckpt", "step": step, "score": float(trainer.callback_metrics[self._selection])}
+        entry: dict[str, Any] = {
+            "file": f"step-{step}.ckpt",
+            "step": step,
+            "score": float(trainer.callback_metrics[self._selection]),
+        }
         # Of equal scores the earlier wins: sorting is stable.
         ranked = sorted([*self.best, entry], key=lambda one: -one["score"])
         self.best, dropped = ranked[: self._keep], ranked[self._keep :]
@@ -61,7 +65,7 @@ class Checkpoints(Callback):
         self._folder.mkdir(parents=True, exist_ok=True)
         last, temporary = self._folder / LAST, self._folder / "unfinished.tmp"
         try:
-            trainer.save_checkpoint(temporary)
+            trainer.save_checkpoint(temporary, weights_only=False)
         except (OSError, RuntimeError) as error:
             temporary.unlink(missing_ok=True)
             # torch reports a full disk as a RuntimeError of its zip writer, without the reason.

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from hydra.core.config_store import ConfigStore
 from omegaconf import OmegaConf
 from rich.console import Console
-from rich.logging import RichHandler
+from rich.markup import escape
 
 from babelfit.errors import UserError
 
@@ -24,23 +24,13 @@ def with_open_overrides() -> None:
 def told() -> Iterator[None]:
     """Log to the terminal, and end a user's mistake with its message and exit status 2 instead of a traceback."""
     console = Console(stderr=True)
-    handler = RichHandler(console=console, show_path=False, show_level=False, rich_tracebacks=False, log_time_format="%X")
-    logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=[handler], force=True)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", force=True)
     try:
         yield
-    except UserError as error:
-        console.print(f"[bold red]error[/] {_escaped(error)}", highlight=False, soft_wrap=True)
-        sys.exit(2)
-    except OSError as error:
-        # A disk that is full, read-only or forbidden; what was written before stays.
-        console.print(f"[bold red]error[/] {_escaped(error)}", highlight=False, soft_wrap=True)
+    except (UserError, OSError) as error:
+        # An OSError is a disk that is full, read-only or forbidden; what was written before stays.
+        console.print(f"[bold red]error[/] {escape(str(error))}", highlight=False, soft_wrap=True)
         sys.exit(2)
     except KeyboardInterrupt:
-        console.print("[bold red]stopped[/] by the keyboard", highlight=False)
+        console.print("[bold red]stopped[/] by the keyboard; the same command goes on from the last checkpoint")
         sys.exit(130)
-
-
-def _escaped(error: BaseException) -> str:
-    from rich.markup import escape
-
-    return escape(str(error))

@@ -210,9 +210,7 @@ def differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
 
     What may change between a kill and a resume is left out: devices and memory, the evaluated languages, logging.
     """
-    before, after = (
-        {key: value for key, value in _flat(values).items() if _is_identity(key)} for values in (old, new)
-    )
+    before, after = ({key: value for key, value in _flat(values).items() if _is_identity(key)} for values in (old, new))
     return [
         f"{key}: {before.get(key, 'absent')} -> {after.get(key, 'absent')}"
         for key in sorted(before | after)
@@ -223,7 +221,7 @@ def differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
 def _is_identity(key: str) -> bool:
     if key.startswith("trainer."):
         return key == "trainer.precision"
-    return key not in ("version", "resume", "data.languages") and not key.startswith("logger.")
+    return key not in ("version", "resume", "data.languages", "languages", "split") and not key.startswith("logger.")
 
 
 def save(config: TrainConfig | EvaluateConfig, path: Path) -> None:
@@ -231,8 +229,8 @@ def save(config: TrainConfig | EvaluateConfig, path: Path) -> None:
     path.write_text(yaml.safe_dump({"version": VERSION} | asdict(config), sort_keys=False, allow_unicode=True))
 
 
-def load(path: Path) -> TrainConfig:
-    """Read the configuration of a run folder; raises UserError where it is none or of a newer version."""
+def load(path: Path, kind: type[Config]) -> Config:
+    """Read the configuration of a run or evaluation folder; raises UserError where it is none or of a newer version."""
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -242,4 +240,4 @@ def load(path: Path) -> TrainConfig:
     version = values.pop("version")
     if version != VERSION:
         raise UserError(f"{path} has version {version}; this babelfit reads version {VERSION}")
-    return checked(OmegaConf.create(values), TrainConfig)
+    return checked(OmegaConf.create(values), kind)

@@ -43,13 +43,15 @@ def load_tokenizer(path: str) -> PreTrainedTokenizerFast:
 def load_config(path: str, *, overrides: dict[str, Any]) -> PreTrainedConfig:
     """Load an encoder's config with some fields changed; raises UserError for a field that it does not have."""
     try:
-        config = AutoConfig.from_pretrained(located(path), trust_remote_code=False)
+        config: PreTrainedConfig = AutoConfig.from_pretrained(located(path), trust_remote_code=False)
     except (OSError, ValueError) as error:
         raise UserError(f"no config for {path}: {_first_line(error)}") from error
     fields = config.to_dict()
     for field, value in overrides.items():
         if field not in fields:
-            raise UserError(f"encoder.overrides.{field}: {type(config).__name__} has no such field, but has {_names(fields)}")
+            raise UserError(
+                f"encoder.overrides.{field}: {type(config).__name__} has no such field, but has {_names(fields)}"
+            )
         if fields[field] is not None and not isinstance(value, type(fields[field])):
             raise UserError(f"encoder.overrides.{field}={value!r}: must be a {type(fields[field]).__name__}")
         setattr(config, field, value)
@@ -81,7 +83,7 @@ def load_model(
         order = label_order(config, label_names=label_names, aliases={})
         if order != list(range(len(label_names))):
             raise UserError(
-                f"{path} has a head with the labels {list(config.id2label.values())}; the data have "
+                f"{path} has a head with the labels {list((config.id2label or {}).values())}; the data have "
                 f"{list(label_names)}: reorder the model's outputs, or start from an encoder without head"
             )
     config.id2label = dict(enumerate(label_names))
@@ -96,7 +98,7 @@ def load_fine_tuned(model_class: Any, path: str, *, max_length: int) -> PreTrain
     model, report = _from_pretrained(model_class, path, config=config, output_loading_info=True)
     if report["missing_keys"]:
         raise UserError(
-            f"{path} has no trained head: no weights for {', '.join(sorted(report['missing_keys']))}; fine-tune it first"
+            f"{path} has no trained head (no weights for {', '.join(sorted(report['missing_keys']))}): fine-tune it"
         )
     return _made_ragged(model, path=path, max_length=max_length)
 
@@ -112,9 +114,7 @@ def _from_pretrained(model_class: Any, path: str, **options: Any) -> Any:
 
 def _made_ragged(model: PreTrainedModel, *, path: str, max_length: int) -> PreTrainedModel:
     if not model._supports_attention_backend:
-        raise UserError(
-            f"{path} ({model.config.model_type}) takes no registered attention, which ragged batches need"
-        )
+        raise UserError(f"{path} ({model.config.model_type}) takes no registered attention, which ragged batches need")
     longest = int(model.config.max_position_embeddings) - _first_position(model)
     if max_length > longest:
         raise UserError(f"data.max_length={max_length}: {path} takes at most {longest} tokens")
@@ -131,13 +131,14 @@ def encode(model: PreTrainedModel, batch: RaggedBatch) -> torch.Tensor:
         position_ids=batch.position_ids.unsqueeze(0) + _first_position(model),
         borders=borders,
     )
-    return outputs.last_hidden_state.squeeze(0)
+    hidden: torch.Tensor = outputs.last_hidden_state.squeeze(0)
+    return hidden
 
 
 def _first_position(model: PreTrainedModel) -> int:
     """Name the row of the position table that the first token takes: RoBERTa's kind keeps rows up to the padding's."""
-    embedding = model.base_model.embeddings.position_embeddings
-    return 0 if embedding.padding_idx is None else int(embedding.padding_idx) + 1
+    table: Any = model.base_model.get_submodule("embeddings.position_embeddings")
+    return 0 if table.padding_idx is None else int(table.padding_idx) + 1
 
 
 def _first_line(error: Exception) -> str:

@@ -1,16 +1,16 @@
 """From a model to predictions, one record per example per language, and from these to scores and report."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from rich.console import Console
 from transformers import PreTrainedTokenizerFast
 
 from babelfit import predictions, reporting, scoring
-from babelfit import config as configuration
 from babelfit.config import DataConfig, EvaluateConfig, TrainerConfig
 from babelfit.data import DATA, MultilingualDataModule
 from babelfit.data.batching import NO_LABEL
@@ -19,7 +19,8 @@ from babelfit.errors import UserError
 from babelfit.finetuner import Finetuner
 from babelfit.heads import HEADS
 from babelfit.labels import label_order
-from babelfit.run import OUTPUTS, Run
+from babelfit.predictions import Prediction
+from babelfit.run import Run, open_evaluation
 from babelfit.trainer import build_trainer
 
 log = logging.getLogger(__name__)
@@ -28,8 +29,145 @@ log = logging.getLogger(__name__)
 def evaluate(config: EvaluateConfig) -> None:
     """Score a run's model, or any Hugging Face folder or Hub id with a matching head."""
     if (config.run is None) == (config.model is None):
-        raise UserError("give one of run=FOLDER and model=FOLDER_OR_HUB_ID")
-    if config.run is not None:
-        _evaluate_run(config, run=Run.existing(Path(config.run)))
-    else:
-        ...
+        raise UserError("give either run=FOLDER or model=FOLDER_OR_HUB_ID")
+    run = None if config.run is None else Run.existing(Path(config.run))
+    if run is not None and run.status().get("selected") is None:
+        raise UserError(f"{run.folder} has no model yet: its training is {run.status()['state']}; start it again first")
+    trained = None if run is None else run.config()
+    chosen = config.data or (None if trained is None else trained.data)
+    if chosen is None:
+        raise UserError("model= needs the data to score it on: add data=xnli data.folder=FOLDER")
+    model = str(run.model) if run is not None else str(config.model)
+    precision = config.trainer.precision or ("32-true" if trained is None else trained.trainer.precision)
+    data = build_data(
+        chosen,
+        languages=config.languages or chosen.languages,
+        tokenizer=load_tokenizer(model),
+        tokens_per_device=config.trainer.tokens_per_device,
+    )
+    split = config.split or chosen_split(data)
+    data.prepare(split, languages=data.languages)
+    # Other data than the run's own are another evaluation: the run's folder speaks of one dataset.
+    own = run is not None and config.data is None
+    folder = run.folder if run is not None and own else open_evaluation(config, data_name=data.data_name)
+    facts = {"model": model} if run is None else run.facts()
+    evaluate_model(
+        model,
+        data=data,
+        head=(config.head if trained is None else trained.head).name,
+        split=split,
+        devices=config.trainer,
+        precision=str(precision),
+        folder=folder,
+        source_languages=data.train_languages if trained is None else trained.data.train_languages,
+        facts=facts,
+    )
+
+
+def build_data(
+    chosen: DataConfig,
+    *,
+    languages: Sequence[str] | None,
+    tokenizer: PreTrainedTokenizerFast,
+    tokens_per_device: int,
+    batch_size: int = 1,
+    seed: int = 0,
+) -> MultilingualDataModule:
+    """Build the DataModule that a configuration names; raises UserError for an unknown one."""
+    settings = asdict(chosen) | {"languages": languages}
+    name = settings.pop("name")
+    if name not in DATA:
+        raise UserError(f"data.name={name}: must be one of {', '.join(DATA)}")
+    return DATA[name](
+        **settings, tokenizer=tokenizer, tokens_per_device=tokens_per_device, batch_size=batch_size, seed=seed
+    )
+
+
+def chosen_split(data: MultilingualDataModule) -> str:
+    """Choose test where every evaluated language has it with labels, else validation, and say so."""
+    if data.has("test"):
+        return "test"
+    log.info("scoring validation: not every language has a test split with labels")
+    return "validation"
+
+
+def evaluate_model(
+    model: str,
+    *,
+    data: MultilingualDataModule,
+    head: str,
+    split: str,
+    devices: TrainerConfig,
+    precision: str,
+    folder: Path,
+    source_languages: Sequence[str],
+    facts: Mapping[str, str],
+) -> None:
+    """Predict the languages that have no predictions yet, then score all that have, and report."""
+    done = predictions.languages(folder, split=split)
+    missing = [language for language in data.languages if language not in done]
+    if missing:
+        predict(
+            model,
+            data=data,
+            head=head,
+            split=split,
+            languages=missing,
+            devices=devices,
+            precision=precision,
+            folder=folder,
+        )
+    scores = scoring.score(
+        folder,
+        data=data.data_name,
+        split=split,
+        label_names=data.label_names,
+        source_languages=source_languages,
+        synthetic=data.is_sample,
+    )
+    scoring.write(scores, folder)
+    reporting.write_report(folder, all_scores=scoring.read_all(folder), facts=facts)
+    Console().print(reporting.table(scores))
+    log.info("report: %s", folder / "report.md")
+
+
+def predict(
+    model: str,
+    *,
+    data: MultilingualDataModule,
+    head: str,
+    split: str,
+    languages: Sequence[str],
+    devices: TrainerConfig,
+    precision: str,
+    folder: Path,
+) -> None:
+    """Predict a split in some languages and write `predictions/<split>/<language>.jsonl`."""
+    loaded = load_fine_tuned(HEADS[head].model_class, model, max_length=data.max_length)
+    order = label_order(loaded.config, label_names=data.label_names, aliases=data.label_aliases)
+    finetuner = Finetuner(
+        loaded,
+        head=head,
+        languages=data.numbered_languages,
+        source_languages=[],
+        tokens_per_device=devices.tokens_per_device,
+    )
+    trainer = build_trainer(devices, folder=folder, precision=precision, logger=False)
+    batches: Any = trainer.predict(finetuner, data.evaluation_dataloader(split, languages=languages))
+    columns = {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
+    for language in languages:
+        mine = np.flatnonzero(columns["language"] == data.numbered_languages.index(language))
+        mine = mine[np.argsort(columns["index"][mine], kind="stable")]
+        expected = data.open(split, language).data["index"].to_numpy()
+        if not np.array_equal(columns["index"][mine], expected):
+            raise RuntimeError(f"{language}: {len(mine)} predictions for {len(expected)} examples")
+        records = (
+            Prediction(
+                index=int(columns["index"][row]),
+                gold=None if columns["gold"][row] == NO_LABEL else data.label_names[columns["gold"][row]],
+                predicted=data.label_names[int(columns["probabilities"][row][order].argmax())],
+                probabilities=dict(zip(data.label_names, columns["probabilities"][row][order].tolist(), strict=True)),
+            )
+            for row in mine
+        )
+        predictions.write(predictions.path(folder, split=split, language=language), records)

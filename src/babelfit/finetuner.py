@@ -12,7 +12,6 @@ from typing import Any, TypeVar
 import numpy as np
 import torch
 from pytorch_lightning import LightningModule
-from torch.nn import ModuleDict
 from torch.nn.utils import clip_grad_norm_
 from transformers import (
     PreTrainedModel,
@@ -67,10 +66,15 @@ class Finetuner(LightningModule):
         self.languages = list(languages)
         self.source_languages = list(source_languages)
         self.tokens_per_device = tokens_per_device
-        self.recipe = recipe
-        self.metrics = ModuleDict(
-            {language: classification_metrics(model.config.num_labels) for language in source_languages}
-        )
+        self._recipe = recipe
+        num_labels = int(model.config.num_labels or 0)
+        self.metrics = {language: classification_metrics(num_labels) for language in source_languages}
+
+    @property
+    def recipe(self) -> Recipe:
+        """How to train; only asked for where there is training."""
+        assert self._recipe is not None
+        return self._recipe
 
     # Training
 
@@ -162,9 +166,10 @@ class Finetuner(LightningModule):
             {"params": [p for p in trained if p.ndim < 2], "weight_decay": 0.0},
         ]
         optimizer = torch.optim.AdamW(groups, lr=self.recipe.learning_rate, fused=True)
-        warmup_steps = round(self.recipe.warmup if self.recipe.warmup >= 1 else self.recipe.warmup * self.recipe.total_steps)
-        if self.recipe.schedule == "linear":
-            schedule = get_linear_schedule_with_warmup(optimizer, warmup_steps, self.recipe.total_steps)
+        recipe = self.recipe
+        warmup_steps = round(recipe.warmup if recipe.warmup >= 1 else recipe.warmup * recipe.total_steps)
+        if recipe.schedule == "linear":
+            schedule = get_linear_schedule_with_warmup(optimizer, warmup_steps, recipe.total_steps)
         else:
             schedule = get_constant_schedule_with_warmup(optimizer, warmup_steps)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
@@ -181,7 +186,8 @@ class Finetuner(LightningModule):
         predicted = self._logits(batch).argmax(-1)
         for number in batch.languages.unique().tolist():
             chosen = (batch.languages == number) & (batch.labels != NO_LABEL)
-            self.metrics[self.languages[number]].update(predicted[chosen], batch.labels[chosen])
+            metrics = self.metrics[self.languages[number]].to(self.device)
+            metrics.update(predicted[chosen], batch.labels[chosen])
 
     def on_validation_epoch_end(self) -> None:
         """Log the scores of each source language and their mean, which selects the checkpoint."""

@@ -21,7 +21,8 @@ class SequenceClassification:
     def logits(model: PreTrainedModel, hidden: torch.Tensor, batch: RaggedBatch) -> torch.Tensor:
         """Map (tokens, hidden) to (sequences, labels)."""
         first = hidden[batch.cu_seqlens[:-1]]
-        return model.classifier(first.unsqueeze(1))
+        logits: torch.Tensor = model.get_submodule("classifier")(first.unsqueeze(1))
+        return logits
 
     @staticmethod
     def loss(logits: torch.Tensor, batch: RaggedBatch) -> torch.Tensor:

@@ -13,7 +13,7 @@ def label_order(config: PreTrainedConfig, *, label_names: Sequence[str], aliases
     Names are compared without regard to case, aliases included. Raises UserError, with both sets, where the model's
     names are others, stand twice, or differ between its id2label and its label2id.
     """
-    theirs = {int(label_id): str(name) for label_id, name in config.id2label.items()}
+    theirs = {int(label_id): str(name) for label_id, name in (config.id2label or {}).items()}
     ours = {name.casefold(): name for name in label_names}
     ours |= {alias.casefold(): name for alias, name in aliases.items()}
     meant = {label_id: ours.get(name.casefold()) for label_id, name in theirs.items()}
@@ -23,7 +23,7 @@ def label_order(config: PreTrainedConfig, *, label_names: Sequence[str], aliases
             f"label names do not match: {told}. Name the model's outputs in its config.json (id2label, label2id)"
         )
     # A config that was edited in one place only is permuted in one of them; which one cannot be known.
-    if {str(name): int(label_id) for name, label_id in config.label2id.items()} != {
+    if {str(name): int(label_id) for name, label_id in (config.label2id or {}).items()} != {
         name: label_id for label_id, name in theirs.items()
     }:
         raise UserError(f"the model's id2label and label2id contradict each other ({config.label2id}): {told}")
@@ -33,7 +33,7 @@ def label_order(config: PreTrainedConfig, *, label_names: Sequence[str], aliases
 
 def has_own_labels(config: PreTrainedConfig) -> bool:
     """Tell whether a model's labels have names, rather than the LABEL_0, LABEL_1 that stand for none."""
-    return any(not str(name).startswith("LABEL_") for name in config.id2label.values())
+    return any(not str(name).startswith("LABEL_") for name in (config.id2label or {}).values())
 
 
 def _told(names: Mapping[int, str]) -> str:

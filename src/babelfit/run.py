@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from babelfit import config as configuration
-from babelfit.config import TrainConfig
+from babelfit.config import EvaluateConfig, TrainConfig
 from babelfit.errors import UserError
 
 log = logging.getLogger(__name__)
@@ -76,7 +76,7 @@ class Run:
         path = self.folder / "config.yaml"
         if not path.is_file():
             raise UserError(f"{self.folder} is no run: it has no config.yaml")
-        return configuration.load(path)
+        return configuration.load(path, TrainConfig)
 
     def status(self) -> dict[str, Any]:
         """Read how the run stands: at least its `state`, which is running, complete or failed."""
@@ -91,12 +91,24 @@ class Run:
         kept = {key: value for key, value in self.status().items() if key not in ("state", "why")}
         write_json(self.folder / "status.json", {"state": state, **kept, **facts})
 
+    def facts(self) -> dict[str, str]:
+        """Say in words what a reader of the report wants to know of the run."""
+        config, selected = self.config(), self.status()["selected"]
+        return {
+            "run": config.name,
+            "encoder": f"{config.encoder.path}{'' if config.encoder.pretrained else ', from random weights'}",
+            "trained on": ", ".join(config.data.train_languages),
+            "seed": str(config.seed),
+            "checkpoint": f"step {selected['step']} of {selected['of']}, chosen by {selected['by']} "
+            f"({100 * selected['score']:.1f})",
+        }
+
     @contextmanager
     def recorded(self) -> Iterator[None]:
         """Keep status.json right while the run goes on and however it ends."""
         self.set_status("running", process=os.getpid(), host=platform.node())
-        write_json(self.folder / "environment.json", environment())
         try:
+            write_json(self.folder / "environment.json", environment())
             yield
         except BaseException as error:
             why = "".join(traceback.format_exception_only(error)).strip()
@@ -106,6 +118,24 @@ class Run:
                 log.warning("%s could not be written", self.folder / "status.json")
             raise
         self.set_status("complete")
+
+
+def open_evaluation(config: EvaluateConfig, *, data_name: str) -> Path:
+    """Make the folder of an evaluation outside any run, or come back to it; raises UserError if it holds another."""
+    model = Path(str(config.run or config.model)).name
+    folder = OUTPUTS / (config.name or f"{data_name}-{model}")
+    path = folder / "evaluation.yaml"
+    if not folder.exists():
+        folder.mkdir(parents=True)
+        configuration.save(config, path)
+        return folder
+    if not path.is_file():
+        raise UserError(f"{folder} exists and is no evaluation (it has no evaluation.yaml): choose another name=")
+    changed = configuration.differences(asdict(configuration.load(path, EvaluateConfig)), asdict(config))
+    if changed:
+        lines = "\n  ".join(changed)
+        raise UserError(f"{folder} holds another evaluation; it differs in\n  {lines}\nChoose another name=")
+    return folder
 
 
 def write_json(path: Path, values: Any) -> None:

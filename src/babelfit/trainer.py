@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from pytorch_lightning import Trainer
 from pytorch_lightning.callbacks import RichProgressBar
+from transformers.utils.logging import disable_progress_bar
 
 from babelfit.config import TrainerConfig
 from babelfit.errors import UserError
@@ -45,6 +46,8 @@ def build_trainer(
 
 
 def _quiet() -> None:
-    """Keep Lightning's advertisements and hints that do not apply off the terminal."""
+    """Keep hints that do not apply here, and the bars of steps that take no time, off the terminal."""
     logging.getLogger("pytorch_lightning.utilities.rank_zero").setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+    warnings.filterwarnings("ignore", message=".*LeafSpec.*is deprecated", category=FutureWarning)
+    disable_progress_bar()

@@ -2,19 +2,19 @@
 
 import logging
 import shutil
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Any
 
 import torch
-from pytorch_lightning import seed_everything
+from pytorch_lightning import Callback, seed_everything
 from pytorch_lightning.callbacks import EarlyStopping
-from pytorch_lightning.loggers import TensorBoardLogger
+from pytorch_lightning.loggers import Logger, TensorBoardLogger
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from babelfit import evaluation
 from babelfit.checkpoints import LAST, Checkpoints
 from babelfit.config import TrainConfig
-from babelfit.data import DATA, MultilingualDataModule
+from babelfit.data import MultilingualDataModule
 from babelfit.encoder import load_model, load_tokenizer
 from babelfit.finetuner import Finetuner, Recipe
 from babelfit.heads import HEADS
@@ -28,7 +28,14 @@ log = logging.getLogger(__name__)
 def fit(config: TrainConfig) -> None:
     """Train, export the selected checkpoint and score it in every language; go on where the same run stopped."""
     tokenizer = load_tokenizer(config.encoder.path)
-    data = build_data(config, tokenizer=tokenizer)
+    data = evaluation.build_data(
+        config.data,
+        languages=config.data.languages,
+        tokenizer=tokenizer,
+        tokens_per_device=config.trainer.tokens_per_device,
+        batch_size=config.optimization.batch_size,
+        seed=config.seed,
+    )
     config = replace(config, data=replace(config.data, languages=data.languages))
     # All data are read before anything is trained, so that a missing file is known now and not after the last step.
     data.prepare("train", languages=data.train_languages)
@@ -43,29 +50,19 @@ def fit(config: TrainConfig) -> None:
     with run.recorded():
         if not run.model.exists():
             selected = train(config, run=run, data=data, model=model)
+            run.set_status("running", selected=selected)
             export(run, checkpoint=selected["file"], model=model, tokenizer=tokenizer)
-            run.set_status("running", selected={"by": config.selection, **selected})
         evaluation.evaluate_model(
             str(run.model),
             data=data,
             head=config.head.name,
             split=split,
             devices=config.trainer,
+            precision=str(config.trainer.precision),
             folder=run.folder,
-            selected=run.status()["selected"],
+            source_languages=data.train_languages,
+            facts=run.facts(),
         )
-
-
-def build_data(config: TrainConfig, *, tokenizer: PreTrainedTokenizerFast) -> MultilingualDataModule:
-    """Build the DataModule that a configuration names."""
-    chosen = asdict(config.data)
-    return DATA[chosen.pop("name")](
-        **chosen,
-        tokenizer=tokenizer,
-        batch_size=config.optimization.batch_size,
-        tokens_per_device=config.trainer.tokens_per_device,
-        seed=config.seed,
-    )
 
 
 def build_model(config: TrainConfig, *, data: MultilingualDataModule) -> PreTrainedModel:
@@ -111,7 +108,7 @@ def train(config: TrainConfig, *, run: Run, data: MultilingualDataModule, model:
         every=config.checkpoint.every,
         validation_every=validation_every,
     )
-    callbacks = [checkpoints]
+    callbacks: list[Callback] = [checkpoints]
     if config.validation.patience is not None:
         callbacks.append(
             EarlyStopping(
@@ -119,17 +116,18 @@ def train(config: TrainConfig, *, run: Run, data: MultilingualDataModule, model:
             )
         )
     resumed_from = run.checkpoints / LAST if (run.checkpoints / LAST).exists() else None
-    loggers = [MetricsLog(run.metrics, resumed_step=_step_of(resumed_from))]
+    loggers: list[Logger] = [MetricsLog(run.metrics, resumed_step=_step_of(resumed_from))]
     if config.logger.tensorboard:
         loggers.append(TensorBoardLogger(run.folder, name="tensorboard", version=""))
     trainer = build_trainer(
         config.trainer,
         folder=run.folder,
+        precision=str(config.trainer.precision),
         callbacks=callbacks,
         logger=loggers,
         log_every_n_steps=config.logger.every,
         max_steps=total_steps,
-        max_epochs=-1,
+        max_epochs=-(-total_steps // data.steps_per_epoch),
         val_check_interval=validation_every,
         check_val_every_n_epoch=None,
     )
@@ -148,14 +146,17 @@ def train(config: TrainConfig, *, run: Run, data: MultilingualDataModule, model:
     trainer.fit(finetuner, datamodule=data, ckpt_path=resumed_from, weights_only=True)
     if trainer.interrupted:
         raise KeyboardInterrupt
-    return checkpoints.best[0]
+    checkpoints.prune()
+    return checkpoints.best[0] | {"by": config.selection, "of": total_steps}
 
 
 def export(run: Run, *, checkpoint: str, model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast) -> None:
     """Write the selected checkpoint as a Hugging Face folder, and drop the checkpoints that nothing needs now."""
     state = torch.load(run.checkpoints / checkpoint, map_location="cpu", weights_only=True)["state_dict"]
     prefix = "model."
-    model.load_state_dict({name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)})
+    model.load_state_dict(
+        {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
+    )
     unfinished = run.folder / "model.tmp"
     shutil.rmtree(unfinished, ignore_errors=True)
     model.save_pretrained(unfinished)

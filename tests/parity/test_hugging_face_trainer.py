@@ -69,7 +69,6 @@ class Losses(Callback):
 
     def __init__(self) -> None:
         self.values: list[float] = []
-        self.norms: list[float] = []
 
     def on_train_batch_end(self, trainer: Trainer, *_: Any) -> None:
         self.values.append(float(trainer.callback_metrics["train/loss"]))
@@ -131,7 +130,9 @@ def theirs(model: PreTrainedModel, data: XNLI, folder: Path) -> list[float]:
         disable_tqdm=True,
     )
     collator = DataCollatorWithPadding(data.tokenizer)
-    InOrder(model=model, args=arguments, train_dataset=rows.rename_column("label", "labels"), data_collator=collator).train()
+    InOrder(
+        model=model, args=arguments, train_dataset=rows.rename_column("label", "labels"), data_collator=collator
+    ).train()
     return losses
 
 

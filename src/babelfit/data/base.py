@@ -32,14 +32,14 @@ SAMPLE = "sample"
 class MultilingualDataModule(LightningDataModule, ABC):
     """One multilingual dataset: text, labels and languages, tokenized and cut into steps."""
 
-    name: ClassVar[str]
+    data_name: ClassVar[str]
     label_names: ClassVar[tuple[str, ...]]
+    label_aliases: ClassVar[Mapping[str, str]]
     known_languages: ClassVar[tuple[str, ...]]
     known_rows: ClassVar[Mapping[str, int]]  # split -> rows in each language of a whole copy
     layouts: ClassVar[tuple[sources.Layout, ...]]
     sample_languages: ClassVar[tuple[str, ...]]
     sample_rows: ClassVar[Mapping[str, int]]
-    write_sample: ClassVar[Callable[[Path], None]]
 
     def __init__(
         self,
@@ -57,8 +57,8 @@ class MultilingualDataModule(LightningDataModule, ABC):
         super().__init__()
         self.is_sample = folder == SAMPLE
         known = self.sample_languages if self.is_sample else self.known_languages
-        self.train_languages = _checked_languages(train_languages, known=known, name=self.name)
-        self.languages = _checked_languages(known if languages is None else languages, known=known, name=self.name)
+        self.train_languages = _checked_languages(train_languages, known=known, name=self.data_name)
+        self.languages = _checked_languages(known if languages is None else languages, known=known, name=self.data_name)
         self.numbered_languages = list(dict.fromkeys([*self.languages, *self.train_languages]))
         self.max_length = max_length
         self.limit = limit
@@ -74,6 +74,11 @@ class MultilingualDataModule(LightningDataModule, ABC):
                 f"trainer.tokens_per_device={tokens_per_device} is less than data.max_length={max_length}: "
                 "one example must fit"
             )
+
+    @staticmethod
+    @abstractmethod
+    def write_sample(folder: Path) -> None:
+        """Write the bundled synthetic sample in one of the layouts."""
 
     @abstractmethod
     def encode(self, table: pa.Table) -> dict[str, Any]:
@@ -97,7 +102,7 @@ class MultilingualDataModule(LightningDataModule, ABC):
 
     def _opened(self, split: str, language: str) -> Dataset:
         source = sources.find(
-            self._folder, layouts=self.layouts, dataset=self.name, split=split, language=language
+            self._folder, layouts=self.layouts, dataset=self.data_name, split=split, language=language
         )
         columns = [pa.field("input_ids", pa.list_(pa.int32()))]
         if "token_type_ids" in self.tokenizer.model_input_names:
@@ -115,7 +120,7 @@ class MultilingualDataModule(LightningDataModule, ABC):
 
         dataset = tokenized(
             {
-                "data": self.name,
+                "data": self.data_name,
                 "rows": source.sha256(),
                 "layout": source.layout.name,
                 "language": language,
@@ -126,7 +131,7 @@ class MultilingualDataModule(LightningDataModule, ABC):
             rows=rows,
             encode=encode,
             schema=pa.schema(columns),
-            description=f"Tokenizing {self.name} {split} {language}",
+            description=f"Tokenizing {self.data_name} {split} {language}",
         )
         seen = [self.label_names[label] for label in set(dataset.data["label"].unique().to_pylist()) - {NO_LABEL}]
         expected = (self.sample_rows if self.is_sample else self.known_rows)[split]
@@ -149,7 +154,7 @@ class MultilingualDataModule(LightningDataModule, ABC):
         log.info(
             "%s%s %s: %s examples, %s tokens in %s; %s cut at %d subwords%s",
             "synthetic sample of " if self.is_sample else "",
-            self.name,
+            self.data_name,
             split,
             f"{examples:,}",
             f"{tokens:,}",
@@ -171,7 +176,7 @@ class MultilingualDataModule(LightningDataModule, ABC):
         for language in self.train_languages:
             dataset = self.open("train", language)
             if (missing := len(dataset) - _num_labelled(dataset)) > 0:
-                raise UserError(f"{self.name} train {language}: {missing:,} rows have no label, so none can be trained on")
+                raise UserError(f"{self.data_name} train {language}: {missing:,} rows have no label to train on")
         return TrainingSteps(
             examples, batch_size=self.batch_size, tokens_per_device=self.tokens_per_device, seed=self.seed
         )
@@ -198,10 +203,10 @@ class MultilingualDataModule(LightningDataModule, ABC):
     def _located(self, folder: str | None) -> Path:
         if folder is None:
             raise UserError(
-                f"data.folder=null: loading {self.name} from the Hub is not there yet; give a folder, or {SAMPLE}"
+                f"data.folder=null: loading {self.data_name} from the Hub is not there yet; give a folder, or {SAMPLE}"
             )
         if folder == SAMPLE:
-            return _written_sample(self.name, write=type(self).write_sample)
+            return _written_sample(self.data_name, write=self.write_sample)
         return Path(folder).expanduser()
 
 

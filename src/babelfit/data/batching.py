@@ -54,7 +54,7 @@ class RaggedBatch:
 
     def _mapped(self, change: Callable[[Any], torch.Tensor]) -> "RaggedBatch":
         arrays = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "longest"}
-        return replace(self, **{name: change(array) for name, array in arrays.items()})
+        return RaggedBatch(longest=self.longest, **{name: change(array) for name, array in arrays.items()})
 
     def halves(self) -> tuple["RaggedBatch", "RaggedBatch"]:
         """Cut the batch in two, between sequences and near the middle token."""

@@ -4,6 +4,7 @@ All facts about the dataset and how its files lie; not how files are found or re
 """
 
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -62,14 +63,19 @@ LAYOUTS = (
 class XNLI(MultilingualDataModule):
     """XNLI with the English training rows of MultiNLI and their translations."""
 
-    name = "xnli"
+    data_name = "xnli"
     label_names = LABELS
+    label_aliases = ALIASES
     known_languages = LANGUAGES
     known_rows = ROWS
     layouts = LAYOUTS
     sample_languages = NLI_LANGUAGES
     sample_rows = NLI_ROWS
-    write_sample = staticmethod(write_nli)
+
+    @staticmethod
+    def write_sample(folder: Path) -> None:
+        """Write the sample's NLI part."""
+        write_nli(folder)
 
     def encode(self, table: pa.Table) -> dict[str, Any]:
         """Encode premise and hypothesis as one pair."""

@@ -1,0 +1,123 @@
+"""Scores as a table on the terminal and as report.md. Computes nothing but differences."""
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+LANGUAGE_NAMES = {
+    "ar": "Arabic",
+    "bg": "Bulgarian",
+    "de": "German",
+    "el": "Greek",
+    "en": "English",
+    "es": "Spanish",
+    "fr": "French",
+    "hi": "Hindi",
+    "ru": "Russian",
+    "sw": "Swahili",
+    "th": "Thai",
+    "tr": "Turkish",
+    "ur": "Urdu",
+    "vi": "Vietnamese",
+    "zh": "Chinese",
+}
+
+COLUMNS = ("language", "", "accuracy", "macro F1", "examples", "to source")
+
+
+def table(scores: Mapping[str, Any]) -> Table:
+    """Lay out one split's scores for the terminal: a row a language, the transfer numbers below."""
+    caption = Text("\n".join(transfer_lines(scores)), justify="left")
+    laid_out = Table(title=escape(_title(scores)), caption=caption, caption_justify="left", title_justify="left")
+    for column in COLUMNS:
+        laid_out.add_column(column, justify="left" if column in ("language", "") else "right")
+    for row in _rows(scores):
+        laid_out.add_row(*(escape(cell) for cell in row), style="bold" if row[1] == "source" else None)
+    return laid_out
+
+
+def markdown(all_scores: Sequence[Mapping[str, Any]], *, facts: Mapping[str, str]) -> str:
+    """Write report.md: what was scored, a section a split, and what the numbers mean."""
+    lines = ["# Cross-lingual report", ""]
+    if any(scores.get("synthetic") for scores in all_scores):
+        lines += ["**Synthetic data.** The bundled sample shows how babelfit works, not how good a model is.", ""]
+    lines += [f"- {key}: {_escaped(value)}" for key, value in facts.items()]
+    for scores in all_scores:
+        lines += ["", f"## {_escaped(_title(scores))}", ""]
+        lines += [f"| {' | '.join(COLUMNS)} |", "|---|---|---:|---:|---:|---:|"]
+        lines += [f"| {' | '.join(_escaped(cell) for cell in row)} |" for row in _rows(scores)]
+        lines += ["", *(f"- {_escaped(line)}" for line in transfer_lines(scores))]
+    lines += [
+        "",
+        "## What the numbers mean",
+        "",
+        "- **gap**: mean accuracy over the source languages less the mean over the target languages, in points "
+        "(Hu et al. 2020, XTREME); 0 would be perfect transfer.",
+        "- **retention**: the target mean as a share of the source mean.",
+        "- Means are over languages, each counting the same. Macro F1 is the mean over classes.",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def write_report(folder: Path, *, all_scores: Sequence[Mapping[str, Any]], facts: Mapping[str, str]) -> None:
+    """Write report.md into a run folder."""
+    temporary = folder / "report.md.tmp"
+    temporary.write_text(markdown(all_scores, facts=facts), encoding="utf-8")
+    temporary.replace(folder / "report.md")
+
+
+def transfer_lines(scores: Mapping[str, Any]) -> list[str]:
+    """Say the transfer numbers in words, leaving out what is undefined."""
+    transfer = scores["transfer"]
+    lines = []
+    if transfer["source"] is not None:
+        lines.append(f"source mean {_percent(transfer['source'])} ({', '.join(scores['source_languages'])})")
+    if transfer["target_mean"] is not None:
+        lines.append(f"target mean {_percent(transfer['target_mean'])}")
+    if transfer["gap"] is not None:
+        lines.append(f"gap {100 * transfer['gap']:.1f} points")
+    if transfer["retention"] is not None:
+        lines.append(f"retention {_percent(transfer['retention'])} %")
+    if transfer["worst"] is not None:
+        lines.append(f"worst target {_percent(transfer['worst']['score'])} ({transfer['worst']['language']})")
+    return lines
+
+
+def _title(scores: Mapping[str, Any]) -> str:
+    synthetic = " (synthetic sample)" if scores.get("synthetic") else ""
+    return f"{scores['data']}{synthetic}, {scores['split']}, in percent"
+
+
+def _rows(scores: Mapping[str, Any]) -> list[tuple[str, ...]]:
+    source = scores["transfer"]["source"]
+    rows: list[tuple[str, ...]] = []
+    for language, values in scores["languages"].items():
+        is_source = language in scores["source_languages"]
+        named = f"{language} {LANGUAGE_NAMES.get(language, '')}".strip()
+        unlabelled = f" + {values['unlabelled']:,} without label" if "unlabelled" in values else ""
+        rows.append(
+            (
+                named,
+                "source" if is_source else "",
+                _percent(values["accuracy"]),
+                _percent(values["f1"]),
+                f"{values['examples']:,}{unlabelled}",
+                "" if is_source or source is None else f"{100 * (values['accuracy'] - source):+.1f}",
+            )
+        )
+    return rows
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f}"
+
+
+def _escaped(text: str) -> str:
+    """Keep text from being read as Markdown or HTML."""
+    return re.sub(r"([\\`*_\[\]|<>])", r"\\\1", text)
