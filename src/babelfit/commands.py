@@ -17,7 +17,7 @@ def with_open_overrides() -> None:
     """Let `encoder.overrides` take new keys, which Hydra refuses everywhere else."""
     node = OmegaConf.create({"encoder": {"overrides": {}}})
     OmegaConf.set_struct(node.encoder.overrides, False)
-    ConfigStore.instance().store(name="open_overrides", node=node)
+    ConfigStore.instance().store(name="open_overrides", node=node, replace=True)
 
 
 @contextmanager

@@ -153,10 +153,15 @@ class Finetuner(LightningModule):
     def optimizer_zero_grad(self, *_: Any) -> None:
         """Leave the gradients alone: Lightning would zero what the earlier micro-batches have added up."""
 
-    def configure_gradient_clipping(self, *_: Any, **__: Any) -> None:
+    def configure_gradient_clipping(self, optimizer: torch.optim.Optimizer, *_: Any, **__: Any) -> None:
         """Clip here, because Lightning's own clipping refuses a fused optimizer under mixed precision."""
-        if self.recipe.clip is not None:
-            clip_grad_norm_(self.parameters(), self.recipe.clip)
+        if self.recipe.clip is None:
+            return
+        # A fused optimizer would take the gradient scale out by itself, but only after the clipping.
+        scaler = getattr(self.trainer.precision_plugin, "scaler", None)
+        if scaler is not None:
+            scaler.unscale_(optimizer)
+        clip_grad_norm_(self.parameters(), self.recipe.clip)
 
     def configure_optimizers(self) -> Any:
         """Build AdamW, with weight decay on all but biases and norms, and the learning-rate schedule."""

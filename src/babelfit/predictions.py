@@ -64,9 +64,11 @@ def read(file: Path, *, label_names: Sequence[str]) -> list[Prediction]:
             records[record.index] = record
     if not records:
         raise UserError(f"{file} holds no predictions")
-    if missing := set(range(max(records))) - set(records):
-        raise UserError(f"{file}: no prediction for index {min(missing)}; every example counts once")
-    return [records[index] for index in sorted(records)]
+    ordered = [records[index] for index in sorted(records)]
+    for place, record in enumerate(ordered):
+        if record.index != place:
+            raise UserError(f"{file}: no prediction for index {place}; every example counts once")
+    return ordered
 
 
 def _record(line: bytes, *, label_names: Sequence[str], where: str) -> Prediction:
@@ -82,4 +84,9 @@ def _record(line: bytes, *, label_names: Sequence[str], where: str) -> Predictio
     for key, allowed in (("gold", [*label_names, None]), ("predicted", label_names)):
         if (name := getattr(record, key)) not in allowed:
             raise UserError(f"{where}: {key} {name!r} is no label; expected one of {', '.join(label_names)}")
+    shares = record.probabilities
+    if not isinstance(shares, dict) or not all(
+        name in label_names and isinstance(share, int | float) and 0 <= share <= 1 for name, share in shares.items()
+    ):
+        raise UserError(f"{where}: probabilities {shares!r} are not a share from 0 to 1 for labels of the data")
     return record

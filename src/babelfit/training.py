@@ -143,9 +143,13 @@ def train(config: TrainConfig, *, run: Run, data: MultilingualDataModule, model:
     )
     if resumed_from:
         log.info("going on from %s", resumed_from)
-    trainer.fit(finetuner, datamodule=data, ckpt_path=resumed_from, weights_only=True)
-    if trainer.interrupted:
-        raise KeyboardInterrupt
+    try:
+        trainer.fit(finetuner, datamodule=data, ckpt_path=resumed_from, weights_only=True)
+    except SystemExit as end:
+        # Lightning turns Ctrl-C into an exit of its own, which would hide the reason from status.json.
+        if trainer.interrupted:
+            raise KeyboardInterrupt from end
+        raise
     checkpoints.prune()
     return checkpoints.best[0] | {"by": config.selection, "of": total_steps}
 

@@ -23,7 +23,7 @@ NO_LABEL = -100
 """The label of an example without gold; torch's cross entropy leaves it out by default."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)  # not frozen: Lightning refuses such batches under bf16-true
 class RaggedBatch:
     """Sequences end to end, without padding. Arrays in a worker, tensors once `to` has moved them to a device."""
 
@@ -79,7 +79,7 @@ class RaggedBatch:
         )
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class StepBatch:
     """All that one optimizer step reads: its micro-batches, and the number of targets its loss is the mean over."""
 

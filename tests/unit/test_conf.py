@@ -1,0 +1,99 @@
+"""Every shipped YAML choice composes and passes the check."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hydra import compose, initialize_config_dir
+
+from babelfit.commands import with_open_overrides
+from babelfit.config import EvaluateConfig, TrainConfig, checked
+
+CONF = Path(__file__).resolve().parents[2] / "conf"
+CHOICES = sorted(
+    (path.parent.name, path.stem) for path in CONF.glob("*/*.yaml") if path.parent.name not in ("hydra", "head")
+)
+
+
+@pytest.fixture(autouse=True)
+def _conf() -> Iterator[None]:
+    with_open_overrides()
+    with initialize_config_dir(version_base=None, config_dir=str(CONF)):
+        yield
+
+
+def train(*arguments: str) -> TrainConfig:
+    return checked(compose("train", list(arguments)), TrainConfig)
+
+
+def test_every_group_is_there() -> None:
+    assert {group for group, _ in CHOICES} >= {"data", "encoder", "optimization", "trainer", "logger", "experiment"}
+
+
+@pytest.mark.parametrize(("group", "choice"), CHOICES)
+def test_every_choice_composes_and_passes_the_check(group: str, choice: str) -> None:
+    config = train(f"{group}={choice}")
+
+    if group == "encoder":
+        assert config.encoder.name == choice
+
+
+@pytest.mark.parametrize("choice", [choice for group, choice in CHOICES if group == "data"])
+def test_every_dataset_composes_for_an_evaluation(choice: str) -> None:
+    config = checked(compose("evaluate", [f"data={choice}", "model=x"]), EvaluateConfig)
+
+    assert config.data is not None
+    assert config.data.train_languages == ["en"]
+
+
+def test_an_evaluation_of_a_run_composes() -> None:
+    config = checked(compose("evaluate", ["run=outputs/x", "split=test", "languages=[de,sw]"]), EvaluateConfig)
+
+    assert config.data is None
+    assert config.languages == ["de", "sw"]
+
+
+def test_the_default_is_the_sample_on_the_small_encoder() -> None:
+    config = train()
+
+    assert (config.name, config.data.folder, config.encoder.name) == ("xnli-mini", "sample", "mini")
+
+
+@pytest.mark.parametrize(
+    ("encoder", "learning_rate", "warmup"), [("xlmr_base", 2e-5, 0), ("xlmr_large", 2e-5, 0), ("mini", 1e-3, 0.1)]
+)
+def test_an_encoder_picks_its_optimization_by_itself(encoder: str, learning_rate: float, warmup: float) -> None:
+    config = train(f"encoder={encoder}")
+
+    assert config.optimization.learning_rate == learning_rate
+    assert config.optimization.warmup == warmup
+    assert config.encoder.pretrained == (encoder != "mini")
+    assert config.name == f"xnli-{encoder}"
+
+
+def test_a_value_on_the_command_line_wins_over_the_encoders_optimization() -> None:
+    config = train("encoder=xlmr_base", "optimization.learning_rate=1e-5")
+
+    assert config.optimization.learning_rate == 1e-5
+
+
+def test_the_experiment_is_the_recipe_its_header_names() -> None:
+    config = train("experiment=xnli_zero_shot")
+
+    assert (config.data.folder, config.data.train_languages, config.encoder.name) == (None, ["en"], "xlmr_base")
+    assert (config.optimization.learning_rate, config.optimization.epochs) == (2e-5, 5)
+    assert config.trainer.precision == "bf16-mixed"
+
+
+@pytest.mark.parametrize("encoder", ["mini", "xlmr_base"])
+@pytest.mark.parametrize(
+    "override",
+    ["encoder.overrides.num_hidden_layers=2", "encoder.overrides={num_hidden_layers: 2}"],
+)
+def test_overrides_take_fields_of_the_encoders_config_in_both_spellings(encoder: str, override: str) -> None:
+    assert train(f"encoder={encoder}", override).encoder.overrides == {"num_hidden_layers": 2}
+
+
+def test_no_file_names_an_object_to_build() -> None:
+    for path in CONF.rglob("*.yaml"):
+        assert "_target_" not in path.read_text(encoding="utf-8"), path

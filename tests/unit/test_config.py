@@ -1,0 +1,277 @@
+"""A configuration is checked once, whole and at the door; a mistake is told with its full key."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
+
+from babelfit.commands import with_open_overrides
+from babelfit.config import EvaluateConfig, TrainConfig, checked, differences, load, save
+from babelfit.errors import UserError
+
+CONF = Path(__file__).resolve().parents[2] / "conf"
+
+
+@pytest.fixture(scope="module")
+def composed() -> dict[str, Any]:
+    """The values of a plain `python train.py`."""
+    with_open_overrides()
+    with initialize_config_dir(version_base=None, config_dir=str(CONF)):
+        values: Any = OmegaConf.to_container(compose("train"), resolve=True)
+    return values
+
+
+def parsed(values: dict[str, Any], *changes: str) -> TrainConfig:
+    return checked(OmegaConf.create(values | changed(values, *changes)), TrainConfig)
+
+
+def changed(values: dict[str, Any], *changes: str) -> dict[str, Any]:
+    merged: Any = OmegaConf.to_container(OmegaConf.merge(values, OmegaConf.from_dotlist(list(changes))))
+    return merged
+
+
+def without(values: dict[str, Any], key: str) -> dict[str, Any]:
+    first, _, rest = key.partition(".")
+    return {
+        name: without(value, rest) if name == first and rest else value
+        for name, value in values.items()
+        if name != first or rest
+    }
+
+
+def refusal(values: dict[str, Any], *changes: str) -> str:
+    with pytest.raises(UserError) as caught:
+        parsed(values, *changes)
+    return str(caught.value)
+
+
+def test_values_arrive_in_plain_typed_objects(composed: dict[str, Any]) -> None:
+    config = parsed(composed, "optimization.learning_rate=3e-5", "data.limit.train=7")
+
+    assert type(config) is TrainConfig
+    assert config.optimization.learning_rate == 3e-5
+    assert config.data.limit.train == 7
+    assert config.data.limit.test is None
+    assert type(config.data.train_languages) is list
+
+
+@pytest.mark.parametrize(
+    ("change", "key", "right"),
+    [
+        ("sed=1", "sed", "seed"),
+        ("optimization.batchsize=3", "optimization.batchsize", "batch_size"),
+        ("data.limit.trian=3", "data.limit.trian", "train"),
+        ("trainer.presicion=32-true", "trainer.presicion", "precision"),
+    ],
+)
+def test_an_unknown_key_is_named_in_full_with_the_nearest_right_one(
+    composed: dict[str, Any], change: str, key: str, right: str
+) -> None:
+    message = refusal(composed, change)
+
+    assert message.startswith(f"{key}: ")
+    assert f"Did you mean: '{right}'?" in message
+
+
+@pytest.mark.parametrize("key", ["seed", "optimization.clip", "data.limit.test", "trainer.devices"])
+def test_a_missing_key_is_named_in_full(composed: dict[str, Any], key: str) -> None:
+    with pytest.raises(UserError, match=f"^no value for {key}: .*{key}=VALUE$"):
+        checked(OmegaConf.create(without(composed, key)), TrainConfig)
+
+
+def test_all_missing_keys_are_named_at_once(composed: dict[str, Any]) -> None:
+    with pytest.raises(UserError, match=r"^no value for data\.name, seed: "):
+        checked(OmegaConf.create(without(without(composed, "seed"), "data.name")), TrainConfig)
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ("seed=one", "one"),
+        ("seed=1.5", "1.5"),
+        ("seed=null", ""),
+        ("optimization.learning_rate=fast", "fast"),
+        ("optimization.batch_size=many", "many"),
+        ("encoder.pretrained=perhaps", "perhaps"),
+        ("data.train_languages=en", "en"),
+        ("data.limit=5", "5"),
+        ("logger.tensorboard=3.5", "3.5"),
+    ],
+)
+def test_a_value_of_a_wrong_type_is_named_with_its_full_key(composed: dict[str, Any], change: str, told: str) -> None:
+    message = refusal(composed, change)
+
+    assert message.startswith(change.partition("=")[0] + ": ")
+    assert told in message
+
+
+@pytest.mark.parametrize(
+    ("key", "least"),
+    [
+        ("seed", 0),
+        ("data.max_length", 8),
+        ("data.limit.train", 1),
+        ("data.limit.validation", 1),
+        ("data.limit.test", 1),
+        ("optimization.batch_size", 1),
+        ("optimization.epochs", 1),
+        ("optimization.max_steps", 1),
+        ("validation.patience", 1),
+        ("checkpoint.every", 1),
+        ("checkpoint.keep", 1),
+        ("trainer.devices", 1),
+        ("trainer.num_nodes", 1),
+        ("trainer.tokens_per_device", 1),
+        ("logger.every", 1),
+    ],
+)
+def test_a_count_below_its_least_is_refused_and_the_least_is_taken(
+    composed: dict[str, Any], key: str, least: int
+) -> None:
+    assert refusal(composed, f"{key}={least - 1}") == f"{key}={least - 1}: must be at least {least}"
+    parsed(composed, f"{key}={least}")
+
+
+@pytest.mark.parametrize("key", ["learning_rate", "warmup", "weight_decay", "clip"])
+@pytest.mark.parametrize("value", ["-0.5", ".nan"])
+def test_a_rate_below_zero_or_none_at_all_is_refused(composed: dict[str, Any], key: str, value: str) -> None:
+    assert "must be at least 0" in refusal(composed, f"optimization.{key}={value}")
+    parsed(composed, f"optimization.{key}=0")
+
+
+@pytest.mark.parametrize(
+    ("key", "allowed"),
+    [
+        ("resume", ["auto", "never"]),
+        ("selection", ["source_dev"]),
+        ("optimization.schedule", ["linear", "constant"]),
+        ("trainer.precision", ["32-true", "16-mixed", "bf16-mixed", "bf16-true", "64-true"]),
+    ],
+)
+def test_a_choice_takes_each_of_its_values_and_no_other(composed: dict[str, Any], key: str, allowed: list[str]) -> None:
+    for value in allowed:
+        parsed(composed, f"{key}={value}")
+    assert refusal(composed, f"{key}=other") == f"{key}=other: must be one of {', '.join(allowed)}"
+
+
+def test_only_an_evaluation_leaves_the_precision_open(composed: dict[str, Any]) -> None:
+    assert refusal(composed, "trainer.precision=null").startswith("trainer.precision=null: must be one of 32-true")
+    with initialize_config_dir(version_base=None, config_dir=str(CONF)):
+        assert checked(compose("evaluate"), EvaluateConfig).trainer.precision is None
+
+
+@pytest.mark.parametrize("every", ["epoch", "1", "250"])
+def test_validation_comes_every_epoch_or_every_so_many_steps(composed: dict[str, Any], every: str) -> None:
+    assert parsed(composed, f"validation.every={every}").validation.every == every
+
+
+@pytest.mark.parametrize("every", ["0", "-1", "0.5", "epochs", "''", "1e3", "²"])
+def test_validation_comes_at_no_other_time(composed: dict[str, Any], every: str) -> None:
+    assert "must be 'epoch' or a number of optimizer steps" in refusal(composed, f"validation.every={every}")
+
+
+@pytest.mark.parametrize("name", ["a", "xnli-mini", "sweep/1", "a.b_c=d,e+f/1", "0"])
+def test_a_name_may_be_a_path_below_outputs(composed: dict[str, Any], name: str) -> None:
+    assert parsed(composed | {"name": name}).name == name
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["../x", "a/../x", "..", "/tmp/x", "", ".", "./x", "a//b", "a/", "~/x", "a b", "a\n", "a\\b", "C:\\x", "-a", "ä"],
+)
+def test_a_name_that_leads_elsewhere_is_refused(composed: dict[str, Any], name: str) -> None:
+    assert refusal(composed | {"name": name}).startswith(f"name={name!r}: must be a path below outputs/")
+
+
+OTHER_RUN = {
+    "seed": "2",
+    "name": "other",
+    "data.folder": "elsewhere",
+    "data.train_languages": "[de]",
+    "data.max_length": "64",
+    "data.limit.train": "5",
+    "encoder.path": "elsewhere",
+    "encoder.overrides.num_hidden_layers": "2",
+    "optimization.learning_rate": "0.5",
+    "optimization.batch_size": "8",
+    "validation.every": "7",
+    "checkpoint.keep": "2",
+    "trainer.precision": "bf16-mixed",
+}
+SAME_RUN = {
+    "resume": "never",
+    "data.languages": "[en, sw]",
+    "trainer.accelerator": "cpu",
+    "trainer.devices": "2",
+    "trainer.num_nodes": "2",
+    "trainer.strategy": "ddp",
+    "trainer.tokens_per_device": "77",
+    "logger.every": "3",
+    "logger.tensorboard": "false",
+}
+
+
+@pytest.mark.parametrize(("key", "value"), OTHER_RUN.items())
+def test_what_changes_the_numbers_makes_another_run(composed: dict[str, Any], key: str, value: str) -> None:
+    told = differences(composed, changed(composed, f"{key}={value}"))
+
+    assert len(told) == 1
+    assert told[0].startswith(f"{key}: ")
+    assert " -> " in told[0]
+
+
+@pytest.mark.parametrize(("key", "value"), SAME_RUN.items())
+def test_devices_logging_and_evaluated_languages_leave_the_run_the_same(
+    composed: dict[str, Any], key: str, value: str
+) -> None:
+    other = changed(composed, f"{key}={value}")
+
+    assert other != composed
+    assert differences(composed, other) == []
+
+
+def test_differences_tell_old_and_new_in_order_of_keys(composed: dict[str, Any]) -> None:
+    assert differences(composed, changed(composed, "seed=9", "data.max_length=64")) == [
+        "data.max_length: 128 -> 64",
+        "seed: 1 -> 9",
+    ]
+    assert differences(composed, without(composed, "seed")) == ["seed: 1 -> absent"]
+
+
+def test_what_is_saved_is_loaded_again(composed: dict[str, Any], tmp_path: Path) -> None:
+    config = parsed(composed, "data.folder=dätä", "encoder.overrides.hidden_size=8", "optimization.clip=null")
+    save(config, tmp_path / "config.yaml")
+
+    assert load(tmp_path / "config.yaml", TrainConfig) == config
+    assert yaml.safe_load((tmp_path / "config.yaml").read_text(encoding="utf-8"))["version"] == 1
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"version: 2\nname: x\n", "version 2; this babelfit reads version 1"),
+        (b"name: x\n", "has no version"),
+        (b"", "has no version"),
+        (b"- 1\n", "has no version"),
+        (b"a: [\n", "is not readable as YAML"),
+        (b"\xff\xfe\x00", "is not readable as YAML"),
+        (b"a: !!python/object/apply:os.getcwd []\n", "is not readable as YAML"),
+        (b"version: 1\nname: x\n", "no value for "),
+        (b"version: 1\nnames: x\n", "names: "),
+    ],
+)
+def test_a_file_that_is_no_configuration_is_refused(tmp_path: Path, content: bytes, told: str) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_bytes(content)
+
+    with pytest.raises(UserError) as caught:
+        load(path, TrainConfig)
+    assert told in str(caught.value)
+
+
+def test_a_missing_file_is_told_with_its_path(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match=r"gone\.yaml"):
+        load(tmp_path / "gone.yaml", TrainConfig)

@@ -1,0 +1,141 @@
+"""The bundled synthetic sample and the mini tokenizer keep what their documentation promises; no model is trained here."""
+
+import json
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline, make_union
+from transformers import AutoConfig, AutoTokenizer, PreTrainedTokenizerBase
+
+from babelfit.data.sample import NLI_LANGUAGES, NLI_ROWS, write_nli
+from babelfit.mini import make
+
+FILES = {"train": "train", "validation": "dev", "test": "test"}
+LABELS = {"entailment", "neutral", "contradiction"}
+XNLI_LANGUAGES = {"ar", "bg", "de", "el", "en", "es", "fr", "hi", "ru", "sw", "th", "tr", "ur", "vi", "zh"}
+
+Rows = list[tuple[str, ...]]
+Sample = dict[str, dict[str, Rows]]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("sample")
+    write_nli(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def sample(folder: Path) -> Sample:
+    return {split: {language: read(folder, split, language) for language in NLI_LANGUAGES} for split in FILES}
+
+
+@pytest.fixture(scope="module")
+def tokenizer() -> PreTrainedTokenizerBase:
+    return AutoTokenizer.from_pretrained(make.FOLDER)
+
+
+def read(folder: Path, split: str, language: str) -> Rows:
+    text = (folder / "xnli" / f"{FILES[split]}-{language}.tsv").read_bytes().decode("utf-8")
+    assert text.endswith("\n")
+    return [tuple(line.split("\t")) for line in text[:-1].split("\n")]
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted((folder / "xnli").iterdir())}
+
+
+def test_the_seed_alone_decides_the_bytes(folder: Path, tmp_path: Path) -> None:
+    write_nli(tmp_path / "again")
+    write_nli(tmp_path / "other", seed=1)
+    assert contents(tmp_path / "again") == contents(folder)
+    assert contents(tmp_path / "other").keys() == contents(folder).keys()
+    assert contents(tmp_path / "other") != contents(folder)
+
+
+def test_files_are_the_xtreme_layout(folder: Path, sample: Sample) -> None:
+    assert set(NLI_LANGUAGES) == XNLI_LANGUAGES
+    expected = {f"{file}-{language}.tsv" for file in FILES.values() for language in NLI_LANGUAGES}
+    assert contents(folder).keys() == expected
+    for split, languages in sample.items():
+        for rows in languages.values():
+            assert len(rows) == NLI_ROWS[split]
+            for row in rows:
+                assert len(row) == 3
+                assert row[2] in LABELS
+                for sentence in row[:2]:
+                    assert sentence == " ".join(sentence.split())
+                    assert not set(sentence) & set("[]{}|~")
+
+
+def test_labels_are_balanced_and_parallel(sample: Sample) -> None:
+    for split, languages in sample.items():
+        english = [row[2] for row in languages["en"]]
+        assert Counter(english) == dict.fromkeys(LABELS, NLI_ROWS[split] // 3)
+        for rows in languages.values():
+            assert [row[2] for row in rows] == english
+
+
+def test_items_are_the_same_in_every_language(sample: Sample) -> None:
+    for languages in sample.values():
+        for column in (0, 1):
+            english = [row[column] for row in languages["en"]]
+            for rows in languages.values():
+                translations = set(zip(english, (row[column] for row in rows), strict=True))
+                # One to one: neither language merges sentences that the other keeps apart.
+                assert len(translations) == len(set(english)) == len({row[column] for row in rows})
+
+
+def test_no_pair_occurs_twice(sample: Sample) -> None:
+    for language in NLI_LANGUAGES:
+        pairs = [row[:2] for split in FILES for row in sample[split][language]]
+        assert len(pairs) == len(set(pairs))
+
+
+@pytest.mark.parametrize("column", [0, 1], ids=["premise", "hypothesis"])
+def test_half_a_pair_comes_with_every_label_equally_often(sample: Sample, column: int) -> None:
+    for languages in sample.values():
+        for rows in languages.values():
+            counts = Counter((row[column], row[2]) for row in rows)
+            for text in {row[column] for row in rows}:
+                assert len({counts[text, label] for label in LABELS}) == 1
+
+
+@pytest.mark.parametrize("language", ["en", "sw"])
+@pytest.mark.parametrize("column", [0, 1], ids=["premise", "hypothesis"])
+def test_a_classifier_that_sees_half_a_pair_is_at_chance(sample: Sample, language: str, column: int) -> None:
+    features = make_union(TfidfVectorizer(ngram_range=(1, 2)), TfidfVectorizer(analyzer="char", ngram_range=(1, 4)))
+    train, validation = sample["train"][language], sample["validation"][language]
+    classifier = make_pipeline(features, LogisticRegression(max_iter=200))
+    classifier.fit([row[column] for row in train], [row[2] for row in train])
+    assert classifier.score([row[column] for row in validation], [row[2] for row in validation]) < 0.45
+
+
+def test_the_mini_tokenizer_is_of_the_kind_of_xlmr(tokenizer: PreTrainedTokenizerBase) -> None:
+    config = AutoConfig.from_pretrained(make.FOLDER)
+    assert tokenizer.is_fast
+    assert tokenizer.convert_tokens_to_ids(["<s>", "<pad>", "</s>", "<unk>"]) == [0, 1, 2, 3]
+    assert tokenizer.mask_token_id == len(tokenizer) - 1 == config.vocab_size - 1
+    special = (tokenizer.bos_token_id, tokenizer.pad_token_id, tokenizer.eos_token_id)
+    assert special == (config.bos_token_id, config.pad_token_id, config.eos_token_id)
+    first, second = (tokenizer(text, add_special_tokens=False).input_ids for text in ("Maria", "David"))
+    assert tokenizer("Maria", "David").input_ids == [0, *first, 2, 2, *second, 2]
+    assert tokenizer("龘", add_special_tokens=False).input_ids[-1] == tokenizer.unk_token_id
+
+
+def test_the_mini_tokenizer_knows_every_sentence(tokenizer: PreTrainedTokenizerBase, sample: Sample) -> None:
+    for split in FILES:
+        for rows in sample[split].values():
+            sentences = sorted({sentence for row in rows for sentence in row[:2]})
+            assert all(3 not in ids for ids in tokenizer(sentences).input_ids)
+            assert tokenizer.batch_decode(tokenizer(sentences[:20]).input_ids, skip_special_tokens=True) == sentences[:20]
+
+
+def test_the_shipped_mini_folder_is_what_the_sample_gives(tmp_path: Path) -> None:
+    make.make(tmp_path)
+    for name in ("config.json", "tokenizer.json", "tokenizer_config.json"):
+        assert json.loads((make.FOLDER / name).read_text("utf-8")) == json.loads((tmp_path / name).read_text("utf-8"))
+        assert (make.FOLDER / name).read_bytes() == (tmp_path / name).read_bytes()
