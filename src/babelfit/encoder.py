@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 from transformers import AutoConfig, AutoTokenizer, PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerFast
+from transformers.utils.logging import set_verbosity_error
 
 from babelfit import attention, mini
 from babelfit.data.batching import RaggedBatch
@@ -88,28 +89,41 @@ def load_model(
             )
     config.id2label = dict(enumerate(label_names))
     config.label2id = {name: label_id for label_id, name in enumerate(label_names)}
-    model = _from_pretrained(model_class, path, config=config) if pretrained else model_class.from_config(config)
+    if pretrained:
+        model, missing = _from_pretrained(model_class, path, config=config)
+        of_encoder = [name for name in missing if name.startswith(f"{model.base_model_prefix}.")]
+        if of_encoder:
+            raise UserError(f"{path} has no weights for {', '.join(of_encoder[:5])} and {len(of_encoder)} in all")
+    else:
+        model = model_class.from_config(config)
     return _made_ragged(model, path=path, max_length=max_length)
 
 
 def load_fine_tuned(model_class: Any, path: str, *, max_length: int) -> PreTrainedModel:
     """Load a Hugging Face model with its trained head; raises UserError where a part of it has no weights."""
     config = load_config(path, overrides={})
-    model, report = _from_pretrained(model_class, path, config=config, output_loading_info=True)
-    if report["missing_keys"]:
-        raise UserError(
-            f"{path} has no trained head (no weights for {', '.join(sorted(report['missing_keys']))}): fine-tune it"
-        )
+    model, missing = _from_pretrained(model_class, path, config=config)
+    if missing:
+        raise UserError(f"{path} has no trained head (no weights for {', '.join(missing)}): fine-tune it first")
     return _made_ragged(model, path=path, max_length=max_length)
 
 
-def _from_pretrained(model_class: Any, path: str, **options: Any) -> Any:
+def _from_pretrained(model_class: Any, path: str, *, config: PreTrainedConfig) -> tuple[PreTrainedModel, list[str]]:
+    """Load weights; say which ones the model has and the folder has not."""
+    # What is missing is told by the caller, in its own words.
+    set_verbosity_error()
     try:
-        return model_class.from_pretrained(
-            located(path), dtype=torch.float32, trust_remote_code=False, weights_only=True, **options
+        model, report = model_class.from_pretrained(
+            located(path),
+            config=config,
+            dtype=torch.float32,
+            trust_remote_code=False,
+            weights_only=True,
+            output_loading_info=True,
         )
     except (OSError, ValueError, RuntimeError) as error:
         raise UserError(f"no weights for {path}: {_first_line(error)}") from error
+    return model, sorted(report["missing_keys"])
 
 
 def _made_ragged(model: PreTrainedModel, *, path: str, max_length: int) -> PreTrainedModel:

@@ -21,7 +21,7 @@ from babelfit.heads import HEADS
 from babelfit.labels import label_order
 from babelfit.predictions import Prediction
 from babelfit.run import Run, open_evaluation
-from babelfit.trainer import build_trainer
+from babelfit.trainer import build_trainer, check_devices
 
 log = logging.getLogger(__name__)
 
@@ -37,8 +37,9 @@ def evaluate(config: EvaluateConfig) -> None:
     chosen = config.data or (None if trained is None else trained.data)
     if chosen is None:
         raise UserError("model= needs the data to score it on: add data=xnli data.folder=FOLDER")
+    precision = config.trainer.precision or ("32-true" if trained is None else str(trained.trainer.precision))
+    check_devices(config.trainer, precision=precision)
     model = str(run.model) if run is not None else str(config.model)
-    precision = config.trainer.precision or ("32-true" if trained is None else trained.trainer.precision)
     data = build_data(
         chosen,
         languages=config.languages or chosen.languages,
@@ -57,7 +58,7 @@ def evaluate(config: EvaluateConfig) -> None:
         head=(config.head if trained is None else trained.head).name,
         split=split,
         devices=config.trainer,
-        precision=str(precision),
+        precision=precision,
         folder=folder,
         source_languages=data.train_languages if trained is None else trained.data.train_languages,
         facts=facts,

@@ -21,7 +21,8 @@ class MetricsLog(Logger):
         kept = []
         if path.exists():
             with path.open(newline="", encoding="utf-8") as file:
-                kept = [row for row in list(csv.reader(file))[1:] if int(row[0]) <= resumed_step]
+                whole = [line for line in file if line.endswith("\n")]  # a kill may cut the last row
+            kept = [row for row in list(csv.reader(whole))[1:] if int(row[0]) <= resumed_step]
         with path.open("w", newline="", encoding="utf-8") as file:
             csv.writer(file).writerows([HEADER, *kept])
 

@@ -14,11 +14,8 @@ from babelfit.config import TrainerConfig
 from babelfit.errors import UserError
 
 
-def build_trainer(
-    config: TrainerConfig, *, folder: Path, precision: str, callbacks: list[Any] | None = None, **options: Any
-) -> Trainer:
-    """Build the Trainer for these devices; raises UserError where they are not there or cannot do this precision."""
-    _quiet()
+def check_devices(config: TrainerConfig, *, precision: str) -> str:
+    """Say whether a run goes to `gpu` or `cpu`; raises UserError where the devices cannot do what is asked."""
     if config.accelerator not in ("auto", "cpu", "gpu"):
         raise UserError(f"trainer.accelerator={config.accelerator}: must be one of auto, cpu, gpu")
     on_gpu = torch.cuda.is_available() and config.accelerator != "cpu"
@@ -28,8 +25,16 @@ def build_trainer(
         raise UserError("trainer.precision=16-mixed needs a GPU; on CPU use 32-true or bf16-mixed")
     if config.devices * config.num_nodes > 1:
         raise UserError("trainer.devices and trainer.num_nodes must be 1: several devices are not supported yet")
+    return "gpu" if on_gpu else "cpu"
+
+
+def build_trainer(
+    config: TrainerConfig, *, folder: Path, precision: str, callbacks: list[Any] | None = None, **options: Any
+) -> Trainer:
+    """Build the Trainer for these devices."""
+    _quiet()
     return Trainer(
-        accelerator="gpu" if on_gpu else "cpu",
+        accelerator=check_devices(config, precision=precision),
         devices=config.devices,
         num_nodes=config.num_nodes,
         strategy=config.strategy,

@@ -20,13 +20,14 @@ from babelfit.finetuner import Finetuner, Recipe
 from babelfit.heads import HEADS
 from babelfit.metrics_log import MetricsLog
 from babelfit.run import Run
-from babelfit.trainer import build_trainer
+from babelfit.trainer import build_trainer, check_devices
 
 log = logging.getLogger(__name__)
 
 
 def fit(config: TrainConfig) -> None:
     """Train, export the selected checkpoint and score it in every language; go on where the same run stopped."""
+    check_devices(config.trainer, precision=str(config.trainer.precision))
     tokenizer = load_tokenizer(config.encoder.path)
     data = evaluation.build_data(
         config.data,

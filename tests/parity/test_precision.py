@@ -59,7 +59,9 @@ def batch(lengths: list[int], seed: int) -> RaggedBatch:
 
 def steps() -> list[StepBatch]:
     return [
-        StepBatch(micro_batches=(batch([9, 4], seed), batch([3], seed + 50), batch([2, 2, 1], seed + 99)), num_targets=6)
+        StepBatch(
+            micro_batches=(batch([9, 4], seed), batch([3], seed + 50), batch([2, 2, 1], seed + 99)), num_targets=6
+        )
         for seed in range(STEPS)
     ]
 
