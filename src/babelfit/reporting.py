@@ -119,5 +119,5 @@ def _percent(share: float) -> str:
 
 
 def _escaped(text: str) -> str:
-    """Keep text from being read as Markdown or HTML."""
-    return re.sub(r"([\\`*_\[\]|<>])", r"\\\1", text)
+    """Keep text from being read as Markdown or HTML, and on one line."""
+    return re.sub(r"([\\`*_\[\]|<>])", r"\\\1", re.sub(r"\s+", " ", text))

@@ -185,6 +185,14 @@ def test_an_encoder_without_trained_head_is_refused(train: Callable[..., Any], c
     refused(command("evaluate.py", "model=./bare", "data=xnli_sample"), "no trained head", "classifier")
 
 
+def test_an_encoder_of_another_kind_is_refused(train: Callable[..., Any], command: Callable[..., Any]) -> None:
+    train("data.languages=[en]")
+    path = RUN / "model" / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"model_type": "bert"}))
+    outcome = command("train.py", f"encoder.path={RUN / 'model'}", "name=further")
+    refused(outcome, "type bert", "xlm-roberta")
+
+
 def test_a_head_in_another_order_is_not_trained_on(train: Callable[..., Any], command: Callable[..., Any]) -> None:
     train("data.languages=[en]")
     path = RUN / "model" / "config.json"

@@ -1,0 +1,59 @@
+"""The commands as processes of their own: quick help, and the right `evaluate` however Python is started."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+HEAVY = ("torch", "pytorch_lightning", "transformers", "datasets", "torchmetrics", "evaluate")
+PRINT_EVALUATE = "import evaluate; print('found', evaluate.load.__module__, evaluate.__version__)"
+
+
+def run(*arguments: str, folder: Path = ROOT) -> str:
+    environment = os.environ | {"PYTHONDONTWRITEBYTECODE": "1", "COLUMNS": "200"}
+    done = subprocess.run(
+        [sys.executable, *arguments], cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize("script", ["train.py", "evaluate.py"])
+def test_help_tells_the_choices_and_imports_nothing_heavy(script: str) -> None:
+    code = (
+        f"import runpy, sys\nsys.argv = [{script!r}, '--help']\n"
+        f"try:\n    runpy.run_path({script!r}, run_name='__main__')\nexcept SystemExit:\n    pass\n"
+        f"print('heavy:', [name for name in {HEAVY} if name in sys.modules])"
+    )
+    out = run("-c", code)
+
+    assert "heavy: []" in out
+    for word in ("xnli_sample", f"python {script}", "tokens_per_device"):
+        assert word in out
+
+
+@pytest.mark.parametrize("script", ["train.py", "evaluate.py"])
+def test_the_commands_start_from_another_folder(script: str, tmp_path: Path) -> None:
+    assert f"python {script}" in run(str(ROOT / script), "--help", folder=tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_python_started_in_the_root_finds_the_evaluate_package() -> None:
+    assert "found evaluate.loading" in run("-c", PRINT_EVALUATE)
+
+
+@pytest.mark.parametrize("start", [["-m", "pytest"], [str(Path(sys.executable).with_name("pytest"))]])
+def test_pytest_started_in_the_root_finds_the_evaluate_package(start: list[str], tmp_path: Path) -> None:
+    (tmp_path / "test_it.py").write_text(f"def test_it():\n    {PRINT_EVALUATE}\n")
+    options = ["-q", "-s", "-p", "no:cacheprovider", "-c", str(ROOT / "pyproject.toml"), str(tmp_path / "test_it.py")]
+    assert "found evaluate.loading" in run(*start, *options)
+
+
+def test_an_entry_point_finds_the_evaluate_package(tmp_path: Path) -> None:
+    # What train.py itself would import: its folder, the root, comes first on the path.
+    script = tmp_path / "like_train.py"
+    script.write_text(f"import sys\nsys.path[0] = {str(ROOT)!r}\n{PRINT_EVALUATE}\n")
+    assert "found evaluate.loading" in run(str(script))

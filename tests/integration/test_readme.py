@@ -1,0 +1,42 @@
+"""Every command of the README composes to a valid configuration, and its tree names every file there is."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+from hydra import compose, initialize_config_dir
+
+from babelfit.commands import with_open_overrides
+from babelfit.config import EvaluateConfig, TrainConfig, checked
+
+ROOT = Path(__file__).resolve().parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+COMMANDS = re.findall(r"^python ((?:train|evaluate)\.py[^#\n]*)", README, re.MULTILINE)
+
+
+def test_there_are_commands() -> None:
+    assert len(COMMANDS) >= 6
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_command_of_the_readme_is_valid(command: str) -> None:
+    script, *arguments = shlex.split(command)
+    overrides = [argument for argument in arguments if not argument.startswith("--") and argument != "job"]
+    with_open_overrides()
+    with initialize_config_dir(str(ROOT / "conf")):
+        name, kind = ("train", TrainConfig) if script == "train.py" else ("evaluate", EvaluateConfig)
+        checked(compose(name, overrides), kind)
+
+
+def test_the_tree_has_a_line_for_every_file() -> None:
+    tree = README.split("## What is where")[1].split("```")[1]
+    files = [*ROOT.glob("*.py"), *(ROOT / "src" / "babelfit").rglob("*.py"), *(ROOT / "conf").iterdir()]
+    missing = [path.name for path in files if path.name not in tree and path.name != "__init__.py"]
+    assert missing == []
+
+
+def test_the_two_commands_of_the_first_screen_are_those_of_the_makefile() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    for target in re.findall(r"^make (\w+)", README, re.MULTILINE):
+        assert re.search(rf"^{target}:", makefile, re.MULTILINE)
