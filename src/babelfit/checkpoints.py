@@ -80,10 +80,11 @@ class Checkpoints(Callback):
             last.replace(self._folder / PREVIOUS)
         temporary.replace(last)
 
-    def prune(self) -> None:
-        """Leave only the best checkpoints, once the run needs no resume any more."""
-        for name in (LAST, PREVIOUS):
-            (self._folder / name).unlink(missing_ok=True)
+
+def prune(folder: Path) -> None:
+    """Leave only the best checkpoints, once the run needs no resume any more."""
+    for name in (LAST, PREVIOUS):
+        (folder / name).unlink(missing_ok=True)
 
 
 def _same_file(source: Path, target: Path) -> None:

@@ -12,7 +12,7 @@ from pytorch_lightning.loggers import Logger, TensorBoardLogger
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from babelfit import evaluation
-from babelfit.checkpoints import LAST, Checkpoints
+from babelfit.checkpoints import LAST, Checkpoints, prune
 from babelfit.config import TrainConfig
 from babelfit.data import MultilingualDataModule
 from babelfit.encoder import load_model, load_tokenizer
@@ -49,10 +49,11 @@ def fit(config: TrainConfig) -> None:
     if run.status()["state"] == "complete":
         log.info("%s is complete: nothing to train, only what is missing is evaluated", run.folder)
     with run.recorded():
+        if "selected" not in run.status():
+            run.set_status("running", selected=train(config, run=run, data=data, model=model))
         if not run.model.exists():
-            selected = train(config, run=run, data=data, model=model)
-            run.set_status("running", selected=selected)
-            export(run, checkpoint=selected["file"], model=model, tokenizer=tokenizer)
+            export(run, model=model, tokenizer=tokenizer)
+        prune(run.checkpoints)
         evaluation.evaluate_model(
             str(run.model),
             data=data,
@@ -151,13 +152,13 @@ def train(config: TrainConfig, *, run: Run, data: MultilingualDataModule, model:
         if trainer.interrupted:
             raise KeyboardInterrupt from end
         raise
-    checkpoints.prune()
     return checkpoints.best[0] | {"by": config.selection, "of": total_steps}
 
 
-def export(run: Run, *, checkpoint: str, model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast) -> None:
-    """Write the selected checkpoint as a Hugging Face folder, and drop the checkpoints that nothing needs now."""
-    state = torch.load(run.checkpoints / checkpoint, map_location="cpu", weights_only=True)["state_dict"]
+def export(run: Run, *, model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast) -> None:
+    """Write the selected checkpoint as a Hugging Face folder."""
+    checkpoint = run.checkpoints / run.status()["selected"]["file"]
+    state = torch.load(checkpoint, map_location="cpu", weights_only=True)["state_dict"]
     prefix = "model."
     model.load_state_dict(
         {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}

@@ -205,6 +205,28 @@ def test_a_run_goes_on_where_it_stopped_and_ends_the_same(
         assert metrics(Path("outputs/whole"), name) == metrics(Path("outputs/halved"), name)
 
 
+@pytest.mark.parametrize("stage", ["set_status", "export", "evaluation.evaluate_model"])
+def test_a_run_stopped_after_its_last_step_is_not_trained_again(
+    train: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, stage: str
+) -> None:
+    assert train("name=whole", "data.languages=[en]").status == 0
+
+    def stopped(*_: Any, **facts: Any) -> None:
+        if stage != "set_status" or "selected" in facts:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(f"babelfit.run.Run.{stage}" if stage == "set_status" else f"babelfit.training.{stage}", stopped)
+        assert train("name=stopped", "data.languages=[en]").status == 130
+    assert not Path("outputs/stopped/scores").exists()
+    monkeypatch.setattr(Finetuner, "training_step", lambda *_: pytest.fail("trained again"))
+    outcome = train("name=stopped", "data.languages=[en]")
+
+    assert outcome.status == 0, outcome.err
+    path = "predictions/test/en.jsonl"
+    assert (Path("outputs/stopped") / path).read_bytes() == (Path("outputs/whole") / path).read_bytes()
+
+
 def test_a_finished_run_is_not_trained_again_but_evaluates_what_is_missing(
     train: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
