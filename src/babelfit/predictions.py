@@ -5,6 +5,7 @@ split as it came.
 """
 
 import json
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,6 +47,9 @@ def write(file: Path, records: Iterable[Prediction]) -> None:
                 "probabilities": {name: round(value, 6) for name, value in record.probabilities.items()},
             }
             lines.write(json.dumps(values, ensure_ascii=False) + "\n")
+        # Renamed before its bytes are on the disk, a file can be whole by name and empty after a power cut.
+        lines.flush()
+        os.fsync(lines.fileno())
     temporary.replace(file)
 
 

@@ -18,6 +18,8 @@ LANGUAGE_NAMES = {
     "es": "Spanish",
     "fr": "French",
     "hi": "Hindi",
+    "ja": "Japanese",
+    "ko": "Korean",
     "ru": "Russian",
     "sw": "Swahili",
     "th": "Thai",
@@ -120,4 +122,4 @@ def _percent(share: float) -> str:
 
 def _escaped(text: str) -> str:
     """Keep text from being read as Markdown or HTML, and on one line."""
-    return re.sub(r"([\\`*_\[\]|<>])", r"\\\1", re.sub(r"\s+", " ", text))
+    return re.sub(r"([\\`*_\[\]|<>&~])", r"\\\1", re.sub(r"\s+", " ", text))

@@ -18,7 +18,7 @@ CHOICES = sorted(
 @pytest.fixture(autouse=True)
 def _conf() -> Iterator[None]:
     with_open_overrides()
-    with initialize_config_dir(version_base=None, config_dir=str(CONF)):
+    with initialize_config_dir(config_dir=str(CONF)):
         yield
 
 

@@ -19,7 +19,7 @@ CONF = Path(__file__).resolve().parents[2] / "conf"
 def composed() -> dict[str, Any]:
     """The values of a plain `python train.py`."""
     with_open_overrides()
-    with initialize_config_dir(version_base=None, config_dir=str(CONF)):
+    with initialize_config_dir(config_dir=str(CONF)):
         values: Any = OmegaConf.to_container(compose("train"), resolve=True)
     return values
 
@@ -96,7 +96,7 @@ def test_all_missing_keys_are_named_at_once(composed: dict[str, Any]) -> None:
         ("optimization.learning_rate=fast", "fast"),
         ("optimization.batch_size=many", "many"),
         ("encoder.pretrained=perhaps", "perhaps"),
-        ("data.train_languages=en", "en"),
+        ("data.train_languages=en", "list"),
         ("data.limit=5", "5"),
         ("logger.tensorboard=3.5", "3.5"),
     ],
@@ -159,7 +159,7 @@ def test_a_choice_takes_each_of_its_values_and_no_other(composed: dict[str, Any]
 
 def test_only_an_evaluation_leaves_the_precision_open(composed: dict[str, Any]) -> None:
     assert refusal(composed, "trainer.precision=null").startswith("trainer.precision=null: must be one of 32-true")
-    with initialize_config_dir(version_base=None, config_dir=str(CONF)):
+    with initialize_config_dir(config_dir=str(CONF)):
         assert checked(compose("evaluate"), EvaluateConfig).trainer.precision is None
 
 

@@ -59,7 +59,7 @@ def test_parts_of_any_size_add_up_to_the_whole(case: Labels, cuts: list[int]) ->
     num_classes, pairs = case
     borders = sorted({0, len(pairs), *(cut for cut in cuts if cut < len(pairs))})
     parts = [classification_metrics(num_classes) for _ in borders[1:]]
-    for part, start, end in zip(parts, borders, borders[1:], strict=False):
+    for part, start, end in zip(parts, borders[:-1], borders[1:], strict=True):
         update(part, pairs[start:end])
     merged, *others = parts
     for other in others:

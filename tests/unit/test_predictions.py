@@ -1,6 +1,7 @@
 """Prediction files hold every example once, with label names; anything else is refused with its line."""
 
 import json
+import os
 import tracemalloc
 from pathlib import Path
 from typing import Any
@@ -152,3 +153,18 @@ def test_a_prediction_is_never_empty(tmp_path: Path) -> None:
 @pytest.mark.parametrize("probabilities", [None, 0.5, ["no"], {"maybe": 1.0}, {"no": "high"}, {"no": 1.5}])
 def test_probabilities_are_shares_of_known_labels(tmp_path: Path, probabilities: Any) -> None:
     assert "line 2: probabilities" in refusal(tmp_path, line(), line(index=1, probabilities=probabilities))
+
+
+def test_a_file_gets_its_name_once_its_bytes_are_on_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "de.jsonl"
+    predictions.write(tmp_path / "whole.jsonl", RECORDS)
+    sizes: list[int] = []
+
+    def fsync(number: int) -> None:
+        assert not file.exists(), "renamed too early"
+        sizes.append(os.fstat(number).st_size)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    predictions.write(file, RECORDS)
+
+    assert sizes == [(tmp_path / "whole.jsonl").stat().st_size]

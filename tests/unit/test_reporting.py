@@ -1,0 +1,202 @@
+"""The table and report.md say the scores, all of them, and take no text for markup."""
+
+import io
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from babelfit.reporting import markdown, table, transfer_lines, write_report
+
+SCORES: dict[str, Any] = {
+    "schema": 1,
+    "data": "xnli",
+    "split": "test",
+    "metric": "accuracy",
+    "source_languages": ["en"],
+    "languages": {
+        "en": {"accuracy": 0.8436, "f1": 0.8421, "examples": 5010},
+        "de": {"accuracy": 0.7, "f1": 0.6876, "examples": 5000, "unlabelled": 10},
+        "xx": {"accuracy": 0.9, "f1": 0.899, "examples": 1},
+    },
+    "transfer": {
+        "source": 0.8436,
+        "target_mean": 0.8,
+        "mean": 0.8145,
+        "gap": 0.0436,
+        "retention": 0.9483,
+        "worst": {"language": "de", "score": 0.7},
+    },
+}
+UNDEFINED = {"source": None, "target_mean": None, "mean": 0.5, "gap": None, "retention": None, "worst": None}
+
+
+def terminal(scores: dict[str, Any], *, color: bool = False) -> str:
+    text = io.StringIO()
+    Console(file=text, width=120, force_terminal=color, color_system="standard" if color else None).print(table(scores))
+    return text.getvalue()
+
+
+def row(page: str, start: str) -> list[str]:
+    [line] = [line for line in page.splitlines() if line.startswith(f"| {start}")]
+    return [cell.strip() for cell in line.strip("|").split("|")]
+
+
+def test_the_table_has_a_row_per_language() -> None:
+    shown = table(SCORES)
+
+    assert shown.row_count == 3
+    assert [list(column.cells) for column in shown.columns] == [
+        ["en English", "de German", "xx"],
+        ["source", "", ""],
+        ["84.4", "70.0", "90.0"],
+        ["84.2", "68.8", "89.9"],
+        ["5,010", "5,000 + 10 without label", "1"],
+        ["", "-14.4", "+5.6"],
+    ]
+
+
+def test_the_table_prints_title_rows_and_transfer_numbers() -> None:
+    printed = terminal(SCORES)
+
+    for part in ("xnli, test, in percent", "de German", "84.4", "gap 4.4 points", "worst target 70.0 (de)"):
+        assert part in printed
+
+
+def test_the_source_rows_stand_out() -> None:
+    assert [bool(one.style) for one in table(SCORES).rows] == [True, False, False]
+
+
+def test_the_page_gives_each_language_in_percent() -> None:
+    page = markdown([SCORES], facts={"encoder": "mini"})
+
+    assert "## xnli, test, in percent" in page
+    assert "- encoder: mini" in page
+    assert row(page, "en") == ["en English", "source", "84.4", "84.2", "5,010", ""]
+    assert row(page, "de") == ["de German", "", "70.0", "68.8", "5,000 + 10 without label", "-14.4"]
+    assert row(page, "xx") == ["xx", "", "90.0", "89.9", "1", "+5.6"]
+    for line in ("source mean 84.4 (en)", "target mean 80.0", "gap 4.4 points", "retention 94.8 %"):
+        assert f"\n- {line}\n" in page
+
+
+def test_the_page_has_a_section_per_split_in_the_order_given() -> None:
+    page = markdown([SCORES, SCORES | {"split": "validation"}], facts={})
+
+    assert page.index("## xnli, test") < page.index("## xnli, validation") < page.index("## What the numbers mean")
+    assert page.count("| en English |") == 2
+
+
+def test_every_table_row_has_as_many_cells_as_its_header() -> None:
+    lines = [line for line in markdown([SCORES], facts={}).splitlines() if line.startswith("|")]
+
+    assert len(lines) == 5
+    assert {line.count("|") for line in lines} == {7}
+
+
+def test_synthetic_data_are_called_so_everywhere_and_real_data_nowhere() -> None:
+    synthetic = SCORES | {"synthetic": True}
+
+    assert "**Synthetic data.**" in markdown([SCORES, synthetic], facts={})
+    assert "(synthetic sample), test" in markdown([synthetic], facts={})
+    assert "(synthetic sample)" in terminal(synthetic)
+    assert "synthetic" not in (markdown([SCORES], facts={}) + terminal(SCORES)).lower()
+
+
+def test_undefined_transfer_numbers_are_left_out() -> None:
+    undefined = SCORES | {"transfer": UNDEFINED}
+
+    assert transfer_lines(undefined) == []
+    assert "None" not in markdown([undefined], facts={}) + terminal(undefined)
+    assert row(markdown([undefined], facts={}), "de")[-1] == "", "no difference to a source that has no score"
+
+
+@pytest.mark.parametrize(
+    ("name", "line"),
+    [
+        ("source", "source mean 84.4 (en)"),
+        ("target_mean", "target mean 80.0"),
+        ("gap", "gap 4.4 points"),
+        ("retention", "retention 94.8 %"),
+        ("worst", "worst target 70.0 (de)"),
+    ],
+)
+def test_one_undefined_number_takes_only_its_own_line_away(name: str, line: str) -> None:
+    lines = transfer_lines(SCORES)
+    without = transfer_lines(SCORES | {"transfer": SCORES["transfer"] | {name: None}})
+
+    assert line in lines
+    assert without == [one for one in lines if one != line]
+
+
+def test_a_source_of_zero_is_a_number() -> None:
+    zero = SCORES | {"transfer": SCORES["transfer"] | {"source": 0.0, "gap": 0.0}}
+
+    assert transfer_lines(zero)[0] == "source mean 0.0 (en)"
+    assert "gap 0.0 points" in transfer_lines(zero)
+
+
+MARKUP = ["<script>alert(1)</script>", "a|b", "[x](http://y)", "![x](y)", "*b*", "_i_", "`c`", "\\", "[red]a[/red]"]
+
+
+@pytest.mark.parametrize("text", MARKUP)
+def test_text_is_no_markdown(text: str) -> None:
+    escaped = "".join(f"\\{one}" if one in "\\`*_[]|<>" else one for one in text)
+    scores = SCORES | {"data": text, "source_languages": [text], "languages": {text: SCORES["languages"]["de"]}}
+    page = markdown([scores], facts={"model": text})
+
+    assert f"- model: {escaped}\n" in page
+    assert f"## {escaped}, test" in page
+    assert f"| {escaped} |" in page
+    assert f"({escaped})\n" in page
+    assert page.replace(escaped, "").count(text) == (0 if text != "\\" else page.replace(escaped, "").count("\\"))
+
+
+@pytest.mark.parametrize("text", ["a\nb", "a\r\n# b", "a\n\n- c"])
+def test_text_stays_on_its_line(text: str) -> None:
+    plain = markdown([SCORES], facts={"model": "a"}).splitlines()
+
+    assert len(markdown([SCORES | {"data": text}], facts={"model": text}).splitlines()) == len(plain)
+
+
+@pytest.mark.parametrize("text", ["[red]a[/red]", "[/]", "[bold", "[link=http://y]x[/link]", "[@click=quit]x[/]"])
+def test_text_is_no_markup_on_the_terminal(text: str) -> None:
+    worst = {"language": text, "score": 0.5}
+    scores = SCORES | {
+        "data": text,
+        "languages": {text: SCORES["languages"]["de"]},
+        "source_languages": [text],
+        "transfer": SCORES["transfer"] | {"worst": worst},
+    }
+    printed = terminal(scores)
+
+    assert f"{text}, test" in printed
+    assert f"│ {text} " in printed
+    assert f"({text})" in printed
+    assert "\x1b]8" not in terminal(scores, color=True), "no link"
+
+
+def test_the_report_is_written_whole_and_replaces_the_old_one(tmp_path: Path) -> None:
+    (tmp_path / "report.md").write_text("old")
+    write_report(tmp_path, all_scores=[SCORES], facts={"name": "größe"})
+
+    assert (tmp_path / "report.md").read_text(encoding="utf-8") == markdown([SCORES], facts={"name": "größe"})
+    assert [path.name for path in tmp_path.iterdir()] == ["report.md"]
+
+
+@pytest.mark.parametrize(
+    ("text", "escaped"),
+    [("~~x~~", r"\~\~x\~\~"), ("~x~", r"\~x\~"), ("&lt;b&gt;", r"\&lt;b\&gt;"), ("a & b", r"a \& b")],
+)
+def test_text_is_no_strikethrough_and_no_entity(text: str, escaped: str) -> None:
+    page = markdown([SCORES | {"data": text}], facts={"model": text})
+
+    assert f"- model: {escaped}\n" in page
+    assert f"## {escaped}, test" in page
+
+
+@pytest.mark.parametrize(("language", "name"), [("ja", "ja Japanese"), ("ko", "ko Korean")])
+def test_languages_of_pawsx_have_names_too(language: str, name: str) -> None:
+    page = markdown([SCORES | {"languages": {language: SCORES["languages"]["de"]}}], facts={})
+
+    assert row(page, language)[0] == name

@@ -1,0 +1,143 @@
+"""Scores follow from prediction files alone: right, complete and the same bytes every time."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from babelfit import predictions, scoring
+from babelfit.errors import UserError
+from babelfit.predictions import Prediction
+
+NAMES = ("yes", "no", "maybe")
+Pair = tuple[str, str | None]
+
+# Predicted and gold. en: 3 of 4 right; de: 2 of 4; sw: 1 of 2, and one row without gold.
+GOLDEN: dict[str, list[Pair]] = {
+    "de": [("yes", "yes"), ("yes", "no"), ("no", "maybe"), ("maybe", "maybe")],
+    "en": [("yes", "yes"), ("no", "no"), ("maybe", "maybe"), ("no", "maybe")],
+    "sw": [("no", "no"), ("maybe", None), ("no", "yes")],
+}
+
+
+def keep(folder: Path, language: str, pairs: Sequence[Pair]) -> None:
+    records = [
+        Prediction(index=index, gold=gold, predicted=predicted, probabilities={predicted: 1.0})
+        for index, (predicted, gold) in enumerate(pairs)
+    ]
+    predictions.write(predictions.path(folder, split="test", language=language), records)
+
+
+def score(folder: Path, *source_languages: str, synthetic: bool = False) -> dict[str, Any]:
+    return scoring.score(
+        folder,
+        data="xnli",
+        split="test",
+        label_names=NAMES,
+        source_languages=source_languages or ("en",),
+        synthetic=synthetic,
+    )
+
+
+@pytest.fixture
+def golden(tmp_path: Path) -> Path:
+    for language, pairs in GOLDEN.items():
+        keep(tmp_path, language, pairs)
+    return tmp_path
+
+
+def test_the_numbers_are_those_counted_by_hand(golden: Path) -> None:
+    scores = score(golden)
+
+    # F1 by class, yes, no, maybe. en: 1, 2/3, 2/3; de: 2/3, 0, 2/3; sw: 0, 2/3, and no maybe among those scored.
+    assert scores["languages"] == {
+        "en": {"accuracy": 0.75, "f1": pytest.approx(7 / 9), "examples": 4},
+        "de": {"accuracy": 0.5, "f1": pytest.approx(4 / 9), "examples": 4},
+        "sw": {"accuracy": 0.5, "f1": pytest.approx(1 / 3), "examples": 2, "unlabelled": 1},
+    }
+    assert scores["transfer"] == {
+        "source": 0.75,
+        "target_mean": 0.5,
+        "mean": pytest.approx(7 / 12),
+        "gap": 0.25,
+        "retention": pytest.approx(2 / 3),
+        "worst": {"language": "de", "score": 0.5},
+    }
+
+
+def test_the_frame_says_what_was_scored(golden: Path) -> None:
+    scores = score(golden)
+
+    assert {key: scores[key] for key in ("schema", "data", "split", "metric", "source_languages")} == {
+        "schema": 1,
+        "data": "xnli",
+        "split": "test",
+        "metric": "accuracy",
+        "source_languages": ["en"],
+    }
+    assert "synthetic" not in scores
+    assert score(golden, synthetic=True)["synthetic"] is True
+
+
+def test_a_prediction_without_gold_is_counted_and_moves_no_score(golden: Path) -> None:
+    labelled = score(golden)["languages"]["de"]
+    keep(golden, "de", [*GOLDEN["de"], ("yes", None), ("no", None)])
+
+    assert score(golden)["languages"]["de"] == labelled | {"unlabelled": 2}
+
+
+def test_a_language_without_any_gold_is_refused(golden: Path) -> None:
+    keep(golden, "sw", [("yes", None), ("no", None)])
+
+    with pytest.raises(UserError, match=r"^xnli test sw: no row has a gold label"):
+        score(golden)
+
+
+def test_damaged_predictions_are_refused_with_their_file(golden: Path) -> None:
+    file = predictions.path(golden, split="test", language="de")
+    file.write_bytes(file.read_bytes().splitlines(keepends=True)[0] * 2)
+
+    with pytest.raises(UserError, match=r"de\.jsonl, line 2: index 0 stands twice"):
+        score(golden)
+
+
+@pytest.mark.parametrize(
+    ("source_languages", "order"),
+    [
+        (("en",), ["en", "de", "sw"]),
+        (("sw", "de"), ["sw", "de", "en"]),
+        (("fr", "sw"), ["sw", "de", "en"]),
+    ],
+)
+def test_source_languages_stand_first_and_in_their_own_order(
+    golden: Path, source_languages: tuple[str, ...], order: list[str]
+) -> None:
+    assert list(score(golden, *source_languages)["languages"]) == order
+
+
+def test_the_same_predictions_give_the_same_bytes(golden: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    scoring.write(score(golden), golden)
+    again = tmp_path_factory.mktemp("again")
+    for language in reversed(GOLDEN):
+        keep(again, language, GOLDEN[language])
+    scoring.write(score(again), again)
+
+    assert (again / "scores" / "test.json").read_bytes() == (golden / "scores" / "test.json").read_bytes()
+    assert [path.name for path in (again / "scores").iterdir()] == ["test.json"]
+
+
+def test_the_order_of_lines_moves_no_score(golden: Path) -> None:
+    before = score(golden)
+    file = predictions.path(golden, split="test", language="de")
+    file.write_bytes(b"".join(reversed(file.read_bytes().splitlines(keepends=True))))
+
+    assert score(golden) == before
+
+
+def test_the_scores_of_all_splits_are_read_back(golden: Path) -> None:
+    scores = score(golden)
+    for split in ("validation", "test"):
+        scoring.write(scores | {"split": split}, golden)
+
+    assert scoring.read_all(golden) == [scores, scores | {"split": "validation"}]
