@@ -156,6 +156,8 @@ def predict(
     trainer = build_trainer(devices, folder=folder, precision=precision, logger=False)
     batches: Any = trainer.predict(finetuner, data.evaluation_dataloader(split, languages=languages))
     columns = {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
+    if not np.isfinite(columns["probabilities"]).all():
+        raise UserError(f"{model} gives no numbers (NaN) for some examples: its training diverged; nothing was written")
     for language in languages:
         mine = np.flatnonzero(columns["language"] == data.numbered_languages.index(language))
         mine = mine[np.argsort(columns["index"][mine], kind="stable")]

@@ -61,7 +61,7 @@ def _score_language(records: Sequence[Prediction], *, label_names: Sequence[str]
     scored = [record for record in records if record.gold is not None]
     if not scored:
         raise UserError(f"{where}: no row has a gold label, so there is nothing to score; predictions are kept")
-    metrics = classification_metrics(len(label_names))
+    metrics = classification_metrics(len(label_names)).set_dtype(torch.float64)
     metrics.update(
         torch.tensor([label_ids[record.predicted] for record in scored]),
         torch.tensor([label_ids[str(record.gold)] for record in scored]),

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
+from safetensors.torch import load_file, save_file
 
 RUN = Path("outputs/xnli-mini")
 
@@ -183,6 +184,16 @@ def test_an_encoder_without_trained_head_is_refused(train: Callable[..., Any], c
     AutoModel.from_pretrained(RUN / "model").save_pretrained("bare")
     AutoTokenizer.from_pretrained(RUN / "model").save_pretrained("bare")
     refused(command("evaluate.py", "model=./bare", "data=xnli_sample"), "no trained head", "classifier")
+
+
+def test_a_model_that_diverged_is_not_scored(train: Callable[..., Any], command: Callable[..., Any]) -> None:
+    train("data.languages=[en]")
+    path = RUN / "model" / "model.safetensors"
+    weights = load_file(path)
+    weights["classifier.out_proj.bias"][0] = float("nan")
+    save_file(weights, path, metadata={"format": "pt"})
+    refused(command("evaluate.py", f"run={RUN}", "split=validation"), "NaN", "diverged")
+    assert not (RUN / "predictions" / "validation").exists()
 
 
 def test_an_encoder_of_another_kind_is_refused(train: Callable[..., Any], command: Callable[..., Any]) -> None:
