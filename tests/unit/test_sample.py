@@ -1,4 +1,4 @@
-"""The bundled synthetic sample and the mini tokenizer keep what their documentation promises; no model is trained here."""
+"""The bundled synthetic sample and the mini tokenizer keep their promises; what a model learns is not tested."""
 
 import json
 from collections import Counter
@@ -131,7 +131,9 @@ def test_the_mini_tokenizer_knows_every_sentence(tokenizer: PreTrainedTokenizerB
         for rows in sample[split].values():
             sentences = sorted({sentence for row in rows for sentence in row[:2]})
             assert all(3 not in ids for ids in tokenizer(sentences).input_ids)
-            assert tokenizer.batch_decode(tokenizer(sentences[:20]).input_ids, skip_special_tokens=True) == sentences[:20]
+            assert (
+                tokenizer.batch_decode(tokenizer(sentences[:20]).input_ids, skip_special_tokens=True) == sentences[:20]
+            )
 
 
 def test_the_shipped_mini_folder_is_what_the_sample_gives(tmp_path: Path) -> None:

@@ -1,0 +1,117 @@
+"""Rebuild the mini encoder's folder: `python -m babelfit.mini.make [folder]`.
+
+The tokenizer is of XLM-R's kind and knows the bundled synthetic sample's text in all its languages; the same sample
+gives the same bytes. Weights are not made here: the config is for a model that starts from random ones.
+"""
+
+import argparse
+import json
+import math
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+from tokenizers import AddedToken, Tokenizer, decoders, pre_tokenizers, processors
+from tokenizers.models import BPE, Model, Unigram
+from tokenizers.trainers import BpeTrainer
+
+from babelfit.data.sample import NLI_LANGUAGES, write_nli
+
+FOLDER = Path(__file__).parent
+NUM_PIECES = 3000
+NUM_ROWS = 900  # of each language: enough to meet every word
+SPECIAL_TOKENS = ("<s>", "<pad>", "</s>", "<unk>")  # XLM-R's ids 0 to 3; <mask> is its last
+CONFIG = {
+    "model_type": "xlm-roberta",
+    "architectures": ["XLMRobertaModel"],
+    "hidden_size": 128,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "intermediate_size": 512,
+    "hidden_act": "gelu",
+    "hidden_dropout_prob": 0.0,
+    "attention_probs_dropout_prob": 0.0,
+    "initializer_range": 0.15,
+    "layer_norm_eps": 1e-05,
+    "max_position_embeddings": 514,
+    "type_vocab_size": 1,
+    "bos_token_id": 0,
+    "pad_token_id": 1,
+    "eos_token_id": 2,
+}
+TOKENIZER_CONFIG = {
+    "tokenizer_class": "XLMRobertaTokenizer",
+    "model_max_length": 512,
+    "bos_token": "<s>",
+    "eos_token": "</s>",
+    "sep_token": "</s>",
+    "cls_token": "<s>",
+    "unk_token": "<unk>",
+    "pad_token": "<pad>",
+    "mask_token": "<mask>",
+}
+
+
+def make(folder: Path = FOLDER) -> None:
+    """Write config.json, tokenizer.json and tokenizer_config.json into a folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    tokenizer = _train_tokenizer()
+    tokenizer.save(str(folder / "tokenizer.json"), pretty=False)
+    _write_json(folder / "tokenizer_config.json", content=TOKENIZER_CONFIG)
+    _write_json(folder / "config.json", content=CONFIG | {"vocab_size": tokenizer.get_vocab_size()})
+
+
+def _train_tokenizer() -> Tokenizer:
+    with tempfile.TemporaryDirectory() as folder:
+        write_nli(Path(folder))
+        sentences = list(_sentences(Path(folder)))
+    # Pieces come from BPE because the unigram trainer breaks ties by hash order; their scores are the unigram model's.
+    splitter = _tokenizer(BPE())
+    # A word keeps its piece in front of a full stop.
+    splitter.pre_tokenizer = pre_tokenizers.Sequence([splitter.pre_tokenizer, pre_tokenizers.Punctuation()])
+    splitter.train_from_iterator(sentences, BpeTrainer(vocab_size=NUM_PIECES, show_progress=False))
+    counts = Counter(dict.fromkeys(splitter.get_vocab(), 1))
+    for encoding in splitter.encode_batch(sentences, add_special_tokens=False):
+        counts.update(encoding.tokens)
+    total = counts.total()
+    ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    vocabulary = [
+        *((token, 0.0) for token in SPECIAL_TOKENS),
+        *((piece, round(math.log(count / total), 4)) for piece, count in ranked),
+        ("<mask>", 0.0),
+    ]
+    tokenizer = _tokenizer(Unigram(vocabulary, SPECIAL_TOKENS.index("<unk>"), False))
+    tokenizer.add_special_tokens([*SPECIAL_TOKENS, AddedToken("<mask>", lstrip=True)])
+    return tokenizer
+
+
+def _tokenizer(model: Model) -> Tokenizer:
+    tokenizer = Tokenizer(model)
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Metaspace(replacement="▁", prepend_scheme="always")]
+    )
+    tokenizer.decoder = decoders.Metaspace(replacement="▁", prepend_scheme="always")
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single=["<s>", "$A", "</s>"],
+        pair=["<s>", "$A", "</s>", "</s>", "$B", "</s>"],
+        special_tokens=[(token, SPECIAL_TOKENS.index(token)) for token in ("<s>", "</s>")],
+    )
+    return tokenizer
+
+
+def _sentences(folder: Path) -> Iterator[str]:
+    """Yield the training split's distinct sentences, language after language."""
+    for language in NLI_LANGUAGES:
+        lines = (folder / "xnli" / f"train-{language}.tsv").read_text(encoding="utf-8").splitlines()[:NUM_ROWS]
+        yield from dict.fromkeys(sentence for line in lines for sentence in line.split("\t")[:2])
+
+
+def _write_json(path: Path, *, content: dict[str, object]) -> None:
+    path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8", newline="\n")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description="Rebuild the mini encoder's config and tokenizer from the sample.")
+    parser.add_argument("folder", nargs="?", type=Path, default=FOLDER, help="where to write (default: the package)")
+    make(parser.parse_args().folder)
