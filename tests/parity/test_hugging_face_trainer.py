@@ -28,7 +28,7 @@ STEPS = 50
 BATCH_SIZE = 32
 SEED = 3
 RECIPE = Recipe(
-    seed=SEED, total_steps=STEPS, learning_rate=1e-4, warmup=10, weight_decay=0.1, schedule="linear", clip=0.5
+    seed=SEED, total_steps=STEPS, learning_rate=1e-4, warmup=10, weight_decay=0.1, schedule="linear", clip=0.01
 )
 
 
@@ -100,8 +100,10 @@ def ours(model: PreTrainedModel, data: XNLI) -> list[float]:
     return losses.values
 
 
-def theirs(model: PreTrainedModel, data: XNLI, folder: Path) -> list[float]:
+def theirs(model: PreTrainedModel, data: XNLI, folder: Path) -> tuple[list[float], list[float]]:
+    """Train with the Trainer; return each step's loss and gradient norm before clipping."""
     losses: list[float] = []
+    norms: list[float] = []
 
     class InOrder(HuggingFaceTrainer):
         def _get_train_sampler(self, *_: Any) -> SequentialSampler:
@@ -110,6 +112,8 @@ def theirs(model: PreTrainedModel, data: XNLI, folder: Path) -> list[float]:
         def training_step(self, *arguments: Any, **options: Any) -> torch.Tensor:
             loss = super().training_step(*arguments, **options)
             losses.append(loss.item())
+            gradients = [value.grad for value in model.parameters() if value.grad is not None]
+            norms.append(float(torch.nn.utils.get_total_norm(gradients)))
             return loss
 
     dataset = data.open("train", "en")
@@ -133,7 +137,7 @@ def theirs(model: PreTrainedModel, data: XNLI, folder: Path) -> list[float]:
     InOrder(
         model=model, args=arguments, train_dataset=rows.rename_column("label", "labels"), data_collator=collator
     ).train()
-    return losses
+    return losses, norms
 
 
 def test_the_same_losses_and_the_same_weights(model: PreTrainedModel, data: XNLI, tmp_path: Path) -> None:
@@ -141,7 +145,7 @@ def test_the_same_losses_and_the_same_weights(model: PreTrainedModel, data: XNLI
     start = {name: value.clone() for name, value in model.state_dict().items()}
 
     our_losses = ours(model, data)
-    their_losses = theirs(other, data, tmp_path)
+    their_losses, norms = theirs(other, data, tmp_path)
 
     assert len(our_losses) == STEPS
     assert our_losses == pytest.approx(their_losses, abs=1e-5)
@@ -149,4 +153,5 @@ def test_the_same_losses_and_the_same_weights(model: PreTrainedModel, data: XNLI
     largest = max(float((value - expected[name]).abs().max()) for name, value in model.state_dict().items())
     assert largest < 1e-5
     moved = max(float((value - start[name]).abs().max()) for name, value in model.state_dict().items())
+    assert min(norms) > (RECIPE.clip or 0), "clipping must bite, or it is not compared"
     assert moved > 1e-3, "the comparison is empty where nothing was learned"
