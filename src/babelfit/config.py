@@ -3,6 +3,7 @@
 OmegaConf ends at `checked()`: everything behind it takes plain dataclasses or plain arguments.
 """
 
+import math
 import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -123,6 +124,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "selection": ("source_dev",),
     "split": ("validation", "test"),
     "optimization.schedule": ("linear", "constant"),
+    "trainer.strategy": ("auto",),
     "trainer.precision": ("32-true", "16-mixed", "bf16-mixed", "bf16-true", "64-true"),
 }
 
@@ -138,7 +140,7 @@ AT_LEAST: dict[str, float] = {
     "optimization.max_steps": 1,
     "optimization.warmup": 0,
     "optimization.weight_decay": 0,
-    "optimization.clip": 0,
+    "optimization.clip": 1e-6,
     "validation.patience": 1,
     "checkpoint.every": 1,
     "checkpoint.keep": 1,
@@ -184,6 +186,8 @@ def _check_values(values: dict[str, Any]) -> None:
     for key, least in AT_LEAST.items():
         if (value := flat.get(key)) is not None and not value >= least:
             raise UserError(f"{key}={value}: must be at least {least:g}")
+        if value == math.inf:
+            raise UserError(f"{key}={value}: must be finite")
     every = flat.get("validation.every")
     if every is not None and every != "epoch" and not (every.isdecimal() and int(every) >= 1):
         raise UserError(f"validation.every={every}: must be 'epoch' or a number of optimizer steps, at least 1")

@@ -98,7 +98,11 @@ def load_model(
         if of_encoder:
             raise UserError(f"{path} has no weights for {', '.join(of_encoder[:5])} and {len(of_encoder)} in all")
     else:
-        model = model_class.from_config(config)
+        try:
+            model = model_class.from_config(config)
+        except ValueError as error:
+            # Fields that are right one by one and do not fit together, such as a width that the heads do not divide.
+            raise UserError(f"encoder.overrides={overrides}: {_first_line(error)}") from error
     return _made_ragged(model, path=path, max_length=max_length)
 
 

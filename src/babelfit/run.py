@@ -83,7 +83,10 @@ class Run:
         path = self.folder / "status.json"
         if not path.is_file():
             return {"state": "new"}
-        status: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        try:
+            status: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise UserError(f"{path} is damaged ({error}): delete it, and the same command goes on") from error
         return status
 
     def set_status(self, state: str, **facts: Any) -> None:

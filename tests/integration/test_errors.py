@@ -51,6 +51,10 @@ def test_the_undamaged_folder_trains(train_on: Callable[..., Any]) -> None:
         (["encoder.path=nowhere/at/all"], ["nowhere/at/all"]),
         (["encoder.overrides.num_layers=2"], ["num_layers", "num_hidden_layers"]),
         (["encoder.overrides.hidden_size=big"], ["hidden_size", "int"]),
+        (["encoder.overrides.hidden_size=33"], ["hidden_size", "33", "attention heads"]),
+        (["optimization.learning_rate=inf"], ["optimization.learning_rate=inf", "finite"]),
+        (["optimization.clip=0"], ["optimization.clip=0"]),
+        (["trainer.strategy=nonsense"], ["trainer.strategy=nonsense", "auto"]),
         (["encoder.pretrained=true"], ["encoder.overrides", "encoder.pretrained=false"]),
         (["data.languages=[en,xx]"], ["'xx'", "sw", "quoted"]),
         (["data.languages=[en,false]"], ["'False'", "bare no"]),
@@ -213,6 +217,12 @@ def test_a_head_in_another_order_is_not_trained_on(train: Callable[..., Any], co
     path.write_text(json.dumps(config))
     outcome = command("train.py", f"encoder.path={RUN / 'model'}", "encoder.pretrained=true", "name=further")
     refused(outcome, "['contradiction', 'neutral', 'entailment']", "['entailment', 'neutral', 'contradiction']")
+
+
+def test_a_damaged_status_is_named(train: Callable[..., Any], command: Callable[..., Any]) -> None:
+    train("data.languages=[en]")
+    (RUN / "status.json").write_text("{")
+    refused(command("evaluate.py", f"run={RUN}"), "status.json is damaged")
 
 
 def test_a_damaged_run_configuration_is_named(train: Callable[..., Any], command: Callable[..., Any]) -> None:
