@@ -15,7 +15,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from babelfit.errors import UserError
 
-VERSION = 1
+VERSION = 2
 """Version of config.yaml; a run folder of an older version stays readable."""
 
 
@@ -34,6 +34,7 @@ class DataConfig:
     languages: list[str] | None
     max_length: int
     limit: Limit
+    train_split: str
 
 
 @dataclass
@@ -123,6 +124,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "resume": ("auto", "never"),
     "selection": ("source_dev",),
     "split": ("validation", "test"),
+    "data.train_split": ("train", "validation"),
     "optimization.schedule": ("linear", "constant"),
     "trainer.strategy": ("auto",),
     "trainer.precision": ("32-true", "16-mixed", "bf16-mixed", "bf16-true", "64-true"),
@@ -242,6 +244,8 @@ def load(path: Path, kind: type[Config]) -> Config:
     if not isinstance(values, dict) or "version" not in values:
         raise UserError(f"{path} is no configuration of a babelfit run: it has no version")
     version = values.pop("version")
-    if version != VERSION:
-        raise UserError(f"{path} has version {version}; this babelfit reads version {VERSION}")
+    if version not in range(1, VERSION + 1):
+        raise UserError(f"{path} has version {version}; this babelfit reads versions 1 to {VERSION}")
+    if version == 1 and isinstance(values.get("data"), dict):
+        values["data"]["train_split"] = "train"
     return checked(OmegaConf.create(values), kind)

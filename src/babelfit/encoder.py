@@ -1,5 +1,6 @@
 """Encoders on ragged batches: from token ids to hidden states. Knows no task and no data."""
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,20 @@ def load_tokenizer(path: str) -> PreTrainedTokenizerFast:
     if not isinstance(tokenizer, PreTrainedTokenizerFast):
         raise UserError(f"{path} has no fast tokenizer (tokenizer.json), which babelfit needs")
     return tokenizer
+
+
+def files_read(path: str) -> dict[str, Any]:
+    """Name what an encoder consists of, for the manifest: its files with their SHA-256, or its Hub revision."""
+    folder = Path(located(path))
+    if not folder.is_dir():
+        return {"path": path, "revision": load_config(path, overrides={})._commit_hash}
+    files = sorted(file for kind in ("*.json", "*.safetensors", "*.bin", "*.model") for file in folder.glob(kind))
+    return {"path": path, "files": {file.name: _sha256(file) for file in files}}
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def load_config(path: str, *, overrides: dict[str, Any]) -> PreTrainedConfig:

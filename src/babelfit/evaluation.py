@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -10,16 +11,16 @@ import numpy as np
 from rich.console import Console
 from transformers import PreTrainedTokenizerFast
 
-from babelfit import predictions, reporting, scoring
+from babelfit import manifest, predictions, reporting, scoring
 from babelfit.config import DataConfig, EvaluateConfig, TrainerConfig
 from babelfit.data import DATA, MultilingualDataModule
-from babelfit.data.batching import NO_LABEL
-from babelfit.encoder import load_fine_tuned, load_tokenizer
+from babelfit.data.batching import NO_LABEL, Array
+from babelfit.encoder import files_read, load_fine_tuned, load_tokenizer
 from babelfit.errors import UserError
 from babelfit.finetuner import Finetuner
 from babelfit.heads import HEADS
 from babelfit.labels import label_order
-from babelfit.predictions import Prediction
+from babelfit.predictions import AnyPrediction, Prediction, TagPrediction
 from babelfit.run import Run, open_evaluation
 from babelfit.trainer import build_trainer, check_devices
 
@@ -42,6 +43,7 @@ def evaluate(config: EvaluateConfig) -> None:
     model = str(run.model) if run is not None else str(config.model)
     data = build_data(
         chosen,
+        head=(config.head if trained is None or config.data is not None else trained.head).name,
         languages=config.languages or chosen.languages,
         tokenizer=load_tokenizer(model),
         tokens_per_device=config.trainer.tokens_per_device,
@@ -51,34 +53,37 @@ def evaluate(config: EvaluateConfig) -> None:
     # Other data than the run's own are another evaluation: the run's folder speaks of one dataset.
     own = run is not None and config.data is None
     folder = run.folder if run is not None and own else open_evaluation(config, data_name=data.data_name)
-    facts = {"model": model} if run is None else run.facts()
+    if run is None or not own:
+        manifest.add(folder, splits={}, model=files_read(model))
     evaluate_model(
         model,
         data=data,
-        head=(config.head if trained is None else trained.head).name,
         split=split,
         devices=config.trainer,
         precision=precision,
         folder=folder,
-        source_languages=data.train_languages if trained is None else trained.data.train_languages,
-        facts=facts,
+        trained_on=chosen if trained is None else trained.data,
+        facts={"model": model} if run is None else run.facts(),
     )
 
 
 def build_data(
     chosen: DataConfig,
     *,
+    head: str,
     languages: Sequence[str] | None,
     tokenizer: PreTrainedTokenizerFast,
     tokens_per_device: int,
     batch_size: int = 1,
     seed: int = 0,
 ) -> MultilingualDataModule:
-    """Build the DataModule that a configuration names; raises UserError for an unknown one."""
+    """Build the DataModule that a configuration names; raises UserError for an unknown one or another head."""
     settings = asdict(chosen) | {"languages": languages}
     name = settings.pop("name")
     if name not in DATA:
         raise UserError(f"data.name={name}: must be one of {', '.join(DATA)}")
+    if head != DATA[name].head:
+        raise UserError(f"head={head}: {name} needs head={DATA[name].head}, which data={name} chooses by itself")
     return DATA[name](
         **settings, tokenizer=tokenizer, tokens_per_device=tokens_per_device, batch_size=batch_size, seed=seed
     )
@@ -96,12 +101,11 @@ def evaluate_model(
     model: str,
     *,
     data: MultilingualDataModule,
-    head: str,
     split: str,
     devices: TrainerConfig,
     precision: str,
     folder: Path,
-    source_languages: Sequence[str],
+    trained_on: DataConfig,
     facts: Mapping[str, str],
 ) -> None:
     """Predict the languages that have no predictions yet, then score all that have, and report."""
@@ -111,21 +115,34 @@ def evaluate_model(
         predict(
             model,
             data=data,
-            head=head,
             split=split,
             languages=missing,
             devices=devices,
             precision=precision,
             folder=folder,
         )
+    read = manifest.add(folder, splits=data.read, data=data.data_name, origin=data.origin)["splits"][split]
+    notes: dict[str, Any] = {"synthetic": True} if data.is_sample else {}
+    if trained_on.name == data.data_name and trained_on.train_split == split:
+        notes["contaminated"] = data.contamination(split, train_languages=trained_on.train_languages)
     scores = scoring.score(
         folder,
         data=data.data_name,
         split=split,
+        head=data.head,
         label_names=data.label_names,
-        source_languages=source_languages,
-        synthetic=data.is_sample,
+        source_languages=trained_on.train_languages,
+        dropped={language: set(chain(*entry["dropped"].values())) for language, entry in read.items()},
+        notes=notes,
     )
+    if not scores["languages"]:
+        log.warning(
+            "predicted and not scored: %s %s has no gold labels; predictions: %s",
+            data.data_name,
+            split,
+            folder / "predictions" / split,
+        )
+        return
     scoring.write(scores, folder)
     reporting.write_report(folder, all_scores=scoring.read_all(folder), facts=facts)
     Console().print(reporting.table(scores))
@@ -136,7 +153,6 @@ def predict(
     model: str,
     *,
     data: MultilingualDataModule,
-    head: str,
     split: str,
     languages: Sequence[str],
     devices: TrainerConfig,
@@ -144,11 +160,11 @@ def predict(
     folder: Path,
 ) -> None:
     """Predict a split in some languages and write `predictions/<split>/<language>.jsonl`."""
-    loaded = load_fine_tuned(HEADS[head].model_class, model, max_length=data.max_length)
+    loaded = load_fine_tuned(HEADS[data.head].model_class, model, max_length=data.max_length)
     order = label_order(loaded.config, label_names=data.label_names, aliases=data.label_aliases)
     finetuner = Finetuner(
         loaded,
-        head=head,
+        head=data.head,
         languages=data.numbered_languages,
         source_languages=[],
         tokens_per_device=devices.tokens_per_device,
@@ -161,16 +177,36 @@ def predict(
     for language in languages:
         mine = np.flatnonzero(columns["language"] == data.numbered_languages.index(language))
         mine = mine[np.argsort(columns["index"][mine], kind="stable")]
-        expected = data.open(split, language).data["index"].to_numpy()
+        expected = data.targets(split, language)
         if not np.array_equal(columns["index"][mine], expected):
-            raise RuntimeError(f"{language}: {len(mine)} predictions for {len(expected)} examples")
+            raise RuntimeError(f"{language}: {len(mine)} predictions for {len(expected)} targets")
         records = (
-            Prediction(
-                index=int(columns["index"][row]),
-                gold=None if columns["gold"][row] == NO_LABEL else data.label_names[columns["gold"][row]],
-                predicted=data.label_names[int(columns["probabilities"][row][order].argmax())],
-                probabilities=dict(zip(data.label_names, columns["probabilities"][row][order].tolist(), strict=True)),
+            _record(
+                columns,
+                rows=rows,
+                order=order,
+                label_names=data.label_names,
+                per_word=data.head == "token_classification",
             )
-            for row in mine
+            for rows in np.split(mine, np.flatnonzero(np.diff(columns["index"][mine])) + 1)
         )
         predictions.write(predictions.path(folder, split=split, language=language), records)
+
+
+def _record(
+    columns: Mapping[str, Array], *, rows: Array, order: Sequence[int], label_names: Sequence[str], per_word: bool
+) -> AnyPrediction:
+    """Make a record of the targets of one example; `order` says which output is which label."""
+    index = int(columns["index"][rows[0]])
+    probabilities = columns["probabilities"][rows][:, order]  # (targets, labels)
+    predicted = [label_names[label] for label in probabilities.argmax(1)]
+    labels = columns["gold"][rows]
+    gold = None if (labels == NO_LABEL).any() else [label_names[label] for label in labels]
+    if per_word:
+        return TagPrediction(index=index, gold=gold, predicted=predicted, probabilities=probabilities.max(1).tolist())
+    return Prediction(
+        index=index,
+        gold=None if gold is None else gold[0],
+        predicted=predicted[0],
+        probabilities=dict(zip(label_names, probabilities[0].tolist(), strict=True)),
+    )

@@ -22,8 +22,8 @@ from transformers import (
 from babelfit.data.batching import NO_LABEL, RaggedBatch, StepBatch
 from babelfit.encoder import encode
 from babelfit.errors import UserError
-from babelfit.heads import HEADS
-from babelfit.metrics import classification_metrics
+from babelfit.heads import HEADS, summed_loss
+from babelfit.metrics import MAIN_METRIC, build_metrics
 
 log = logging.getLogger(__name__)
 
@@ -67,8 +67,9 @@ class Finetuner(LightningModule):
         self.source_languages = list(source_languages)
         self.tokens_per_device = tokens_per_device
         self._recipe = recipe
-        num_labels = int(model.config.num_labels or 0)
-        self.metrics = {language: classification_metrics(num_labels) for language in source_languages}
+        self._main_metric = MAIN_METRIC[head]
+        label_names = [name for _, name in sorted((model.config.id2label or {}).items())]
+        self.metrics = {language: build_metrics(head, label_names=label_names) for language in source_languages}
 
     @property
     def recipe(self) -> Recipe:
@@ -101,7 +102,10 @@ class Finetuner(LightningModule):
         return loss, total + loss.detach()
 
     def _loss(self, batch: RaggedBatch) -> torch.Tensor:
-        return self.head.loss(self.head.logits(self.model, encode(self.model, batch), batch), batch)
+        return summed_loss(self._head_logits(batch), batch.labels)
+
+    def _head_logits(self, batch: RaggedBatch) -> torch.Tensor:
+        return self.head.logits(self.model, encode(self.model, batch)[batch.targets])
 
     def _backward(self, loss: torch.Tensor) -> None:
         with torch.autocast(self.device.type, enabled=False):
@@ -192,7 +196,7 @@ class Finetuner(LightningModule):
         for number in batch.languages.unique().tolist():
             chosen = (batch.languages == number) & (batch.labels != NO_LABEL)
             metrics = self.metrics[self.languages[number]].to(self.device)
-            metrics.update(predicted[chosen], batch.labels[chosen])
+            metrics.update(preds=predicted[chosen], target=batch.labels[chosen], sentences=batch.indices[chosen])
 
     def on_validation_epoch_end(self) -> None:
         """Log the scores of each source language and their mean, which selects the checkpoint."""
@@ -202,11 +206,11 @@ class Finetuner(LightningModule):
             self.metrics[language].reset()
             for name, value in values.items():
                 self.log(f"validation/{name}/{language}", value)
-            scores.append(values["accuracy"])
+            scores.append(values[self._main_metric])
         self.log("source_dev", torch.stack(scores).mean(), prog_bar=True)
 
     def predict_step(self, batch: RaggedBatch, _: int) -> dict[str, np.ndarray[Any, Any]]:
-        """Predict a ragged batch: index, language, gold (sequences,) and probabilities (sequences, labels)."""
+        """Predict a ragged batch: index, language, gold (targets,) and probabilities (targets, labels)."""
         probabilities = self._logits(batch).to(torch.float64).softmax(-1)
         columns = {
             "index": batch.indices,
@@ -219,7 +223,7 @@ class Finetuner(LightningModule):
     def _logits(self, batch: RaggedBatch) -> torch.Tensor:
         def whole() -> torch.Tensor:
             parts = _under(batch, self.tokens_per_device)
-            return torch.cat([self.head.logits(self.model, encode(self.model, part), part) for part in parts])
+            return torch.cat([self._head_logits(part) for part in parts])
 
         return self._within_memory(whole)
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import torch
 from torch.nn.functional import cross_entropy
-from transformers import AutoModelForSequenceClassification, PreTrainedModel
+from transformers import AutoModelForSequenceClassification, AutoModelForTokenClassification, PreTrainedModel
 
-from babelfit.data.batching import NO_LABEL, RaggedBatch
+from babelfit.data.batching import NO_LABEL
 
 
 class SequenceClassification:
@@ -18,20 +18,31 @@ class SequenceClassification:
     model_class: Any = AutoModelForSequenceClassification
 
     @staticmethod
-    def logits(model: PreTrainedModel, hidden: torch.Tensor, batch: RaggedBatch) -> torch.Tensor:
-        """Map (tokens, hidden) to (sequences, labels)."""
-        first = hidden[batch.cu_seqlens[:-1]]
-        logits: torch.Tensor = model.get_submodule("classifier")(first.unsqueeze(1))
+    def logits(model: PreTrainedModel, rows: torch.Tensor) -> torch.Tensor:
+        """Map the targets' hidden states, (targets, hidden), to (targets, labels)."""
+        logits: torch.Tensor = model.get_submodule("classifier")(rows.unsqueeze(1))
         return logits
 
+
+class TokenClassification:
+    """One label per word, from its first subword."""
+
+    model_class: Any = AutoModelForTokenClassification
+
     @staticmethod
-    def loss(logits: torch.Tensor, batch: RaggedBatch) -> torch.Tensor:
-        """Sum the cross entropy over the sequences with gold; the caller divides by the targets of the whole step."""
-        return cross_entropy(_at_least_float32(logits), batch.labels, ignore_index=NO_LABEL, reduction="sum")
+    def logits(model: PreTrainedModel, rows: torch.Tensor) -> torch.Tensor:
+        """Map the targets' hidden states, (targets, hidden), to (targets, labels)."""
+        logits: torch.Tensor = model.get_submodule("classifier")(model.get_submodule("dropout")(rows))
+        return logits
 
 
-def _at_least_float32(logits: torch.Tensor) -> torch.Tensor:
-    return logits.to(torch.promote_types(logits.dtype, torch.float32))
+def summed_loss(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """Sum the cross entropy over the targets with gold; the caller divides by the targets of the whole step."""
+    at_least_float32 = logits.to(torch.promote_types(logits.dtype, torch.float32))
+    return cross_entropy(at_least_float32, labels, ignore_index=NO_LABEL, reduction="sum")
 
 
-HEADS = {"sequence_classification": SequenceClassification}
+HEADS: dict[str, type[SequenceClassification] | type[TokenClassification]] = {
+    "sequence_classification": SequenceClassification,
+    "token_classification": TokenClassification,
+}

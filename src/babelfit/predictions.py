@@ -1,13 +1,13 @@
 """Prediction files: one JSON record per example, `predictions/<split>/<language>.jsonl`. Knows no model and no score.
 
 Labels are names, so that anybody's predictions can be scored and read; `index` is the 0-based row in the language's
-split as it came.
+split as it came. An example of tagging is a sentence, and its record has an entry per word.
 """
 
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,20 @@ class Prediction:
     index: int
     gold: str | None
     predicted: str
-    probabilities: Mapping[str, float]
+    probabilities: Mapping[str, float]  # of every label
+
+
+@dataclass(frozen=True, kw_only=True)
+class TagPrediction:
+    """What a model says of the words of one sentence; `gold` is None where the sentence has no tags."""
+
+    index: int
+    gold: Sequence[str] | None
+    predicted: Sequence[str]
+    probabilities: Sequence[float]  # of the predicted tags
+
+
+AnyPrediction = Prediction | TagPrediction
 
 
 def path(folder: Path, *, split: str, language: str) -> Path:
@@ -34,63 +47,93 @@ def languages(folder: Path, *, split: str) -> list[str]:
     return sorted(file.stem for file in (folder / "predictions" / split).glob("*.jsonl"))
 
 
-def write(file: Path, records: Iterable[Prediction]) -> None:
+def write(file: Path, records: Iterable[AnyPrediction]) -> None:
     """Write a prediction file whole or not at all."""
     file.parent.mkdir(parents=True, exist_ok=True)
     temporary = file.with_name(file.name + ".tmp")
     with temporary.open("w", encoding="utf-8", newline="\n") as lines:
         for record in records:
-            values = {
-                "index": record.index,
-                "gold": record.gold,
-                "predicted": record.predicted,
-                "probabilities": {name: round(value, 6) for name, value in record.probabilities.items()},
-            }
-            lines.write(json.dumps(values, ensure_ascii=False) + "\n")
+            shares = record.probabilities
+            rounded: Any = (
+                {name: round(share, 6) for name, share in shares.items()}
+                if isinstance(shares, Mapping)
+                else [round(share, 6) for share in shares]
+            )
+            lines.write(json.dumps(asdict(replace(record, probabilities=rounded)), ensure_ascii=False) + "\n")
         # Renamed before its bytes are on the disk, a file can be whole by name and empty after a power cut.
         lines.flush()
         os.fsync(lines.fileno())
     temporary.replace(file)
 
 
-def read(file: Path, *, label_names: Sequence[str]) -> list[Prediction]:
+def read(
+    file: Path, kind: type[AnyPrediction], *, label_names: Sequence[str], dropped: Collection[int] = ()
+) -> list[AnyPrediction]:
     """Read a prediction file, in order of index.
 
     Raises UserError, with the line, for what is no record, for a label that the data do not have, and for an example
-    that is predicted twice or left out.
+    that is predicted twice or left out. `dropped` are the rows that are no examples.
     """
-    records: dict[int, Prediction] = {}
+    records: dict[int, AnyPrediction] = {}
     with file.open("rb") as lines:
         for number, line in enumerate(lines, start=1):
-            record = _record(line, label_names=label_names, where=f"{file}, line {number}")
+            record = _record(line, kind, label_names=label_names, where=f"{file}, line {number}")
             if record.index in records:
                 raise UserError(f"{file}, line {number}: index {record.index} stands twice; each example counts once")
             records[record.index] = record
     if not records:
         raise UserError(f"{file} holds no predictions")
-    ordered = [records[index] for index in sorted(records)]
-    for place, record in enumerate(ordered):
-        if record.index != place:
-            raise UserError(f"{file}: no prediction for index {place}; every example counts once")
-    return ordered
+    for index in range(max(records)):
+        if index not in records and index not in dropped:
+            raise UserError(f"{file}: no prediction for index {index}; every example counts once")
+    return [records[index] for index in sorted(records)]
 
 
-def _record(line: bytes, *, label_names: Sequence[str], where: str) -> Prediction:
+def _record(line: bytes, kind: type[AnyPrediction], *, label_names: Sequence[str], where: str) -> AnyPrediction:
     try:
         values: Any = json.loads(line)
-        record = Prediction(**values)
+        record = kind(**values)
     except (ValueError, TypeError) as error:
         raise UserError(
             f'{where}: no prediction ({error}); expected {{"index", "gold", "predicted", "probabilities"}}'
         ) from error
     if type(record.index) is not int or record.index < 0:
         raise UserError(f"{where}: index {record.index!r} is no row number; expected 0 or more")
+    if isinstance(record, TagPrediction):
+        _check_tags(record, label_names=label_names, where=where)
+    else:
+        _check_labels(record, label_names=label_names, where=where)
+    return record
+
+
+def _check_labels(record: Prediction, *, label_names: Sequence[str], where: str) -> None:
     for key, allowed in (("gold", [*label_names, None]), ("predicted", label_names)):
         if (name := getattr(record, key)) not in allowed:
             raise UserError(f"{where}: {key} {name!r} is no label; expected one of {', '.join(label_names)}")
     shares = record.probabilities
     if not isinstance(shares, dict) or not all(
-        name in label_names and isinstance(share, int | float) and 0 <= share <= 1 for name, share in shares.items()
+        name in label_names and _is_share(share) for name, share in shares.items()
     ):
         raise UserError(f"{where}: probabilities {shares!r} are not a share from 0 to 1 for labels of the data")
-    return record
+
+
+def _check_tags(record: TagPrediction, *, label_names: Sequence[str], where: str) -> None:
+    for key in ("gold", "predicted"):
+        tags = getattr(record, key)
+        if tags is None and key == "gold":
+            continue
+        if not isinstance(tags, list) or not tags:
+            raise UserError(f"{where}: {key} {tags!r} is no list of tags, one a word")
+        for tag in tags:
+            if tag not in label_names:
+                raise UserError(f"{where}: {key} {tag!r} is no tag; expected one of {', '.join(label_names)}")
+    words = len(record.predicted)
+    if record.gold is not None and len(record.gold) != words:
+        raise UserError(f"{where}: {words} predicted tags for {len(record.gold)} gold ones; every word counts once")
+    shares = record.probabilities
+    if not isinstance(shares, list) or len(shares) != words or not all(_is_share(share) for share in shares):
+        raise UserError(f"{where}: probabilities are not {words} shares from 0 to 1, one a word")
+
+
+def _is_share(value: object) -> bool:
+    return isinstance(value, int | float) and 0 <= value <= 1

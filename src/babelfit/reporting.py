@@ -9,35 +9,27 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-LANGUAGE_NAMES = {
-    "ar": "Arabic",
-    "bg": "Bulgarian",
-    "de": "German",
-    "el": "Greek",
-    "en": "English",
-    "es": "Spanish",
-    "fr": "French",
-    "hi": "Hindi",
-    "ja": "Japanese",
-    "ko": "Korean",
-    "ru": "Russian",
-    "sw": "Swahili",
-    "th": "Thai",
-    "tr": "Turkish",
-    "ur": "Urdu",
-    "vi": "Vietnamese",
-    "zh": "Chinese",
-}
+from babelfit.languages import LANGUAGE_NAMES
 
-COLUMNS = ("language", "", "accuracy", "macro F1", "examples", "to source")
+SHOWN = {
+    "accuracy": {"accuracy": "accuracy", "f1": "macro F1", "examples": "examples"},
+    "f1": {
+        "f1": "span F1",
+        "precision": "precision",
+        "recall": "recall",
+        "f1_strict": "strict F1",
+        "examples": "sentences",
+    },
+}
+"""The columns of a table, by the metric that measures transfer: key in the scores, and its name."""
 
 
 def table(scores: Mapping[str, Any]) -> Table:
     """Lay out one split's scores for the terminal: a row a language, the transfer numbers below."""
-    caption = Text("\n".join(transfer_lines(scores)), justify="left")
+    caption = Text("\n".join([*_warnings(scores), *transfer_lines(scores)]), justify="left")
     laid_out = Table(title=escape(_title(scores)), caption=caption, caption_justify="left", title_justify="left")
-    for column in COLUMNS:
-        laid_out.add_column(column, justify="left" if column in ("language", "") else "right")
+    for place, column in enumerate(_columns(scores)):
+        laid_out.add_column(column, justify="left" if place < 2 else "right")
     for row in _rows(scores):
         laid_out.add_row(*(escape(cell) for cell in row), style="bold" if row[1] == "source" else None)
     return laid_out
@@ -51,20 +43,31 @@ def markdown(all_scores: Sequence[Mapping[str, Any]], *, facts: Mapping[str, str
     lines += [f"- {key}: {_escaped(value)}" for key, value in facts.items()]
     for scores in all_scores:
         lines += ["", f"## {_escaped(_title(scores))}", ""]
-        lines += [f"| {' | '.join(COLUMNS)} |", "|---|---|---:|---:|---:|---:|"]
+        lines += [line for warning in _warnings(scores) for line in (f"**{_escaped(warning)}**", "")]
+        columns = _columns(scores)
+        lines += [f"| {' | '.join(columns)} |", f"|---|---|{'---:|' * (len(columns) - 2)}"]
         lines += [f"| {' | '.join(_escaped(cell) for cell in row)} |" for row in _rows(scores)]
         lines += ["", *(f"- {_escaped(line)}" for line in transfer_lines(scores))]
+    names = {SHOWN[scores["metric"]][scores["metric"]] for scores in all_scores}
     lines += [
         "",
         "## What the numbers mean",
         "",
-        "- **gap**: mean accuracy over the source languages less the mean over the target languages, in points "
-        "(Hu et al. 2020, XTREME); 0 would be perfect transfer.",
+        f"- **gap**: mean {' or '.join(sorted(names))} over the source languages less the mean over the target "
+        "languages, in points (Hu et al. 2020, XTREME); 0 would be perfect transfer.",
         "- **retention**: the target mean as a share of the source mean.",
-        "- Means are over languages, each counting the same. Macro F1 is the mean over classes.",
+        "- Means are over languages, each counting the same.",
+        *(_MEANINGS[name] for name in sorted(names)),
         "",
     ]
     return "\n".join(lines)
+
+
+_MEANINGS = {
+    "accuracy": "- **macro F1** is the mean over classes.",
+    "span F1": "- **span F1**: a span counts with both borders and the type right; an I that begins a span is read as "
+    "B, as conlleval and seqeval's default mode do. **strict F1** counts only spans that begin with B.",
+}
 
 
 def write_report(folder: Path, *, all_scores: Sequence[Mapping[str, Any]], facts: Mapping[str, str]) -> None:
@@ -91,6 +94,22 @@ def transfer_lines(scores: Mapping[str, Any]) -> list[str]:
     return lines
 
 
+def _warnings(scores: Mapping[str, Any]) -> list[str]:
+    """Say what a reader must know before believing a number."""
+    warnings = []
+    if "contaminated" in scores:
+        warnings.append(
+            f"Contaminated: the model was {scores['contaminated']}. These scores are no measure of transfer."
+        )
+    if "unscored_languages" in scores:
+        warnings.append(f"Predicted and not scored, for want of gold labels: {', '.join(scores['unscored_languages'])}")
+    return warnings
+
+
+def _columns(scores: Mapping[str, Any]) -> tuple[str, ...]:
+    return ("language", "", *SHOWN[scores["metric"]].values(), "to source")
+
+
 def _title(scores: Mapping[str, Any]) -> str:
     synthetic = " (synthetic sample)" if scores.get("synthetic") else ""
     return f"{scores['data']}{synthetic}, {scores['split']}, in percent"
@@ -103,14 +122,14 @@ def _rows(scores: Mapping[str, Any]) -> list[tuple[str, ...]]:
         is_source = language in scores["source_languages"]
         named = f"{language} {LANGUAGE_NAMES.get(language, '')}".strip()
         unlabelled = f" + {values['unlabelled']:,} without label" if "unlabelled" in values else ""
+        *shares, examples = SHOWN[scores["metric"]]
         rows.append(
             (
                 named,
                 "source" if is_source else "",
-                _percent(values["accuracy"]),
-                _percent(values["f1"]),
-                f"{values['examples']:,}{unlabelled}",
-                "" if is_source or source is None else f"{100 * (values['accuracy'] - source):+.1f}",
+                *(_percent(values[share]) for share in shares),
+                f"{values[examples]:,}{unlabelled}",
+                "" if is_source or source is None else f"{100 * (values[scores['metric']] - source):+.1f}",
             )
         )
     return rows

@@ -1,20 +1,23 @@
 """From prediction files to `scores/<split>.json`: needs neither a GPU nor the model."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from babelfit import predictions
-from babelfit.errors import UserError
-from babelfit.metrics import classification_metrics
-from babelfit.predictions import Prediction
+from babelfit.metrics import MAIN_METRIC, build_metrics
+from babelfit.predictions import AnyPrediction, Prediction, TagPrediction
 from babelfit.transfer.numbers import transfer_numbers
 
 SCHEMA = 1
-METRIC = "accuracy"
+RECORDS: dict[str, type[AnyPrediction]] = {
+    "sequence_classification": Prediction,
+    "token_classification": TagPrediction,
+}
 
 
 def score(
@@ -22,13 +25,16 @@ def score(
     *,
     data: str,
     split: str,
+    head: str,
     label_names: Sequence[str],
     source_languages: Sequence[str],
-    synthetic: bool,
+    dropped: Mapping[str, Collection[int]],
+    notes: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Score every language of a split that has predictions in a run folder, source languages first.
 
-    Raises UserError for a language without any gold label, and for damaged prediction files.
+    A language without any gold is named as unscored. `dropped` are each language's rows that are no examples, `notes`
+    what a reader of the scores must know. Raises UserError for damaged prediction files.
     """
     found = predictions.languages(folder, split=split)
     ordered = [
@@ -37,40 +43,58 @@ def score(
     ]
     languages = {
         language: _score_language(
-            predictions.read(predictions.path(folder, split=split, language=language), label_names=label_names),
+            predictions.read(
+                predictions.path(folder, split=split, language=language),
+                RECORDS[head],
+                label_names=label_names,
+                dropped=dropped.get(language, ()),
+            ),
+            head=head,
             label_names=label_names,
-            where=f"{data} {split} {language}",
         )
         for language in ordered
     }
-    main = {language: scores[METRIC] for language, scores in languages.items()}
+    scored = {language: scores for language, scores in languages.items() if scores["examples"]}
+    unscored = [language for language in languages if language not in scored]
+    main = {language: scores[MAIN_METRIC[head]] for language, scores in scored.items()}
     return {
         "schema": SCHEMA,
         "data": data,
-        **({"synthetic": True} if synthetic else {}),
+        **notes,
         "split": split,
-        "metric": METRIC,
+        "metric": MAIN_METRIC[head],
         "source_languages": list(source_languages),
-        "languages": languages,
+        "languages": scored,
+        **({"unscored_languages": unscored} if unscored else {}),
         "transfer": transfer_numbers(main, source_languages=source_languages),
     }
 
 
-def _score_language(records: Sequence[Prediction], *, label_names: Sequence[str], where: str) -> dict[str, Any]:
-    label_ids = {name: label_id for label_id, name in enumerate(label_names)}
+def _score_language(records: Sequence[AnyPrediction], *, head: str, label_names: Sequence[str]) -> dict[str, Any]:
+    """Score one language's records: only the counts where none has gold."""
     scored = [record for record in records if record.gold is not None]
-    if not scored:
-        raise UserError(f"{where}: no row has a gold label, so there is nothing to score; predictions are kept")
-    metrics = classification_metrics(len(label_names)).set_dtype(torch.float64)
-    metrics.update(
-        torch.tensor([label_ids[record.predicted] for record in scored]),
-        torch.tensor([label_ids[str(record.gold)] for record in scored]),
-    )
-    scores: dict[str, Any] = {name: float(value) for name, value in metrics.compute().items()}
-    scores["examples"] = len(scored)
+    counts = {"examples": len(scored)}
     if len(scored) < len(records):
-        scores["unlabelled"] = len(records) - len(scored)
-    return scores
+        counts["unlabelled"] = len(records) - len(scored)
+    if not scored:
+        return counts
+    label_ids = {name: label_id for label_id, name in enumerate(label_names)}
+    predicted = [_as_list(record.predicted) for record in scored]
+    gold = [_as_list(record.gold or ()) for record in scored]
+    words = torch.tensor([len(tags) for tags in gold])
+    metrics = build_metrics(head, label_names=label_names).set_dtype(torch.float64)
+    metrics.update(
+        preds=torch.tensor([label_ids[name] for name in chain(*predicted)]),
+        target=torch.tensor([label_ids[name] for name in chain(*gold)]),
+        sentences=torch.arange(len(scored)).repeat_interleave(words),
+    )
+    if head == "token_classification":
+        counts["words"] = int(words.sum())
+    return {name: float(value) for name, value in metrics.compute().items()} | counts
+
+
+def _as_list(labels: str | Sequence[str]) -> Sequence[str]:
+    return [labels] if isinstance(labels, str) else labels
 
 
 def write(scores: dict[str, Any], folder: Path) -> None:

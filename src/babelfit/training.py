@@ -11,11 +11,11 @@ from pytorch_lightning.callbacks import EarlyStopping
 from pytorch_lightning.loggers import Logger, TensorBoardLogger
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
-from babelfit import evaluation
+from babelfit import evaluation, manifest
 from babelfit.checkpoints import LAST, Checkpoints, prune
 from babelfit.config import TrainConfig
 from babelfit.data import MultilingualDataModule
-from babelfit.encoder import load_model, load_tokenizer
+from babelfit.encoder import files_read, load_model, load_tokenizer
 from babelfit.finetuner import Finetuner, Recipe
 from babelfit.heads import HEADS
 from babelfit.metrics_log import MetricsLog
@@ -31,6 +31,7 @@ def fit(config: TrainConfig) -> None:
     tokenizer = load_tokenizer(config.encoder.path)
     data = evaluation.build_data(
         config.data,
+        head=config.head.name,
         languages=config.data.languages,
         tokenizer=tokenizer,
         tokens_per_device=config.trainer.tokens_per_device,
@@ -38,6 +39,11 @@ def fit(config: TrainConfig) -> None:
         seed=config.seed,
     )
     config = replace(config, data=replace(config.data, languages=data.languages))
+    if config.data.train_split != "train":
+        log.warning(
+            "training on the %s split: scores on it, and the checkpoint that they select, are no measure of learning",
+            config.data.train_split,
+        )
     # All data are read before anything is trained, so that a missing file is known now and not after the last step.
     data.prepare("train", languages=data.train_languages)
     data.prepare("validation", languages=data.train_languages)
@@ -48,6 +54,13 @@ def fit(config: TrainConfig) -> None:
     run = Run.open(config)
     if run.status()["state"] == "complete":
         log.info("%s is complete: nothing to train, only what is missing is evaluated", run.folder)
+    manifest.add(
+        run.folder,
+        splits=data.read,
+        data=data.data_name,
+        origin=data.origin,
+        encoder=files_read(config.encoder.path),
+    )
     with run.recorded():
         if "selected" not in run.status():
             run.set_status("running", selected=train(config, run=run, data=data, model=model))
@@ -57,12 +70,11 @@ def fit(config: TrainConfig) -> None:
         evaluation.evaluate_model(
             str(run.model),
             data=data,
-            head=config.head.name,
             split=split,
             devices=config.trainer,
             precision=str(config.trainer.precision),
             folder=run.folder,
-            source_languages=data.train_languages,
+            trained_on=config.data,
             facts=run.facts(),
         )
 

@@ -39,6 +39,7 @@ def data(shared: Path) -> XNLI:
         train_languages=["en"],
         languages=["en"],
         max_length=128,
+        train_split="train",
         limit={"train": STEPS * BATCH_SIZE, "validation": None, "test": None},
         tokenizer=load_tokenizer(str(shared / "xlmr_base")),
         batch_size=BATCH_SIZE,
@@ -117,7 +118,8 @@ def theirs(model: PreTrainedModel, data: XNLI, folder: Path) -> tuple[list[float
             return loss
 
     dataset = data.open("train", "en")
-    rows = dataset.select(epoch_order(len(dataset), seed=SEED, epoch=0)).select_columns(["input_ids", "label"])
+    rows = dataset.select(epoch_order(len(dataset), seed=SEED, epoch=0)).select_columns(["input_ids", "labels"])
+    rows = rows.map(lambda row: {"labels": row["labels"][0]})
     arguments = TrainingArguments(
         output_dir=str(folder),
         per_device_train_batch_size=BATCH_SIZE,
@@ -134,9 +136,7 @@ def theirs(model: PreTrainedModel, data: XNLI, folder: Path) -> tuple[list[float
         disable_tqdm=True,
     )
     collator = DataCollatorWithPadding(data.tokenizer)
-    InOrder(
-        model=model, args=arguments, train_dataset=rows.rename_column("label", "labels"), data_collator=collator
-    ).train()
+    InOrder(model=model, args=arguments, train_dataset=rows, data_collator=collator).train()
     return losses, norms
 
 

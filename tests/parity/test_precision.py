@@ -15,7 +15,7 @@ from babelfit import attention
 from babelfit.data.batching import RaggedBatch, StepBatch
 from babelfit.encoder import encode
 from babelfit.finetuner import Finetuner, Recipe
-from babelfit.heads import SequenceClassification
+from babelfit.heads import SequenceClassification, summed_loss
 
 STEPS = 4
 RECIPE = Recipe(
@@ -50,6 +50,7 @@ def batch(lengths: list[int], seed: int) -> RaggedBatch:
         token_type_ids=np.zeros(borders[-1], dtype=np.int64),
         position_ids=np.concatenate([np.arange(length) for length in lengths]),
         cu_seqlens=borders,
+        targets=borders[:-1],
         labels=generator.integers(0, 3, len(lengths)),
         indices=np.arange(len(lengths)),
         languages=np.zeros(len(lengths), dtype=np.int64),
@@ -78,8 +79,8 @@ def plain_loop(trained: PreTrainedModel, dtype: torch.dtype, scaler: torch.amp.G
         optimizer.zero_grad()
         for micro_batch in step.to("cpu").micro_batches:
             with torch.autocast("cpu", dtype=dtype, enabled=dtype != torch.float32):
-                logits = SequenceClassification.logits(trained, encode(trained, micro_batch), micro_batch)
-                loss = SequenceClassification.loss(logits, micro_batch) / step.num_targets
+                logits = SequenceClassification.logits(trained, encode(trained, micro_batch)[micro_batch.targets])
+                loss = summed_loss(logits, micro_batch.labels) / step.num_targets
             (loss if scaler is None else scaler.scale(loss)).backward()
         if scaler is not None:
             scaler.unscale_(optimizer)

@@ -8,7 +8,7 @@ from transformers import AutoModelForSequenceClassification, PreTrainedModel, XL
 from babelfit import attention
 from babelfit.data.batching import RaggedBatch, cut
 from babelfit.encoder import encode
-from babelfit.heads import SequenceClassification
+from babelfit.heads import SequenceClassification, summed_loss
 
 PADDING = 1
 
@@ -38,6 +38,7 @@ def ragged(lengths: list[int]) -> RaggedBatch:
         token_type_ids=np.zeros(borders[-1], dtype=np.int64),
         position_ids=np.concatenate([np.arange(length) for length in lengths]),
         cu_seqlens=borders,
+        targets=borders[:-1],
         labels=generator.integers(0, 3, len(lengths)),
         indices=np.arange(len(lengths)),
         languages=np.zeros(len(lengths), dtype=np.int64),
@@ -59,7 +60,7 @@ def test_hidden_states_and_logits_equal_the_padded_model(lengths: list[int]) -> 
         outputs = reference(**padded(batch), output_hidden_states=True)
         reference.set_attn_implementation(attention.NAME)
         hidden = encode(reference, batch)
-        logits = SequenceClassification.logits(reference, hidden, batch)
+        logits = SequenceClassification.logits(reference, hidden[batch.targets])
 
     is_token = padded(batch)["attention_mask"].bool()
     torch.testing.assert_close(hidden, outputs.hidden_states[-1][is_token], atol=1e-5, rtol=0)
@@ -72,8 +73,8 @@ def test_gradients_equal_the_padded_model() -> None:
     reference, ours = model(), model()
     reference(**padded(batch), labels=batch.labels).loss.backward()
     ours.set_attn_implementation(attention.NAME)
-    logits = SequenceClassification.logits(ours, encode(ours, batch), batch)
-    (SequenceClassification.loss(logits, batch) / batch.num_sequences).backward()
+    logits = SequenceClassification.logits(ours, encode(ours, batch)[batch.targets])
+    (summed_loss(logits, batch.labels) / batch.num_sequences).backward()
 
     expected = {name: value.grad for name, value in reference.named_parameters()}
     for name, value in ours.named_parameters():

@@ -33,7 +33,9 @@ def dataset(language: int, num_examples: int, *, types: bool = False) -> Dataset
     ids = [tokens(language, row) for row in range(num_examples)]
     columns = {
         "input_ids": ids,
-        "label": [(row + language) % 3 for row in range(num_examples)],
+        "windows": [[len(one)] for one in ids],
+        "targets": [[0]] * num_examples,
+        "labels": [[(row + language) % 3] for row in range(num_examples)],
         "index": [1000 + row for row in range(num_examples)],
         "truncated": [False] * num_examples,
     }

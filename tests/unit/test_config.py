@@ -9,7 +9,7 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
 from babelfit.commands import with_open_overrides
-from babelfit.config import EvaluateConfig, TrainConfig, checked, differences, load, save
+from babelfit.config import VERSION, EvaluateConfig, TrainConfig, checked, differences, load, save
 from babelfit.errors import UserError
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
@@ -135,11 +135,16 @@ def test_a_count_below_its_least_is_refused_and_the_least_is_taken(
     parsed(composed, f"{key}={least}")
 
 
-@pytest.mark.parametrize("key", ["learning_rate", "warmup", "weight_decay", "clip"])
+@pytest.mark.parametrize("key", ["learning_rate", "warmup", "weight_decay"])
 @pytest.mark.parametrize("value", ["-0.5", ".nan"])
 def test_a_rate_below_zero_or_none_at_all_is_refused(composed: dict[str, Any], key: str, value: str) -> None:
     assert "must be at least 0" in refusal(composed, f"optimization.{key}={value}")
     parsed(composed, f"optimization.{key}=0")
+
+
+@pytest.mark.parametrize("value", ["-0.5", ".nan", "0", ".inf"])
+def test_clipping_to_nothing_or_to_no_norm_is_refused(composed: dict[str, Any], value: str) -> None:
+    assert "optimization.clip=" in refusal(composed, f"optimization.clip={value}")
 
 
 @pytest.mark.parametrize(
@@ -246,13 +251,20 @@ def test_what_is_saved_is_loaded_again(composed: dict[str, Any], tmp_path: Path)
     save(config, tmp_path / "config.yaml")
 
     assert load(tmp_path / "config.yaml", TrainConfig) == config
-    assert yaml.safe_load((tmp_path / "config.yaml").read_text(encoding="utf-8"))["version"] == 1
+    assert yaml.safe_load((tmp_path / "config.yaml").read_text(encoding="utf-8"))["version"] == VERSION
+
+
+def test_a_configuration_of_an_older_version_stays_readable(composed: dict[str, Any], tmp_path: Path) -> None:
+    old = without(composed, "data.train_split")
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump({"version": 1} | old), encoding="utf-8")
+
+    assert load(tmp_path / "config.yaml", TrainConfig) == parsed(composed)
 
 
 @pytest.mark.parametrize(
     ("content", "told"),
     [
-        (b"version: 2\nname: x\n", "version 2; this babelfit reads version 1"),
+        (b"version: 99\nname: x\n", "version 99; this babelfit reads versions 1 to 2"),
         (b"name: x\n", "has no version"),
         (b"", "has no version"),
         (b"- 1\n", "has no version"),

@@ -7,8 +7,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, f1_score
+from torchmetrics import MetricCollection
 
-from babelfit.metrics import classification_metrics
+from babelfit.metrics import build_metrics
 
 Labels = tuple[int, list[tuple[int, int]]]
 
@@ -21,13 +22,17 @@ def labelled(draw: st.DrawFn) -> Labels:
     return num_classes, draw(st.lists(st.tuples(label, label), min_size=1, max_size=40))
 
 
+def classification(num_classes: int) -> MetricCollection:
+    return build_metrics("sequence_classification", label_names=[str(label) for label in range(num_classes)])
+
+
 def update(metrics: torch.nn.Module, pairs: list[tuple[int, int]]) -> None:
     predicted, gold = torch.tensor(pairs).T
-    metrics.update(predicted, gold)  # type: ignore[operator]
+    metrics.update(preds=predicted, target=gold, sentences=torch.arange(len(pairs)))  # type: ignore[operator]
 
 
 def computed(num_classes: int, pairs: list[tuple[int, int]]) -> dict[str, float]:
-    metrics = classification_metrics(num_classes)
+    metrics = classification(num_classes)
     update(metrics, pairs)
     return {name: float(value) for name, value in metrics.compute().items()}
 
@@ -58,7 +63,7 @@ def test_the_order_of_examples_changes_nothing(case: Labels, random: Random) -> 
 def test_parts_of_any_size_add_up_to_the_whole(case: Labels, cuts: list[int]) -> None:
     num_classes, pairs = case
     borders = sorted({0, len(pairs), *(cut for cut in cuts if cut < len(pairs))})
-    parts = [classification_metrics(num_classes) for _ in borders[1:]]
+    parts = [classification(num_classes) for _ in borders[1:]]
     for part, start, end in zip(parts, borders[:-1], borders[1:], strict=True):
         update(part, pairs[start:end])
     merged, *others = parts
@@ -73,11 +78,11 @@ def test_parts_of_any_size_add_up_to_the_whole(case: Labels, cuts: list[int]) ->
 @settings(max_examples=30, deadline=None)
 def test_states_are_sums_so_that_ranks_can_add_them(case: Labels) -> None:
     num_classes, pairs = case
-    ranks = [classification_metrics(num_classes) for _ in range(2)]
+    ranks = [classification(num_classes) for _ in range(2)]
     for rank, metrics in enumerate(ranks):
         if mine := pairs[rank::2]:
             update(metrics, mine)
-    whole = classification_metrics(num_classes)
+    whole = classification(num_classes)
     update(whole, pairs)
 
     for name, metric in whole.items(copy_state=False):

@@ -29,7 +29,7 @@ def refusal(folder: Path, *lines: str | bytes) -> str:
     file = folder / "de.jsonl"
     file.write_bytes(b"".join((one.encode() if isinstance(one, str) else one) + b"\n" for one in lines))
     with pytest.raises(UserError) as caught:
-        predictions.read(file, label_names=NAMES)
+        predictions.read(file, Prediction, label_names=NAMES)
     message = str(caught.value)
     assert message.startswith(str(file))
     return message
@@ -40,14 +40,14 @@ def test_what_is_written_is_read_back(tmp_path: Path) -> None:
     predictions.write(file, RECORDS)
 
     assert file == tmp_path / "predictions" / "test" / "de.jsonl"
-    assert predictions.read(file, label_names=NAMES) == RECORDS
+    assert predictions.read(file, Prediction, label_names=NAMES) == RECORDS
     assert [path.name for path in file.parent.iterdir()] == ["de.jsonl"], "no temporary file stays"
 
 
 def test_records_come_back_in_order_of_index_whatever_their_order_in_the_file(tmp_path: Path) -> None:
     predictions.write(tmp_path / "de.jsonl", reversed(RECORDS))
 
-    assert predictions.read(tmp_path / "de.jsonl", label_names=NAMES) == RECORDS
+    assert predictions.read(tmp_path / "de.jsonl", Prediction, label_names=NAMES) == RECORDS
 
 
 def test_a_file_is_lines_of_json_that_people_can_read(tmp_path: Path) -> None:
@@ -62,7 +62,7 @@ def test_probabilities_are_rounded_to_six_digits(tmp_path: Path) -> None:
     record = Prediction(index=0, gold=None, predicted="no", probabilities={"no": 2 / 3, "да": 1 / 3})
     predictions.write(tmp_path / "de.jsonl", [record])
 
-    [read] = predictions.read(tmp_path / "de.jsonl", label_names=NAMES)
+    [read] = predictions.read(tmp_path / "de.jsonl", Prediction, label_names=NAMES)
     assert read.probabilities == {"no": 0.666667, "да": 0.333333}
 
 

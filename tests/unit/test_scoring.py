@@ -29,14 +29,16 @@ def keep(folder: Path, language: str, pairs: Sequence[Pair]) -> None:
     predictions.write(predictions.path(folder, split="test", language=language), records)
 
 
-def score(folder: Path, *source_languages: str, synthetic: bool = False) -> dict[str, Any]:
+def score(folder: Path, *source_languages: str, **notes: object) -> dict[str, Any]:
     return scoring.score(
         folder,
         data="xnli",
         split="test",
+        head="sequence_classification",
         label_names=NAMES,
         source_languages=source_languages or ("en",),
-        synthetic=synthetic,
+        dropped={},
+        notes=notes,
     )
 
 
@@ -87,11 +89,13 @@ def test_a_prediction_without_gold_is_counted_and_moves_no_score(golden: Path) -
     assert score(golden)["languages"]["de"] == labelled | {"unlabelled": 2}
 
 
-def test_a_language_without_any_gold_is_refused(golden: Path) -> None:
+def test_a_language_without_any_gold_is_named_and_in_no_mean(golden: Path) -> None:
     keep(golden, "sw", [("yes", None), ("no", None)])
+    scores = score(golden)
 
-    with pytest.raises(UserError, match=r"^xnli test sw: no row has a gold label"):
-        score(golden)
+    assert scores["unscored_languages"] == ["sw"]
+    assert list(scores["languages"]) == ["en", "de"]
+    assert scores["transfer"]["target_mean"] == 0.5
 
 
 def test_damaged_predictions_are_refused_with_their_file(golden: Path) -> None:

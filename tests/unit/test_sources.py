@@ -147,14 +147,14 @@ def test_the_hash_is_of_the_bytes_and_needs_no_parsing(tmp_path: Path) -> None:
     content = b"\xff not a row"
     write(tmp_path / "dev-en.tsv", content)
 
-    assert find(tmp_path).sha256() == hashlib.sha256(content).hexdigest()
+    assert find(tmp_path).sha256() == [hashlib.sha256(content).hexdigest()]
 
 
 def test_the_hash_of_shards_covers_all_in_order(tmp_path: Path) -> None:
     write(tmp_path / "en" / "train-00001-of-00002.parquet", b"two")
     write(tmp_path / "en" / "train-00000-of-00002.parquet", b"one")
 
-    assert find(tmp_path, "train").sha256() == hashlib.sha256(b"onetwo").hexdigest()
+    assert find(tmp_path, "train").sha256() == [hashlib.sha256(part).hexdigest() for part in (b"one", b"two")]
 
 
 # Tab-separated text

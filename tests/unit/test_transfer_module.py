@@ -48,7 +48,14 @@ def test_the_numbers_are_those_of_scoring(transfer: evaluate.EvaluationModule, t
             ],
         )
     scores = scoring.score(
-        tmp_path, data="xnli", split="test", label_names=NAMES, source_languages=["en"], synthetic=False
+        tmp_path,
+        data="xnli",
+        split="test",
+        head="sequence_classification",
+        label_names=NAMES,
+        source_languages=["en"],
+        dropped={},
+        notes={},
     )
 
     computed = transfer.compute(**examples(), source_languages=["en"])

@@ -106,9 +106,15 @@ def test_parquet_shards_are_read_in_order(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "what"),
     [
-        ({"label": None}, "found columns premise: string, hypothesis: string; expected premise, hypothesis as string"),
+        (
+            {"label": None},
+            "found columns premise: string, hypothesis: string; expected premise as string, hypothesis as string",
+        ),
         ({"premise": None}, "found columns hypothesis: string, label: int64; expected premise"),
-        ({"label": pa.array(["neutral"])}, "label: string; expected premise, hypothesis as string, label as integer"),
+        (
+            {"label": pa.array(["neutral"])},
+            "label: string; expected premise as string, hypothesis as string, label as integer",
+        ),
         ({"premise": pa.array([1])}, "premise: int64"),
         ({"label": pa.array([3])}, "unknown label 3; expected 0 (entailment), 1 (neutral), 2 (contradiction) or -1"),
         ({"label": pa.array([-2])}, "unknown label -2"),

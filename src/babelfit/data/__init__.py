@@ -1,8 +1,10 @@
 """Multilingual datasets, a DataModule each."""
 
 from babelfit.data.base import MultilingualDataModule
+from babelfit.data.pawsx import PAWSX
+from babelfit.data.wikiann import WikiANN
 from babelfit.data.xnli import XNLI
 
-__all__ = ["DATA", "XNLI", "MultilingualDataModule"]
+__all__ = ["DATA", "PAWSX", "XNLI", "MultilingualDataModule", "WikiANN"]
 
-DATA: dict[str, type[MultilingualDataModule]] = {"xnli": XNLI}
+DATA: dict[str, type[MultilingualDataModule]] = {"xnli": XNLI, "pawsx": PAWSX, "wikiann": WikiANN}

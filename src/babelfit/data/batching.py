@@ -31,10 +31,11 @@ class RaggedBatch:
     token_type_ids: Any  # (tokens,)
     position_ids: Any  # (tokens,), 0-based within each sequence
     cu_seqlens: Any  # (sequences + 1,): sequence i is tokens cu_seqlens[i] to cu_seqlens[i + 1]
-    labels: Any  # (sequences,)
-    indices: Any  # (sequences,): row within its language's split, as it came
-    languages: Any  # (sequences,): position in the list of languages
-    longest: int
+    targets: Any  # (targets,), ascending: the token from which each label is predicted
+    labels: Any  # (targets,)
+    indices: Any  # (targets,): row of the example within its language's split, as it came
+    languages: Any  # (targets,): position in the list of languages
+    longest: int  # tokens of the longest sequence
 
     @property
     def num_sequences(self) -> int:
@@ -62,20 +63,24 @@ class RaggedBatch:
         middle = 1 + int((borders[1:-1] <= self.num_tokens // 2).sum())
         middle = min(middle, self.num_sequences - 1)
         cut = int(borders[middle])
-        return self._part(slice(0, middle), slice(0, cut)), self._part(slice(middle, None), slice(cut, None))
+        targets = int((self.targets < cut).sum())
+        return (
+            self._part(slice(0, middle + 1), slice(0, cut), slice(0, targets)),
+            self._part(slice(middle, None), slice(cut, None), slice(targets, None)),
+        )
 
-    def _part(self, sequences: slice, tokens: slice) -> "RaggedBatch":
-        borders = self.cu_seqlens[sequences.start : None if sequences.stop is None else sequences.stop + 1]
-        borders = borders - borders[0]
+    def _part(self, borders: slice, tokens: slice, targets: slice) -> "RaggedBatch":
+        cu_seqlens = self.cu_seqlens[borders] - tokens.start
         return RaggedBatch(
             input_ids=self.input_ids[tokens],
             token_type_ids=self.token_type_ids[tokens],
             position_ids=self.position_ids[tokens],
-            cu_seqlens=borders,
-            labels=self.labels[sequences],
-            indices=self.indices[sequences],
-            languages=self.languages[sequences],
-            longest=int((borders[1:] - borders[:-1]).max()),
+            cu_seqlens=cu_seqlens,
+            targets=self.targets[targets] - tokens.start,
+            labels=self.labels[targets],
+            indices=self.indices[targets],
+            languages=self.languages[targets],
+            longest=int((cu_seqlens[1:] - cu_seqlens[:-1]).max()),
         )
 
 
@@ -98,15 +103,22 @@ class StepBatch:
 class Examples:
     """The tokenized examples of several languages, one after the other, mapped from disk.
 
-    An example's id is its place in this row of languages.
+    An example is one row: one or more sequences (the windows of a long sentence) with one or more targets. Its id is
+    its place in this row of languages.
     """
 
     def __init__(self, splits: Sequence[tuple[int, Dataset]]) -> None:
         self._languages = np.array([language for language, _ in splits])
         self._tables = [dataset.with_format("arrow") for _, dataset in splits]
         self._starts = np.cumsum([0, *(len(dataset) for _, dataset in splits)])
-        lengths = [pc.list_value_length(dataset.data.column("input_ids")).to_numpy() for _, dataset in splits]
-        self.lengths: Array = np.concatenate(lengths)  # (examples,), in tokens
+
+        def sizes(column: str) -> Array:
+            return np.concatenate(
+                [pc.list_value_length(dataset.data.column(column)).to_numpy() for _, dataset in splits]
+            )
+
+        self.lengths = sizes("input_ids")  # (examples,), in tokens
+        self.num_targets = sizes("targets")  # (examples,)
 
     def __len__(self) -> int:
         return int(self._starts[-1])
@@ -125,24 +137,31 @@ class Examples:
         if len(tables) > 1:
             table = table.take(np.argsort(np.concatenate(order)))
         table = table.combine_chunks()
-        tokens = table["input_ids"].combine_chunks()
-        borders = tokens.offsets.to_numpy().astype(np.int64)
-        input_ids = tokens.values.to_numpy()[borders[0] : borders[-1]].astype(np.int64)
-        borders = borders - borders[0]
-        lengths = np.diff(borders)
-        types = np.zeros_like(input_ids)
-        if "token_type_ids" in table.column_names:
-            types = table["token_type_ids"].combine_chunks().flatten().to_numpy().astype(np.int64)
+        input_ids, num_tokens = _flat(table["input_ids"])
+        types = (
+            _flat(table["token_type_ids"])[0] if "token_type_ids" in table.column_names else np.zeros_like(input_ids)
+        )
+        lengths, _ = _flat(table["windows"])
+        borders = np.concatenate([[0], np.cumsum(lengths)])
+        targets, num_targets = _flat(table["targets"])
+        first_token = np.cumsum(num_tokens) - num_tokens  # (examples,)
         return RaggedBatch(
             input_ids=input_ids,
             token_type_ids=types,
             position_ids=np.arange(len(input_ids)) - np.repeat(borders[:-1], lengths),
             cu_seqlens=borders,
-            labels=table["label"].to_numpy().astype(np.int64),
-            indices=table["index"].to_numpy().astype(np.int64),
-            languages=self._languages[parts],
+            targets=targets + np.repeat(first_token, num_targets),
+            labels=_flat(table["labels"])[0],
+            indices=np.repeat(table["index"].to_numpy().astype(np.int64), num_targets),
+            languages=np.repeat(self._languages[parts], num_targets),
             longest=int(lengths.max()),
         )
+
+
+def _flat(column: pa.ChunkedArray) -> tuple[Array, Array]:
+    """Return the values of a column of lists end to end, and the length of each list."""
+    lists = column.combine_chunks()
+    return lists.flatten().to_numpy().astype(np.int64), np.diff(lists.offsets.to_numpy())
 
 
 def cut(lengths: Array, *, tokens_per_device: int) -> list[Array]:
@@ -204,7 +223,7 @@ class TrainingSteps(TorchDataset[StepBatch]):
         parts = cut(self._examples.lengths[ids], tokens_per_device=self._tokens_per_device)
         return StepBatch(
             micro_batches=tuple(self._examples.ragged(ids[part]) for part in parts),
-            num_targets=len(ids),
+            num_targets=int(self._examples.num_targets[ids].sum()),
         )
 
 

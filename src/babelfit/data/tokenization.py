@@ -6,19 +6,29 @@ cache is never stale and runs share it.
 
 import hashlib
 import json
+import logging
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 from datasets import Dataset
+from tokenizers import pre_tokenizers
 from tqdm import tqdm
 from transformers import PreTrainedTokenizerFast
 
-CACHE_VERSION = 1
+from babelfit.errors import UserError
+
+CACHE_VERSION = 2
 ROWS_PER_CHUNK = 4096
 SECONDS_BEFORE_PROGRESS = 2
+
+_FACTS = b"babelfit"
+_PROBE = ["Maria", "Kowalska", "visited", "Nairobi", "in", "1969"]
+
+log = logging.getLogger(__name__)
 
 
 def cache_folder() -> Path:
@@ -35,14 +45,15 @@ def tokenizer_fingerprint(tokenizer: PreTrainedTokenizerFast) -> str:
 def tokenized(
     key: dict[str, Any],
     *,
-    rows: Callable[[], pa.Table],
+    rows: Callable[[], tuple[pa.Table, dict[str, Any]]],
     encode: Callable[[pa.Table], dict[str, Any]],
     schema: pa.Schema,
     description: str,
-) -> Dataset:
-    """Open the tokenized rows of this key, tokenizing them first where no cache holds them.
+) -> tuple[Dataset, dict[str, Any]]:
+    """Open the tokenized rows of this key and the facts about them, tokenizing first where no cache holds them.
 
-    `rows` reads the text and `encode` turns a chunk of it into the columns of `schema`; neither is called on a hit.
+    `rows` reads the text and says facts that JSON can hold, `encode` turns a chunk of text into the columns of
+    `schema`; neither is called on a hit.
     """
     digest = hashlib.sha256(json.dumps({"version": CACHE_VERSION, **key}, sort_keys=True).encode()).hexdigest()
     path = cache_folder() / "tokens" / f"{digest[:32]}.arrow"
@@ -51,13 +62,17 @@ def tokenized(
         # A name of its own for each process: two that tokenize the same rows at once write the same bytes twice.
         temporary = path.with_suffix(f".{os.getpid()}.tmp")
         try:
-            with pa.OSFile(str(temporary), "wb") as sink, pa.ipc.new_stream(sink, schema) as writer:
-                for chunk in _with_progress(rows(), description):
-                    writer.write_table(pa.table(encode(chunk), schema=schema))
+            table, facts = rows()
+            noted = schema.with_metadata({_FACTS: json.dumps(facts)})
+            with pa.OSFile(str(temporary), "wb") as sink, pa.ipc.new_stream(sink, noted) as writer:
+                for chunk in _with_progress(table, description):
+                    writer.write_table(pa.table(encode(chunk), schema=noted))
             temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)
-    return Dataset.from_file(str(path))
+    with pa.memory_map(str(path)) as file:
+        facts = json.loads(pa.ipc.open_stream(file).schema.metadata[_FACTS])
+    return Dataset.from_file(str(path)), facts
 
 
 def _with_progress(table: pa.Table, description: str) -> Iterator[pa.Table]:
@@ -72,9 +87,93 @@ def _with_progress(table: pa.Table, description: str) -> Iterator[pa.Table]:
 def encode_pairs(
     table: pa.Table, *, tokenizer: PreTrainedTokenizerFast, texts: tuple[str, str], max_length: int
 ) -> dict[str, Any]:
-    """Encode two text columns as pairs, cut to `max_length` subwords from the longer side: ids and what was cut."""
+    """Encode two text columns as pairs, cut to `max_length` subwords from the longer side; the target is the first."""
     first, second = (table[column].to_pylist() for column in texts)
     encoded = tokenizer(first, second, truncation="longest_first", max_length=max_length, return_attention_mask=False)
     columns = {name: encoded[name] for name in ("input_ids", "token_type_ids") if name in encoded}
-    # The tokenizer keeps what it cut off beside each encoding.
-    return columns | {"truncated": [bool(one.overflowing) for one in encoded.encodings]}
+    return columns | {
+        "windows": [[len(ids)] for ids in encoded["input_ids"]],
+        "targets": [[0]] * len(first),
+        # The tokenizer keeps what it cut off beside each encoding.
+        "truncated": [bool(one.overflowing) for one in encoded.encodings],
+    }
+
+
+def encode_words(table: pa.Table, *, tokenizer: PreTrainedTokenizerFast, words: str, max_length: int) -> dict[str, Any]:
+    """Encode a column of word lists, each sentence as windows of at most `max_length` subwords; targets are the words.
+
+    Windows part between words. A word is read at its first subword; one that the tokenizer turns into nothing stands
+    as the unknown token, and one that is longer than a window is cut.
+    """
+    begin, end = special_tokens(tokenizer)
+    room = max_length - len(begin) - len(end)
+    sentences = table[words].to_pylist()
+    encoded = tokenizer(sentences, is_split_into_words=True, add_special_tokens=False, verbose=False)
+    columns: dict[str, list[Any]] = {name: [] for name in ("input_ids", "windows", "targets", "truncated")}
+    for sentence, encoding in zip(sentences, encoded.encodings, strict=True):
+        subwords: list[list[int]] = [[] for _ in sentence]
+        for subword, word in zip(encoding.ids, encoding.word_ids, strict=True):
+            subwords[word].append(subword)
+        ids: list[int] = []
+        windows: list[int] = []
+        targets = []
+        held = room + 1  # subwords in the window that is open: none is
+        for word in subwords:
+            kept = word[:room] or [tokenizer.unk_token_id]
+            if held + len(kept) > room:
+                ids += end if windows else []
+                windows.append(len(begin) + len(end))
+                ids += begin
+                held = 0
+            targets.append(len(ids))
+            ids += kept
+            held += len(kept)
+            windows[-1] += len(kept)
+        columns["input_ids"].append(ids + end)
+        columns["windows"].append(windows)
+        columns["targets"].append(targets)
+        columns["truncated"].append(any(len(word) > room for word in subwords))
+    if "token_type_ids" in tokenizer.model_input_names:
+        columns["token_type_ids"] = [np.zeros(len(ids), np.int32) for ids in columns["input_ids"]]
+    return columns
+
+
+def special_tokens(tokenizer: PreTrainedTokenizerFast) -> tuple[list[int], list[int]]:
+    """Say which ids a tokenizer puts before and behind a single sequence."""
+    bare = tokenizer("a", add_special_tokens=False)["input_ids"]
+    whole = tokenizer("a")["input_ids"]
+    before = next(place for place in range(len(whole)) if whole[place : place + len(bare)] == bare)
+    return whole[:before], whole[before + len(bare) :]
+
+
+def read_words_as_in_text(tokenizer: PreTrainedTokenizerFast) -> None:
+    """Make sure that words given one by one get the subwords that they have in running text.
+
+    Byte-level BPE takes the space before a word for a part of it, which a word given alone has only if the tokenizer
+    puts it there: this is set right in place, also for export. Raises UserError where the two differ all the same.
+    """
+
+    def differ() -> bool:
+        split = tokenizer(_PROBE, is_split_into_words=True, add_special_tokens=False)
+        return bool(split["input_ids"] != tokenizer(" ".join(_PROBE), add_special_tokens=False)["input_ids"])
+
+    if not differ():
+        return
+    pre_tokenizer: Any = tokenizer.backend_tokenizer.pre_tokenizer
+    steps = [pre_tokenizer]
+    if isinstance(pre_tokenizer, pre_tokenizers.Sequence):
+        parts = json.loads(tokenizer.backend_tokenizer.to_str())["pre_tokenizer"]["pretokenizers"]
+        steps = [pre_tokenizer[place] for place in range(len(parts))]
+    for step in steps:
+        if isinstance(step, pre_tokenizers.ByteLevel):
+            step.add_prefix_space = True
+    tokenizer.backend_tokenizer.pre_tokenizer = pre_tokenizer
+    # Otherwise a tokenizer that is loaded again would take the setting back.
+    tokenizer.add_prefix_space = True
+    tokenizer.init_kwargs["add_prefix_space"] = True
+    if differ():
+        raise UserError(
+            f"the tokenizer of {tokenizer.name_or_path} cuts a word given alone otherwise than in running text "
+            f"({' '.join(_PROBE)!r}), so tags would be learned on subwords that text never has: choose another encoder"
+        )
+    log.info("the tokenizer now puts a space before each word, so that words are cut as in running text")

@@ -10,8 +10,9 @@ from typing import Any
 import pyarrow as pa
 
 from babelfit.data.base import MultilingualDataModule
+from babelfit.data.readers import read_parquet, read_tsv
 from babelfit.data.sample import NLI_LANGUAGES, NLI_ROWS, write_nli
-from babelfit.data.sources import Layout, read_parquet, read_tsv
+from babelfit.data.sources import Layout
 from babelfit.data.tokenization import encode_pairs
 
 LANGUAGES = ("ar", "bg", "de", "el", "en", "es", "fr", "hi", "ru", "sw", "th", "tr", "ur", "vi", "zh")
@@ -64,11 +65,12 @@ class XNLI(MultilingualDataModule):
     """XNLI with the English training rows of MultiNLI and their translations."""
 
     data_name = "xnli"
+    head = "sequence_classification"
     label_names = LABELS
     label_aliases = ALIASES
-    known_languages = LANGUAGES
-    known_rows = ROWS
+    known_rows = dict.fromkeys(LANGUAGES, ROWS)
     layouts = LAYOUTS
+    is_parallel = True
     sample_languages = NLI_LANGUAGES
     sample_rows = NLI_ROWS
 

@@ -1,0 +1,87 @@
+"""PAWS-X (Yang et al. 2019): do two sentences of almost the same words mean the same, in seven languages.
+
+All facts about the dataset and how its files lie; not how files are found or read.
+"""
+
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from babelfit.data.base import MultilingualDataModule
+from babelfit.data.readers import read_parquet, read_tsv
+from babelfit.data.sample import PARAPHRASE_LANGUAGES, PARAPHRASE_ROWS, write_paraphrase
+from babelfit.data.sources import Layout
+from babelfit.data.tokenization import encode_pairs
+
+LANGUAGES = ("de", "en", "es", "fr", "ja", "ko", "zh")
+LABELS = ("not_paraphrase", "paraphrase")  # 0 and 1 in the files
+ROWS = {"train": 49_401, "validation": 2_000, "test": 2_000}  # in each language
+PLACEHOLDER = "NS"  # stands for a sentence that was not translated
+
+TEXTS = ("sentence1", "sentence2")
+COLUMNS = {"sentence1": ("sentence1",), "sentence2": ("sentence2",), "label": ("label",)}
+SPELLINGS: dict[str, str | None] = {"0": "not_paraphrase", "1": "paraphrase"}
+
+_read_tsv = partial(read_tsv, columns=COLUMNS, spellings=SPELLINGS)
+
+LAYOUTS = (
+    Layout(
+        name="XTREME",
+        patterns={
+            "train": "pawsx/train-{language}.tsv",
+            "validation": "pawsx/dev-{language}.tsv",
+            "test": "pawsx/test-{language}.tsv",
+        },
+        read=_read_tsv,
+    ),
+    Layout(
+        name="x-final",
+        patterns={
+            # English is the original; the other languages' training rows are machine translations of it.
+            "train": "x-final/{language}/*train.tsv",
+            "validation": "x-final/{language}/dev_2k.tsv",
+            "test": "x-final/{language}/test_2k.tsv",
+        },
+        read=_read_tsv,
+    ),
+    Layout(
+        name="Hub parquet",
+        patterns={
+            "train": "{language}/train-*.parquet",
+            "validation": "{language}/validation-*.parquet",
+            "test": "{language}/test-*.parquet",
+        },
+        read=partial(read_parquet, texts=TEXTS, labels=LABELS),
+    ),
+)
+
+
+class PAWSX(MultilingualDataModule):
+    """PAWS-X with its English training rows and their translations."""
+
+    data_name = "pawsx"
+    head = "sequence_classification"
+    label_names = LABELS
+    label_aliases: ClassVar[Mapping[str, str]] = {"0": "not_paraphrase", "1": "paraphrase"}
+    known_rows = dict.fromkeys(LANGUAGES, ROWS)
+    layouts = LAYOUTS
+    is_parallel = True
+    sample_languages = PARAPHRASE_LANGUAGES
+    sample_rows = PARAPHRASE_ROWS
+
+    @staticmethod
+    def write_sample(folder: Path) -> None:
+        """Write the sample's paraphrase part."""
+        write_paraphrase(folder)
+
+    def encode(self, table: pa.Table) -> dict[str, Any]:
+        """Encode both sentences as one pair."""
+        return encode_pairs(table, tokenizer=self.tokenizer, texts=TEXTS, max_length=self.max_length)
+
+    def dropped(self, table: pa.Table) -> Mapping[str, pa.ChunkedArray]:
+        """Drop the rows in which a sentence was not translated."""
+        return {f"untranslated, {PLACEHOLDER}": pc.or_(*(pc.equal(table[column], PLACEHOLDER) for column in TEXTS))}
