@@ -43,10 +43,11 @@ ROWS = dict(
         for language in languages.split()
     )
 )
-XTREME_LANGUAGES = (
+XTREME = (
     "af ar bg bn de el en es et eu fa fi fr he hi hu id it ja jv ka kk ko ml mr ms my nl pt ru sw ta te th tl tr ur vi "
     "yo zh"
 )
+XTREME_LANGUAGES = tuple(XTREME.split())
 
 LAYOUTS = (
     Layout(
