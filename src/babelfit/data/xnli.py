@@ -69,6 +69,7 @@ class XNLI(MultilingualDataModule):
     known_languages = LANGUAGES
     known_rows = ROWS
     layouts = LAYOUTS
+    hub_repo = "facebook/xnli"
     sample_languages = NLI_LANGUAGES
     sample_rows = NLI_ROWS
 
