@@ -6,8 +6,8 @@ encoder of the Hub is a folder like any other; what its files say is not for her
 
 import errno
 import logging
-from collections.abc import Sequence
 from fnmatch import fnmatch
+from functools import cache
 from pathlib import Path
 from typing import Literal
 
@@ -31,12 +31,14 @@ MAIN = "main"
 """The branch that stands for no revision."""
 
 
-def download(repo: str, *, kind: Kind, revision: str | None, patterns: Sequence[str]) -> Path:
+@cache
+def download(repo: str, *, kind: Kind, revision: str | None, patterns: tuple[str, ...]) -> Path:
     """Download the files of a repository that match some patterns; return the folder of its commit.
 
     `revision` is a branch, a tag or a commit (None: main); the folder's name is the commit. What is in the cache is
-    not downloaded again, and with HF_HUB_OFFLINE=1 nothing else is asked for. A pattern that matches nothing is no
-    error. Raises UserError for everything that goes wrong, naming the repository, the revision and the next move.
+    not downloaded again, and with HF_HUB_OFFLINE=1 nothing else is asked for. The same question has the same answer
+    until the process ends, even if the branch moves. A pattern that matches nothing is no error. Raises UserError for
+    everything that goes wrong, naming the repository, the revision and the next move.
     """
     there = _cached(repo, kind=kind)
     try:

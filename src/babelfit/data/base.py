@@ -114,7 +114,7 @@ class MultilingualDataModule(LightningDataModule, ABC):
             # One commit for all: the branch may move while this runs.
             revision = self.revision if self._snapshot is None else self._snapshot.name
             self._snapshot = hub.download(
-                self.hub_repo, kind="dataset", revision=revision, patterns=sorted(wanted - self._downloaded)
+                self.hub_repo, kind="dataset", revision=revision, patterns=tuple(sorted(wanted - self._downloaded))
             )
             self._downloaded |= wanted
         return self._snapshot
