@@ -86,7 +86,9 @@ def hub(hub_server: "StandIn", tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(constants, "ENDPOINT", hub_server.url)
     template = hub_server.url + "/{repo_id}/resolve/{revision}/{filename}"
     monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub-cache"))
+    (tmp_path / "hub-cache").mkdir()
+    (tmp_path / "hub-link").symlink_to(tmp_path / "hub-cache")  # as on many clusters
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub-link"))
     monkeypatch.setattr(hub_server, "requests", [])
     monkeypatch.setattr(hub_server, "faults", {})
     return hub_server

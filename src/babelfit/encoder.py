@@ -1,6 +1,7 @@
 """Encoders on ragged batches: from token ids to hidden states. Knows no task and no data."""
 
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -157,6 +158,11 @@ def _from_pretrained(
             weights_only=True,
             output_loading_info=True,
         )
+    except UnpicklingError as error:
+        raise UserError(
+            f"no weights for {path}: pytorch_model.bin holds more than weights, and objects of others are never "
+            "unpickled; use an encoder with model.safetensors"
+        ) from error
     except (OSError, ValueError, RuntimeError) as error:
         raise UserError(f"no weights for {path}: {_first_line(error)}") from error
     return model, sorted(report["missing_keys"])

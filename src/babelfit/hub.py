@@ -66,12 +66,17 @@ def is_offline() -> bool:
 
 def is_snapshot(folder: str) -> bool:
     """Tell whether a folder is what `download` returned, and not the user's own."""
-    return Path(folder).is_relative_to(constants.HF_HUB_CACHE)
+    return Path(folder).is_relative_to(_cache())
+
+
+def _cache() -> Path:
+    """Name the Hub's cache as its client does, which resolves links."""
+    return Path(constants.HF_HUB_CACHE).expanduser().resolve()
 
 
 def _cached(repo: str, *, kind: Kind) -> set[Path]:
     """List the cached files of a repository, in all its commits."""
-    snapshots = Path(constants.HF_HUB_CACHE) / f"{kind}s--{repo.replace('/', '--')}" / "snapshots"
+    snapshots = _cache() / f"{kind}s--{repo.replace('/', '--')}" / "snapshots"
     return {path for path in snapshots.glob("*/**/*") if path.is_file()}
 
 

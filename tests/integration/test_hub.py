@@ -215,11 +215,27 @@ def test_an_encoder_comes_with_its_revisions_weights_as_safetensors(hub: StandIn
     assert hub.downloaded() == ["config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"]
 
 
-def test_an_encoder_without_safetensors_loads_without_unpickling_objects(hub: StandIn) -> None:
+def test_an_encoder_without_safetensors_loads(hub: StandIn) -> None:
     _, (_, folder) = commits(hub, "model", BIN)
     expected = torch.load(folder / "pytorch_model.bin", weights_only=True)["embeddings.word_embeddings.weight"]
 
     assert torch.equal(weights(BIN, None), expected)
+
+
+class Unpickled:
+    def __reduce__(self) -> tuple[Any, ...]:
+        return exec, ("raise SystemExit('an object of a stranger was unpickled')",)
+
+
+def test_weights_that_hold_objects_are_refused(hub: StandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "objects"
+    shutil.copytree(commits(hub, "model", BIN)[0][1], folder)
+    torch.save({"embeddings.word_embeddings.weight": Unpickled()}, folder / "pytorch_model.bin")
+    monkeypatch.setattr(hub, "commits", dict(hub.commits))
+    hub.add("model", BIN, folder)
+
+    with pytest.raises(UserError, match=f"no weights for {BIN}: .* never unpickled.*safetensors"):
+        weights(BIN, None)
 
 
 @pytest.mark.parametrize(
