@@ -18,6 +18,12 @@ from babelfit.errors import UserError
 VERSION = 2
 """Version of config.yaml; a run folder of an older version stays readable."""
 
+NEW_IN_2: dict[str, dict[str, Any]] = {
+    "data": {"revision": None, "train_split": "train"},
+    "encoder": {"revision": None},
+}
+"""The keys that version 1 did not have, with what it did."""
+
 
 @dataclass
 class Limit:
@@ -30,6 +36,7 @@ class Limit:
 class DataConfig:
     name: str
     folder: str | None
+    revision: str | None
     train_languages: list[str]
     languages: list[str] | None
     max_length: int
@@ -41,6 +48,7 @@ class DataConfig:
 class EncoderConfig:
     name: str
     path: str
+    revision: str | None
     pretrained: bool
     overrides: dict[str, Any]
 
@@ -246,6 +254,8 @@ def load(path: Path, kind: type[Config]) -> Config:
     version = values.pop("version")
     if version not in range(1, VERSION + 1):
         raise UserError(f"{path} has version {version}; this babelfit reads versions 1 to {VERSION}")
-    if version == 1 and isinstance(values.get("data"), dict):
-        values["data"]["train_split"] = "train"
+    if version == 1:
+        for section, keys in NEW_IN_2.items():
+            if isinstance(values.get(section), dict):
+                values[section] = keys | values[section]
     return checked(OmegaConf.create(values), kind)

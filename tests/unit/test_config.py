@@ -9,7 +9,7 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
 from babelfit.commands import with_open_overrides
-from babelfit.config import VERSION, EvaluateConfig, TrainConfig, checked, differences, load, save
+from babelfit.config import NEW_IN_2, VERSION, EvaluateConfig, TrainConfig, checked, differences, load, save
 from babelfit.errors import UserError
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
@@ -255,7 +255,10 @@ def test_what_is_saved_is_loaded_again(composed: dict[str, Any], tmp_path: Path)
 
 
 def test_a_configuration_of_an_older_version_stays_readable(composed: dict[str, Any], tmp_path: Path) -> None:
-    old = without(composed, "data.train_split")
+    old = composed
+    for section, keys in NEW_IN_2.items():
+        for key in keys:
+            old = without(old, f"{section}.{key}")
     (tmp_path / "config.yaml").write_text(yaml.safe_dump({"version": 1} | old), encoding="utf-8")
 
     assert load(tmp_path / "config.yaml", TrainConfig) == parsed(composed)

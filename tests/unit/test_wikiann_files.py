@@ -42,6 +42,7 @@ def refusal(call: Callable[[], object]) -> str:
 
 @pytest.mark.parametrize(
     ("path", "prefix"),
+    [("panx/dev-en.tsv", ""), ("dev-en.tsv", ""), ("en/dev", "en:")],
 )
 def test_text_is_read_in_both_layouts(tmp_path: Path, path: str, prefix: str) -> None:
     write(tmp_path / path, lines(prefix=prefix))
@@ -165,8 +166,8 @@ def test_wrong_parquet_is_refused_with_its_row(tmp_path: Path, changes: dict[str
 def test_the_known_languages_are_the_hubs_and_hold_xtremes_forty() -> None:
     assert len(wikiann.ROWS) == 176
     assert list(wikiann.ROWS) == sorted(wikiann.ROWS)
-    assert len(wikiann.XTREME_LANGUAGES) == 40
-    assert set(wikiann.XTREME_LANGUAGES) <= set(wikiann.ROWS)
+    assert len(wikiann.WikiANN.hub_languages) == 40
+    assert set(wikiann.WikiANN.hub_languages) <= set(wikiann.ROWS)
     assert wikiann.ROWS["sw"] == {"train": 1000, "validation": 1000, "test": 1000}
 
 

@@ -69,6 +69,8 @@ class PAWSX(MultilingualDataModule):
     label_aliases: ClassVar[Mapping[str, str]] = {"0": "not_paraphrase", "1": "paraphrase"}
     known_rows = dict.fromkeys(LANGUAGES, ROWS)
     layouts = LAYOUTS
+    hub_repo = "google-research-datasets/paws-x"
+    hub_languages = LANGUAGES
     is_parallel = True
     sample_languages = PARAPHRASE_LANGUAGES
     sample_rows = PARAPHRASE_ROWS

@@ -43,11 +43,10 @@ ROWS = dict(
         for language in languages.split()
     )
 )
-XTREME = (
+XTREME_LANGUAGES = (
     "af ar bg bn de el en es et eu fa fi fr he hi hu id it ja jv ka kk ko ml mr ms my nl pt ru sw ta te th tl tr ur vi "
     "yo zh"
 )
-XTREME_LANGUAGES = tuple(XTREME.split())
 
 LAYOUTS = (
     Layout(
@@ -85,6 +84,8 @@ class WikiANN(MultilingualDataModule):
     label_aliases: ClassVar[Mapping[str, str]] = {}
     known_rows = ROWS
     layouts = LAYOUTS
+    hub_repo = "unimelb-nlp/wikiann"
+    hub_languages = tuple(XTREME_LANGUAGES.split())
     is_parallel = False
     sample_languages = NER_LANGUAGES
     sample_rows = NER_ROWS

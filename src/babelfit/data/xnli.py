@@ -70,6 +70,8 @@ class XNLI(MultilingualDataModule):
     label_aliases = ALIASES
     known_rows = dict.fromkeys(LANGUAGES, ROWS)
     layouts = LAYOUTS
+    hub_repo = "facebook/xnli"
+    hub_languages = LANGUAGES
     is_parallel = True
     sample_languages = NLI_LANGUAGES
     sample_rows = NLI_ROWS
