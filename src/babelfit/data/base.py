@@ -19,7 +19,7 @@ from transformers import PreTrainedTokenizerFast
 
 from babelfit.data import sources
 from babelfit.data.batching import Array, EvaluationBatches, Examples, Steps, TrainingSteps
-from babelfit.data.origin import Origin
+from babelfit.data.origin import SAMPLE, Origin
 from babelfit.data.splits import num_labelled, read_split
 from babelfit.errors import UserError
 
@@ -32,14 +32,14 @@ class MultilingualDataModule(LightningDataModule, ABC):
     data_name: ClassVar[str]
     head: ClassVar[str]
     label_names: ClassVar[tuple[str, ...]]
-    label_aliases: ClassVar[Mapping[str, str]]
+    label_aliases: ClassVar[Mapping[str, str]] = {}
     known_rows: ClassVar[Mapping[str, Mapping[str, int]]]  # language -> split -> rows of a whole copy
     layouts: ClassVar[tuple[sources.Layout, ...]]
-    hub_repo: ClassVar[str]  # the dataset on the Hub, in one of the layouts
-    hub_languages: ClassVar[tuple[str, ...]]  # evaluated from the Hub, if nothing else is asked for
     is_parallel: ClassVar[bool]  # row i of every language is the same item
-    sample_languages: ClassVar[tuple[str, ...]]
-    sample_rows: ClassVar[Mapping[str, int]]
+    hub_repo: ClassVar[str | None] = None  # the dataset on the Hub, in one of the layouts
+    hub_languages: ClassVar[tuple[str, ...]] = ()  # evaluated from the Hub, if nothing else is asked for
+    sample_languages: ClassVar[tuple[str, ...]] = ()
+    sample_rows: ClassVar[Mapping[str, int]] = {}
 
     def __init__(
         self,
@@ -57,6 +57,10 @@ class MultilingualDataModule(LightningDataModule, ABC):
         seed: int,
     ) -> None:
         super().__init__()
+        if folder is None and self.hub_repo is None:
+            raise UserError(f"data.folder=null: {self.data_name} is not on the Hub; give a folder")
+        if folder == SAMPLE and not self.sample_languages:
+            raise UserError(f"data.folder={SAMPLE}: {self.data_name} has no bundled sample; give a folder")
         self.origin = Origin(
             self.data_name,
             folder=folder,
@@ -88,9 +92,8 @@ class MultilingualDataModule(LightningDataModule, ABC):
             )
 
     @staticmethod
-    @abstractmethod
     def write_sample(folder: Path) -> None:
-        """Write the bundled synthetic sample in one of the layouts."""
+        """Write the bundled synthetic sample in one of the layouts, for a dataset that has `sample_languages`."""
 
     @abstractmethod
     def encode(self, table: pa.Table) -> dict[str, Any]:

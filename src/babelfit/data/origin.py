@@ -26,16 +26,16 @@ class Origin:
         dataset: str,
         *,
         folder: str | None,
-        repo: str,
+        repo: str | None,
         revision: str | None,
         layouts: Sequence[sources.Layout],
         write_sample: Callable[[Path], None],
     ) -> None:
-        """Take a folder, `sample`, or None for a repository of the Hub."""
+        """Take a folder, `sample`, or None for the repository of the Hub."""
         self.is_sample = folder == SAMPLE
         self.is_hub = folder is None
         self._dataset = dataset
-        self._repo = repo
+        self._repo = repo or ""
         self._layouts = layouts
         # For the Hub, the commit's folder in its cache, once something was asked for.
         self._folder = None if folder is None else Path(folder).expanduser()

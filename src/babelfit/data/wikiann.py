@@ -3,10 +3,9 @@
 All facts about the dataset and how its files lie; not how files are found or read.
 """
 
-from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import pyarrow as pa
 
@@ -81,7 +80,6 @@ class WikiANN(MultilingualDataModule):
     data_name = "wikiann"
     head = "token_classification"
     label_names = LABELS
-    label_aliases: ClassVar[Mapping[str, str]] = {}
     known_rows = ROWS
     layouts = LAYOUTS
     hub_repo = "unimelb-nlp/wikiann"
