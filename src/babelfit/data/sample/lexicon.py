@@ -4,7 +4,7 @@ Words, truth conditions and sentence templates live in `lexicon.tsv`, one concep
 is said about whom is decided elsewhere. A `value` row is a fact about a person in one slot, of which only one holds at
 a time; a row that lists values is a more general phrase, true of these; a `rewording` says a value in other words.
 Inside a cell `[a|b]` is the form for a man or a woman, and `<a|b>` the form at the end of a sentence or before another
-clause. An empty cell is a phrase that no part of the sample says in that language.
+clause about the same person. An empty cell is a phrase that no part of the sample says in that language.
 """
 
 import csv
@@ -36,12 +36,11 @@ class Lexicon:
 
     def __init__(self, path: Path = _FILE) -> None:
         """Read a lexicon file: columns group, concept, meaning, then one per language."""
-        with path.open(encoding="utf-8", newline="") as file:
-            rows = list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE, strict=True))
-        self.languages = tuple(rows[0])[3:]
-        self.genders = {row["concept"]: row["meaning"] for row in rows if row["group"] == "name"}
-        self.slots = tuple(dict.fromkeys(row["group"] for row in rows if row["meaning"] == "value"))
-        self._cells = {(row["group"], row["concept"]): row for row in rows}
+        self._cells = read_cells(path)
+        self.languages = tuple(self._cells["sentence", "one"])[3:]
+        meanings = {key: row["meaning"] for key, row in self._cells.items()}
+        self.genders = {concept: meaning for (group, concept), meaning in meanings.items() if group == "name"}
+        self.slots = tuple(dict.fromkeys(group for (group, _), meaning in meanings.items() if meaning == "value"))
         reworded = {concept.partition(".")[0] for group, concept in self._cells if group == "rewording"}
         self.reworded_slots = tuple(slot for slot in self.slots if slot in reworded)
         self._statements = {slot: self._list_statements(slot) for slot in self.slots}
@@ -74,8 +73,9 @@ class Lexicon:
     def sentence(self, language: str, *, names: Sequence[str], clauses: Sequence[str]) -> str:
         """Make a sentence out of one or two clauses about one person, or a clause about each of two."""
         pattern = self._cells["sentence", _PATTERNS[len(names), len(clauses)]][language]
-        *before, last = clauses
-        forms = [*(_JOINED.sub(r"\2", clause) for clause in before), _JOINED.sub(r"\1", last)]
+        # Of two persons' clauses neither gets another form for its place, or the words alone would tell their order.
+        num_joined = len(clauses) - len(names)
+        forms = [_JOINED.sub(r"\2" if place < num_joined else r"\1", clause) for place, clause in enumerate(clauses)]
         persons = [self.name(language, concept=name) for name in names]
         template = inflect(pattern, gender=self.genders[names[0]])
         return template.format(*forms, name=persons[0], other=persons[-1])
@@ -93,6 +93,13 @@ class Lexicon:
             if negatable:
                 statements.append(Statement(slot, concept, exact, True, others, covered))
         return tuple(statements)
+
+
+def read_cells(path: Path) -> dict[tuple[str, str], dict[str, str]]:
+    """Read a file of the sample's words: (group, concept) to its row, by column."""
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE, strict=True)
+        return {(row["group"], row["concept"]): row for row in rows}
 
 
 def inflect(phrase: str, *, gender: str) -> str:
