@@ -158,6 +158,9 @@ class MultilingualDataModule(LightningDataModule, ABC):
     def prepare(self, split: str, *, languages: Sequence[str]) -> None:
         """Tokenize a split in some languages where it is not yet, and tell its size and what was cut or dropped."""
         self.origin.folder(self.train_split if split == "train" else split, languages=languages)
+        for language in languages if split == "train" else ():
+            if missing := len(self.open(split, language)) - num_labelled(self.open(split, language)):
+                raise UserError(f"{self.data_name} train {language}: {missing:,} rows have no label to train on")
         examples = Examples([(0, self.open(split, language)) for language in languages])
         read = {language: self.read[split][language] for language in languages}
         cut = {language: facts["truncated"] for language, facts in read.items()}
@@ -201,10 +204,6 @@ class MultilingualDataModule(LightningDataModule, ABC):
 
     def _training_steps(self) -> TrainingSteps:
         examples = self._examples("train", self.train_languages)
-        for language in self.train_languages:
-            dataset = self.open("train", language)
-            if (missing := len(dataset) - num_labelled(dataset)) > 0:
-                raise UserError(f"{self.data_name} train {language}: {missing:,} rows have no label to train on")
         return TrainingSteps(
             examples, batch_size=self.batch_size, tokens_per_device=self.tokens_per_device, seed=self.seed
         )
