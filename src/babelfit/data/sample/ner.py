@@ -54,8 +54,7 @@ class _Item:
 
 
 def write_ner(folder: Path, *, seed: int = 0) -> None:
-    """Write `panx/{train,dev,test}-{language}.tsv` under a folder: a word and its tag a line, an empty line after each
-    sentence."""
+    """Write `panx/{train,dev,test}-{language}.tsv` under a folder: a word and its tag a line, sentences apart."""
     generator = random.Random(seed)
     names = _all_names()
     seen = {kind: _kept(generator, concepts=concepts) for kind, concepts in names.items()}
