@@ -2,16 +2,21 @@
 
 import os
 import socket
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
+if TYPE_CHECKING:
+    from hub_server import StandIn
 
 # Before any import of the stack: these are read once.
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["HF_DATASETS_OFFLINE"] = "1"
 os.environ["HF_EVALUATE_OFFLINE"] = "1"
 os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+os.environ["HF_HUB_CACHE"] = str(Path(__file__).parent / "no-hub-cache")  # never written: what a user has is not found
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -54,3 +59,36 @@ def shared() -> Path:
     if not SHARED.is_dir():
         pytest.skip(f"real data are not there: {SHARED}")
     return SHARED
+
+
+@pytest.fixture(scope="session")
+def hub_server(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[StandIn]":
+    """A stand-in for the Hub with the datasets and a few small encoders, two commits each."""
+    import hub_repos
+    from hub_server import StandIn
+
+    server = StandIn()
+    hub_repos.add_all(server, tmp_path_factory.mktemp("hub"))
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def hub(hub_server: "StandIn", tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> "StandIn":
+    """The stand-in in the Hub's place for this process, with an empty cache; nothing asked for, no faults."""
+    from huggingface_hub import constants
+
+    from babelfit.hub import download
+
+    download.cache_clear()
+
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(constants, "ENDPOINT", hub_server.url)
+    template = hub_server.url + "/{repo_id}/resolve/{revision}/{filename}"
+    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+    (tmp_path / "hub-cache").mkdir()
+    (tmp_path / "hub-link").symlink_to(tmp_path / "hub-cache")  # as on many clusters
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub-link"))
+    monkeypatch.setattr(hub_server, "requests", [])
+    monkeypatch.setattr(hub_server, "faults", {})
+    return hub_server

@@ -2,15 +2,21 @@
 
 import logging
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
+from hydra import compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
-from omegaconf import OmegaConf
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
 from rich.markup import escape
 
 from babelfit.errors import UserError
+
+CONF = Path(__file__).resolve().parents[2] / "conf"
 
 
 def with_open_overrides() -> None:
@@ -34,3 +40,15 @@ def told() -> Iterator[None]:
     except KeyboardInterrupt:
         console.print("[bold red]stopped[/] by the keyboard; the same command goes on from the last checkpoint")
         sys.exit(130)
+
+
+def composed(name: str, overrides: Sequence[str]) -> DictConfig:
+    """Compose a configuration of conf/ outside of Hydra's own commands; raises UserError where Hydra refuses it."""
+    if not (CONF / f"{name}.yaml").is_file():
+        raise UserError(f"no {CONF / name}.yaml: this command needs a clone of the repository, installed with pip -e")
+    with_open_overrides()
+    try:
+        with initialize_config_dir(str(CONF)):
+            return compose(name, list(overrides))
+    except (HydraException, OmegaConfBaseException) as error:
+        raise UserError(str(error)) from error

@@ -30,6 +30,7 @@ class Limit:
 class DataConfig:
     name: str
     folder: str | None
+    revision: str | None
     train_languages: list[str]
     languages: list[str] | None
     max_length: int
@@ -41,6 +42,7 @@ class DataConfig:
 class EncoderConfig:
     name: str
     path: str
+    revision: str | None
     pretrained: bool
     overrides: dict[str, Any]
 

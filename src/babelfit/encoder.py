@@ -2,13 +2,14 @@
 
 import hashlib
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
 from transformers import AutoConfig, AutoTokenizer, PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerFast
 from transformers.utils.logging import set_verbosity_error
 
-from babelfit import attention, mini
+from babelfit import attention, hub, mini
 from babelfit.data.batching import RaggedBatch
 from babelfit.errors import UserError
 from babelfit.labels import has_own_labels, label_order
@@ -20,8 +21,24 @@ TESTED_TYPES = ("xlm-roberta",)
 """Model types whose ragged outputs are known to equal their padded ones; others may be wrong without a word."""
 
 
-def located(path: str) -> str:
-    """Resolve `encoder.path`: the bundled encoder, a folder, or a Hub id left as it is."""
+CONFIG_AND_TOKENIZER = (
+    "config.json",
+    "tokenizer*.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.*",
+    "merges.txt",
+    "s*.model",  # sentencepiece.bpe.model, spm.model, spiece.model
+)
+WEIGHTS = (
+    ("model.safetensors", "model-*.safetensors", "model.safetensors.index.json"),
+    ("pytorch_model.bin", "pytorch_model-*.bin", "pytorch_model.bin.index.json"),
+)
+"""Files of a Hugging Face repository that hold the weights, the first kind that there is."""
+
+
+def located(path: str, *, revision: str | None = None, weights: bool = False) -> str:
+    """Name the folder of `encoder.path`: the bundled encoder, a folder, or a Hub id, which is downloaded first."""
     if path == MINI:
         return str(Path(mini.__file__).parent)
     folder = Path(path).expanduser()
@@ -31,13 +48,23 @@ def located(path: str) -> str:
         return str(folder)
     if path.count("/") != 1 or path.startswith((".", "/", "~")):
         raise UserError(f"no encoder at {path}: give a folder with config.json, a Hub id such as OWNER/NAME, or {MINI}")
-    return path
+    snapshot = hub.download(path, kind="model", revision=revision, patterns=CONFIG_AND_TOKENIZER)
+    if not (snapshot / "config.json").is_file():
+        raise UserError(f"{path} at {snapshot.name} is no encoder: it has no config.json")
+    if weights:
+        for patterns in WEIGHTS:
+            hub.download(path, kind="model", revision=snapshot.name, patterns=patterns)
+            if any(any(snapshot.glob(pattern)) for pattern in patterns):
+                break
+        else:
+            raise UserError(f"{path} at {snapshot.name} has no weights: neither {WEIGHTS[0][0]} nor {WEIGHTS[1][0]}")
+    return str(snapshot)
 
 
-def load_tokenizer(path: str) -> PreTrainedTokenizerFast:
+def load_tokenizer(path: str, *, revision: str | None = None) -> PreTrainedTokenizerFast:
     """Load the fast tokenizer of an encoder; raises UserError where there is none."""
     try:
-        tokenizer = AutoTokenizer.from_pretrained(located(path), trust_remote_code=False)
+        tokenizer = AutoTokenizer.from_pretrained(located(path, revision=revision), trust_remote_code=False)
     except (OSError, ValueError) as error:
         raise UserError(f"no tokenizer for {path}: {_first_line(error)}") from error
     if not isinstance(tokenizer, PreTrainedTokenizerFast):
@@ -45,13 +72,12 @@ def load_tokenizer(path: str) -> PreTrainedTokenizerFast:
     return tokenizer
 
 
-def files_read(path: str) -> dict[str, Any]:
-    """Name what an encoder consists of, for the manifest: its files with their SHA-256, or its Hub revision."""
-    folder = Path(located(path))
-    if not folder.is_dir():
-        return {"path": path, "revision": load_config(path, overrides={})._commit_hash}
+def files_read(path: str, *, revision: str | None = None) -> dict[str, Any]:
+    """Name what an encoder consists of, for the manifest: its files with their SHA-256, and its commit on the Hub."""
+    folder = Path(located(path, revision=revision))
     files = sorted(file for kind in ("*.json", "*.safetensors", "*.bin", "*.model") for file in folder.glob(kind))
-    return {"path": path, "files": {file.name: _sha256(file) for file in files}}
+    commit = folder.name if hub.is_snapshot(str(folder)) else None
+    return {"path": path, "commit": commit, "files": {file.name: _sha256(file) for file in files}}
 
 
 def _sha256(path: Path) -> str:
@@ -59,10 +85,10 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def load_config(path: str, *, overrides: dict[str, Any]) -> PreTrainedConfig:
+def load_config(path: str, *, revision: str | None = None, overrides: dict[str, Any]) -> PreTrainedConfig:
     """Load an encoder's config with some fields changed; raises UserError for a field that it does not have."""
     try:
-        config: PreTrainedConfig = AutoConfig.from_pretrained(located(path), trust_remote_code=False)
+        config: PreTrainedConfig = AutoConfig.from_pretrained(located(path, revision=revision), trust_remote_code=False)
     except (OSError, ValueError) as error:
         raise UserError(f"no config for {path}: {_first_line(error)}") from error
     fields = config.to_dict()
@@ -81,6 +107,7 @@ def load_model(
     model_class: Any,
     path: str,
     *,
+    revision: str | None = None,
     pretrained: bool,
     overrides: dict[str, Any],
     label_names: tuple[str, ...],
@@ -96,7 +123,7 @@ def load_model(
             f"encoder.overrides={overrides} changes the architecture, so the weights of {path} do not fit: "
             "drop it, or train from random weights with encoder.pretrained=false"
         )
-    config = load_config(path, overrides=overrides)
+    config = load_config(path, revision=revision, overrides=overrides)
     # A head that was trained already goes on only with the same labels in the same places.
     if pretrained and has_own_labels(config):
         order = label_order(config, label_names=label_names, aliases={})
@@ -108,7 +135,7 @@ def load_model(
     config.id2label = dict(enumerate(label_names))
     config.label2id = {name: label_id for label_id, name in enumerate(label_names)}
     if pretrained:
-        model, missing = _from_pretrained(model_class, path, config=config)
+        model, missing = _from_pretrained(model_class, path, revision=revision, config=config)
         of_encoder = [name for name in missing if name.startswith(f"{model.base_model_prefix}.")]
         if of_encoder:
             raise UserError(f"{path} has no weights for {', '.join(of_encoder[:5])} and {len(of_encoder)} in all")
@@ -124,25 +151,32 @@ def load_model(
 def load_fine_tuned(model_class: Any, path: str, *, max_length: int) -> PreTrainedModel:
     """Load a Hugging Face model with its trained head; raises UserError where a part of it has no weights."""
     config = load_config(path, overrides={})
-    model, missing = _from_pretrained(model_class, path, config=config)
+    model, missing = _from_pretrained(model_class, path, revision=None, config=config)
     if missing:
         raise UserError(f"{path} has no trained head (no weights for {', '.join(missing)}): fine-tune it first")
     return _made_ragged(model, path=path, max_length=max_length)
 
 
-def _from_pretrained(model_class: Any, path: str, *, config: PreTrainedConfig) -> tuple[PreTrainedModel, list[str]]:
+def _from_pretrained(
+    model_class: Any, path: str, *, revision: str | None, config: PreTrainedConfig
+) -> tuple[PreTrainedModel, list[str]]:
     """Load weights; say which ones the model has and the folder has not."""
     # What is missing is told by the caller, in its own words.
     set_verbosity_error()
     try:
         model, report = model_class.from_pretrained(
-            located(path),
+            located(path, revision=revision, weights=True),
             config=config,
             dtype=torch.float32,
             trust_remote_code=False,
             weights_only=True,
             output_loading_info=True,
         )
+    except UnpicklingError as error:
+        raise UserError(
+            f"no weights for {path}: pytorch_model.bin holds more than weights, and objects of others are never "
+            "unpickled; use an encoder with model.safetensors"
+        ) from error
     except (OSError, ValueError, RuntimeError) as error:
         raise UserError(f"no weights for {path}: {_first_line(error)}") from error
     return model, sorted(report["missing_keys"])

@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 def fit(config: TrainConfig) -> None:
     """Train, export the selected checkpoint and score it in every language; go on where the same run stopped."""
     check_devices(config.trainer, precision=str(config.trainer.precision))
-    tokenizer = load_tokenizer(config.encoder.path)
+    tokenizer = load_tokenizer(config.encoder.path, revision=config.encoder.revision)
     data = evaluation.build_data(
         config.data,
         head=config.head.name,
@@ -59,7 +59,7 @@ def fit(config: TrainConfig) -> None:
         splits=data.read,
         data=data.data_name,
         origin=data.origin,
-        encoder=files_read(config.encoder.path),
+        encoder=files_read(config.encoder.path, revision=config.encoder.revision),
     )
     with run.recorded():
         if "selected" not in run.status():
@@ -84,6 +84,7 @@ def build_model(config: TrainConfig, *, data: MultilingualDataModule) -> PreTrai
     return load_model(
         HEADS[config.head.name].model_class,
         config.encoder.path,
+        revision=config.encoder.revision,
         pretrained=config.encoder.pretrained,
         overrides=config.encoder.overrides,
         label_names=data.label_names,

@@ -35,6 +35,19 @@ def test_help_tells_the_choices_and_imports_nothing_heavy(script: str) -> None:
         assert word in out
 
 
+def test_help_of_the_verbs_imports_not_even_hydra() -> None:
+    code = (
+        "import runpy, sys\nsys.argv = ['babelfit', 'fetch', '--help']\n"
+        "try:\n    runpy.run_module('babelfit', run_name='__main__')\nexcept SystemExit:\n    pass\n"
+        f"print('heavy:', [name for name in {(*HEAVY, 'hydra')} if name in sys.modules])"
+    )
+    out = run("-c", code)
+
+    assert "heavy: []" in out
+    for word in ("python -m babelfit fetch", "KEY=VALUE", "HF_HUB_OFFLINE=1"):
+        assert word in out
+
+
 @pytest.mark.parametrize("script", ["train.py", "evaluate.py"])
 def test_the_commands_start_from_another_folder(script: str, tmp_path: Path) -> None:
     assert f"python {script}" in run(str(ROOT / script), "--help", folder=tmp_path)

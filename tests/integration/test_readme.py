@@ -12,7 +12,9 @@ from babelfit.config import EvaluateConfig, TrainConfig, checked
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-COMMANDS = re.findall(r"^python ((?:train|evaluate)\.py[^#\n]*)", README, re.MULTILINE)
+COMMANDS = re.findall(
+    r"^(?:[A-Z_]+=\S+ )*python ((?:train\.py|evaluate\.py|-m babelfit fetch)[^#\n]*)", README, re.MULTILINE
+)
 
 
 def test_there_are_commands() -> None:
@@ -21,7 +23,7 @@ def test_there_are_commands() -> None:
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_command_of_the_readme_is_valid(command: str) -> None:
-    script, *arguments = shlex.split(command)
+    script, *arguments = shlex.split(command.replace("-m babelfit fetch", "train.py"))
     overrides = [argument for argument in arguments if not argument.startswith("--") and argument != "job"]
     with_open_overrides()
     with initialize_config_dir(str(ROOT / "conf")):

@@ -35,6 +35,7 @@ RECIPE = Recipe(
 @pytest.fixture(scope="module")
 def data(shared: Path) -> XNLI:
     return XNLI(
+        revision=None,
         folder=str(shared / "xtreme"),
         train_languages=["en"],
         languages=["en"],

@@ -1,5 +1,6 @@
 """Every shipped YAML choice composes and passes the check."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -92,6 +93,16 @@ def test_the_experiment_is_the_recipe_its_header_names() -> None:
 )
 def test_overrides_take_fields_of_the_encoders_config_in_both_spellings(encoder: str, override: str) -> None:
     assert train(f"encoder={encoder}", override).encoder.overrides == {"num_hidden_layers": 2}
+
+
+@pytest.mark.parametrize(("group", "choice"), CHOICES)
+def test_what_comes_from_the_hub_has_a_pinned_commit(group: str, choice: str) -> None:
+    config = train(f"{group}={choice}")
+
+    if config.data.folder is None:
+        assert re.fullmatch("[0-9a-f]{40}", str(config.data.revision))
+    if config.encoder.pretrained:
+        assert re.fullmatch("[0-9a-f]{40}", str(config.encoder.revision))
 
 
 def test_no_file_names_an_object_to_build() -> None:

@@ -21,6 +21,7 @@ from pytorch_lightning import LightningDataModule
 from torch.utils.data import DataLoader
 from transformers import PreTrainedTokenizerFast
 
+from babelfit import hub
 from babelfit.data import readers, sample, sources
 from babelfit.data.batching import NO_LABEL, Array, EvaluationBatches, Examples, Steps, TrainingSteps
 from babelfit.data.tokenization import cache_folder, tokenized, tokenizer_fingerprint
@@ -42,6 +43,7 @@ class MultilingualDataModule(LightningDataModule, ABC):
     known_rows: ClassVar[Mapping[str, Mapping[str, int]]]  # language -> split -> rows of a whole copy
     layouts: ClassVar[tuple[sources.Layout, ...]]
     is_parallel: ClassVar[bool]  # row i of every language is the same item
+    hub_repo: ClassVar[str]  # the dataset on the Hub, in one of the layouts
     sample_languages: ClassVar[tuple[str, ...]]
     sample_rows: ClassVar[Mapping[str, int]]
 
@@ -49,6 +51,7 @@ class MultilingualDataModule(LightningDataModule, ABC):
         self,
         *,
         folder: str | None,
+        revision: str | None,
         train_languages: Sequence[str],
         languages: Sequence[str] | None,
         max_length: int,
@@ -63,9 +66,13 @@ class MultilingualDataModule(LightningDataModule, ABC):
         self.is_sample = folder == SAMPLE
         self.origin = {"sample": f"synthetic, version {sample.VERSION}"} if self.is_sample else {"folder": folder}
         known = self.sample_languages if self.is_sample else tuple(self.known_rows)
-        self._folder = self._located(folder)
+        self.revision = revision
+        self._folder = None if folder is None else self._located(folder)
+        self._downloaded: set[str] = set()
+        self._snapshot: Path | None = None
         self.train_languages = _checked_languages(train_languages, known=known, name=self.data_name)
-        chosen = self._found(known) if languages is None else languages
+        found = known if self._folder is None or languages is not None else self._found(known, self._folder)
+        chosen = found if languages is None else languages
         self.languages = _checked_languages(chosen, known=known, name=self.data_name)
         self.numbered_languages = list(dict.fromkeys([*self.languages, *self.train_languages]))
         self.max_length = max_length
@@ -100,9 +107,62 @@ class MultilingualDataModule(LightningDataModule, ABC):
 
     # Reading
 
+    @property
+    def commit(self) -> str | None:
+        """Name the Hub's commit that the data came from; None for a folder, and before anything was read."""
+        return None if self._snapshot is None else self._snapshot.name
+
+    def folder(self, split: str, *, languages: Sequence[str]) -> Path:
+        """Name the folder that holds a split in some languages; what comes from the Hub is downloaded first, at once.
+
+        Languages that have no such split are not an error here.
+        """
+        if self._folder is not None:
+            return self._folder
+        wanted = {
+            pattern.replace("{language}", language)
+            for layout in self.layouts
+            if (pattern := layout.patterns.get(split))
+            for language in languages
+        }
+        if self._snapshot is None or not wanted <= self._downloaded:
+            # One commit for all: the branch may move while this runs.
+            revision = self.revision if self._snapshot is None else self._snapshot.name
+            self._snapshot = hub.download(
+                self.hub_repo, kind="dataset", revision=revision, patterns=tuple(sorted(wanted - self._downloaded))
+            )
+            self._downloaded |= wanted
+        return self._snapshot
+
+    def source(self, split: str, language: str) -> sources.Source:
+        """Find the files of one language in one split; raises UserError where there are none."""
+        folder = self.folder(split, languages=[language])
+        if self._folder is None and not sources.available(
+            folder, layouts=self.layouts, split=split, languages=[language]
+        ):
+            raise UserError(
+                f"{self.hub_repo} at {folder.name} has no {split} split for language '{language}'"
+                + (f" in {folder}: `python -m babelfit fetch` downloads it" if hub.is_offline() else "")
+                + ". Choose another language, or another commit with data.revision"
+            )
+        return sources.find(folder, layouts=self.layouts, dataset=self.data_name, split=split, language=language)
+
+    def download(self) -> None:
+        """Download what a run reads where that comes from the Hub: training and dev data, and all that can be scored.
+
+        Raises UserError where the data to train on are not there.
+        """
+        self.folder("train", languages=self.train_languages)
+        self.folder("validation", languages=self.numbered_languages)
+        self.folder("test", languages=self.languages)
+        for split in ("train", "validation"):
+            for language in self.train_languages:
+                self.source(split, language)
+
     def has(self, split: str) -> bool:
         """Tell whether every evaluated language has a split with gold labels, all of them read and tokenized."""
-        found = sources.available(self._folder, layouts=self.layouts, split=split, languages=self.languages)
+        folder = self.folder(split, languages=self.languages)
+        found = sources.available(folder, layouts=self.layouts, split=split, languages=self.languages)
         return set(found) == set(self.languages) and all(
             _num_labelled(self.open(split, language)) > 0 for language in self.languages
         )
@@ -119,9 +179,7 @@ class MultilingualDataModule(LightningDataModule, ABC):
 
     def _opened(self, split: str, language: str) -> Dataset:
         theirs = self.train_split if split == "train" else split
-        source = sources.find(
-            self._folder, layouts=self.layouts, dataset=self.data_name, split=theirs, language=language
-        )
+        source = self.source(theirs, language)
 
         def rows() -> tuple[pa.Table, dict[str, Any]]:
             table = source.read()
@@ -183,6 +241,7 @@ class MultilingualDataModule(LightningDataModule, ABC):
 
     def prepare(self, split: str, *, languages: Sequence[str]) -> None:
         """Tokenize a split in some languages where it is not yet, and tell its size and what was cut or dropped."""
+        self.folder(split if split != "train" else self.train_split, languages=languages)
         examples = Examples([(0, self.open(split, language)) for language in languages])
         read = {language: self.read[split][language] for language in languages}
         cut = {language: entry["truncated"] for language, entry in read.items()}
@@ -255,21 +314,17 @@ class MultilingualDataModule(LightningDataModule, ABC):
         numbers = {language: number for number, language in enumerate(self.numbered_languages)}
         return Examples([(numbers[language], self.open(split, language)) for language in languages])
 
-    def _located(self, folder: str | None) -> Path:
-        if folder is None:
-            raise UserError(
-                f"data.folder=null: loading {self.data_name} from the Hub is not there yet; give a folder, or {SAMPLE}"
-            )
+    def _located(self, folder: str) -> Path:
         if folder == SAMPLE:
             return _written_sample(self.data_name, write=self.write_sample)
         return Path(folder).expanduser()
 
-    def _found(self, known: Sequence[str]) -> Sequence[str]:
+    def _found(self, known: Sequence[str], folder: Path) -> Sequence[str]:
         """List the languages that can be evaluated: those with a validation or test split."""
         found = {
             language
             for split in ("validation", "test")
-            for language in sources.available(self._folder, layouts=self.layouts, split=split, languages=known)
+            for language in sources.available(folder, layouts=self.layouts, split=split, languages=known)
         }
         if len(found) < len(known):
             absent = [language for language in known if language not in found]

@@ -70,6 +70,7 @@ class PAWSX(MultilingualDataModule):
     known_rows = dict.fromkeys(LANGUAGES, ROWS)
     layouts = LAYOUTS
     is_parallel = True
+    hub_repo = "google-research-datasets/paws-x"
     sample_languages = PARAPHRASE_LANGUAGES
     sample_rows = PARAPHRASE_ROWS
 

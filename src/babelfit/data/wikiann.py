@@ -85,6 +85,7 @@ class WikiANN(MultilingualDataModule):
     known_rows = ROWS
     layouts = LAYOUTS
     is_parallel = False
+    hub_repo = "unimelb-nlp/wikiann"
     sample_languages = NER_LANGUAGES
     sample_rows = NER_ROWS
 

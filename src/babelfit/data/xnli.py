@@ -71,6 +71,7 @@ class XNLI(MultilingualDataModule):
     known_rows = dict.fromkeys(LANGUAGES, ROWS)
     layouts = LAYOUTS
     is_parallel = True
+    hub_repo = "facebook/xnli"
     sample_languages = NLI_LANGUAGES
     sample_rows = NLI_ROWS
 

@@ -1,0 +1,5 @@
+"""`python -m babelfit`: the verbs of cli.py."""
+
+from babelfit.cli import main
+
+main()

@@ -1,0 +1,64 @@
+"""The verbs of `python -m babelfit`, around training and evaluation, which have commands of their own.
+
+Only the command line is here; heavy imports stay inside the verbs, so that --help is quick.
+"""
+
+import argparse
+import logging
+import shlex
+from collections.abc import Sequence
+
+log = logging.getLogger(__name__)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the verb that the command line names."""
+    given = _parser().parse_args(arguments)
+    from babelfit.commands import told
+
+    with told():
+        given.verb(given)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m babelfit",
+        description="What goes with training (python train.py) and evaluation (python evaluate.py).",
+    )
+    verbs = parser.add_subparsers(title="verbs", metavar="VERB", required=True)
+    fetch_parser = verbs.add_parser(
+        "fetch",
+        help="download all that a training run needs, so that it runs without network",
+        description="Download all that a training run needs from the Hugging Face Hub: the encoder's tokenizer, config "
+        "and weights, and the rows of all its languages. Nothing is trained. Afterwards the same run works with "
+        "HF_HUB_OFFLINE=1, also on a machine without network that sees the same cache (HF_HOME).",
+        epilog="Example: python -m babelfit fetch experiment=xnli_zero_shot",
+    )
+    fetch_parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="the arguments of train.py")
+    fetch_parser.set_defaults(verb=fetch)
+    return parser
+
+
+def fetch(given: argparse.Namespace) -> None:
+    """Download the encoder and the data that a configuration names, where they come from the Hub."""
+    from babelfit import encoder, evaluation, hub
+    from babelfit.commands import composed
+    from babelfit.config import TrainConfig, checked
+
+    config = checked(composed("train", given.overrides), TrainConfig)
+    # Here alone, what is there already is worth a line.
+    logging.getLogger(hub.__name__).setLevel(logging.DEBUG)
+    path, revision = config.encoder.path, config.encoder.revision
+    folder = encoder.located(path, revision=revision, weights=config.encoder.pretrained)
+    data = evaluation.build_data(
+        config.data,
+        head=config.head.name,
+        languages=config.data.languages,
+        tokenizer=encoder.load_tokenizer(path, revision=revision),
+        tokens_per_device=config.trainer.tokens_per_device,
+    )
+    data.download()
+    if config.data.folder is not None and not hub.is_snapshot(folder):
+        log.info("nothing to download: encoder.path=%s and data.folder=%s are here", path, config.data.folder)
+        return
+    log.info("all is here; without network: HF_HUB_OFFLINE=1 python train.py %s", shlex.join(given.overrides))

@@ -1,0 +1,125 @@
+"""Repositories of the Hugging Face Hub as local folders: the files that are needed of one commit, downloaded once.
+
+They lie in the Hub's own cache, so that the next run needs no network for them. Behind `download` a dataset or an
+encoder of the Hub is a folder like any other; what its files say is not for here.
+"""
+
+import errno
+import logging
+from fnmatch import fnmatch
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+from huggingface_hub import constants, snapshot_download
+from huggingface_hub.errors import (
+    GatedRepoError,
+    HfHubHTTPError,
+    HFValidationError,
+    LocalEntryNotFoundError,
+    RepositoryNotFoundError,
+    RevisionNotFoundError,
+)
+
+from babelfit.errors import UserError
+
+log = logging.getLogger(__name__)
+
+Kind = Literal["dataset", "model"]
+
+MAIN = "main"
+"""The branch that stands for no revision."""
+
+
+@cache
+def download(repo: str, *, kind: Kind, revision: str | None, patterns: tuple[str, ...]) -> Path:
+    """Download the files of a repository that match some patterns; return the folder of its commit.
+
+    `revision` is a branch, a tag or a commit (None: main); the folder's name is the commit. What is in the cache is
+    not downloaded again, and with HF_HUB_OFFLINE=1 nothing else is asked for. The same question has the same answer
+    until the process ends, even if the branch moves. A pattern that matches nothing is no error. Raises UserError for
+    everything that goes wrong, naming the repository, the revision and the next move.
+    """
+    there = _cached(repo, kind=kind)
+    try:
+        folder = Path(snapshot_download(repo, repo_type=kind, revision=revision or MAIN, allow_patterns=list(patterns)))
+    except Exception as error:
+        # The client's transports (HTTP, Xet) raise errors of their own, without a class in common.
+        raise UserError(_told(error, repo=repo, kind=kind, revision=revision or MAIN)) from error
+    files = {path for path in _cached(repo, kind=kind) if path.is_relative_to(folder)}
+    wanted = {path for path in files if any(fnmatch(path.relative_to(folder).as_posix(), name) for name in patterns)}
+    new = wanted - there
+    for level, part, what in (
+        (logging.INFO, new, f"downloaded to {constants.HF_HUB_CACHE}"),
+        (logging.DEBUG, wanted & there, "already there"),
+    ):
+        if part:
+            size = sum(path.stat().st_size for path in part) / 1e6
+            log.log(level, "%s at %s: %d files, %.1f MB, %s", repo, folder.name, len(part), size, what)
+    return folder
+
+
+def is_offline() -> bool:
+    """Tell whether HF_HUB_OFFLINE=1 forbids the network."""
+    return bool(constants.HF_HUB_OFFLINE)
+
+
+def is_snapshot(folder: str) -> bool:
+    """Tell whether a folder is what `download` returned, and not the user's own."""
+    return Path(folder).is_relative_to(_cache())
+
+
+def _cache() -> Path:
+    """Name the Hub's cache as its client does, which resolves links."""
+    return Path(constants.HF_HUB_CACHE).expanduser().resolve()
+
+
+def _cached(repo: str, *, kind: Kind) -> set[Path]:
+    """List the cached files of a repository, in all its commits."""
+    snapshots = _cache() / f"{kind}s--{repo.replace('/', '--')}" / "snapshots"
+    return {path for path in snapshots.glob("*/**/*") if path.is_file()}
+
+
+def _told(error: Exception, *, repo: str, kind: Kind, revision: str) -> str:
+    """Say what went wrong and the next move."""
+    name = f"{kind} {repo} at {revision}"
+    key = "data.revision" if kind == "dataset" else "encoder.revision"
+    hub = constants.ENDPOINT
+    login = "log in with `hf auth login`, or set HF_TOKEN"
+    fetch = (
+        "Where there is network, `python -m babelfit fetch` with the arguments of the run downloads all that it needs; "
+        f"with that in {constants.HF_HUB_CACHE}, HF_HUB_OFFLINE=1 does without"
+    )
+    if isinstance(error, HFValidationError):
+        return f"{repo!r} is no name of a repository on the Hub: {_first_line(error)}"
+    if isinstance(error, GatedRepoError):
+        page = f"{hub}/{'datasets/' if kind == 'dataset' else ''}{repo}"
+        return f"{name} is gated: accept its conditions on {page}, then {login}"
+    if isinstance(error, RepositoryNotFoundError):
+        return f"{name}: {hub} has no such {kind}, or not for you. Check the name; where it is private, {login}"
+    if isinstance(error, RevisionNotFoundError):
+        return (
+            f"{name}: {hub} has no such revision. Set {key} to a branch, a tag or a commit of {repo}, or null for main"
+        )
+    cause = error.__cause__ if isinstance(error, LocalEntryNotFoundError) else error
+    if isinstance(cause, HfHubHTTPError):
+        status = cause.response.status_code
+        if status in (401, 403):
+            return f"{name}: {hub} refuses access ({status}). If you have access, {login}"
+        return f"{name}: {hub} answered {status}. Try again later: what has been downloaded stays"
+    if is_offline():
+        return (
+            f"{name}: not all of it is in {constants.HF_HUB_CACHE}, and HF_HUB_OFFLINE=1 forbids the network. {fetch}"
+        )
+    if isinstance(error, LocalEntryNotFoundError):
+        return f"{name}: {hub} cannot be reached ({_first_line(cause or error)}). {fetch}"
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"{name}: no space is left in {constants.HF_HUB_CACHE}: free some, or set HF_HUB_CACHE elsewhere"
+    return (
+        f"{name}: the download broke off ({type(error).__name__}: {_first_line(error)}). Start the command again: "
+        "whole files stay"
+    )
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
