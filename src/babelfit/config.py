@@ -45,6 +45,9 @@ class EncoderConfig:
     revision: str | None
     pretrained: bool
     overrides: dict[str, Any]
+    gradient_checkpointing: bool
+    freeze_embeddings: bool
+    freeze_layers: int
 
 
 @dataclass
@@ -62,6 +65,7 @@ class OptimizationConfig:
     weight_decay: float
     schedule: str
     clip: float | None
+    layer_decay: float
 
 
 @dataclass
@@ -145,6 +149,8 @@ AT_LEAST: dict[str, float] = {
     "optimization.warmup": 0,
     "optimization.weight_decay": 0,
     "optimization.clip": 1e-6,
+    "optimization.layer_decay": 1e-6,
+    "encoder.freeze_layers": 0,
     "validation.patience": 1,
     "checkpoint.every": 1,
     "checkpoint.keep": 1,
@@ -153,6 +159,15 @@ AT_LEAST: dict[str, float] = {
     "trainer.tokens_per_device": 1,
     "logger.every": 1,
 }
+
+AT_MOST: dict[str, float] = {"optimization.layer_decay": 1}
+
+ADDED_IN_VERSION_2: dict[str, dict[str, Any]] = {
+    "data": {"train_split": "train", "revision": None},
+    "encoder": {"revision": None, "gradient_checkpointing": False, "freeze_embeddings": False, "freeze_layers": 0},
+    "optimization": {"layer_decay": 1.0},
+}
+"""What version 1 did without being told."""
 
 
 def checked(config: DictConfig, kind: type[Config]) -> Config:
@@ -192,6 +207,9 @@ def _check_values(values: dict[str, Any]) -> None:
             raise UserError(f"{key}={value}: must be at least {least:g}")
         if value == math.inf:
             raise UserError(f"{key}={value}: must be finite")
+    for key, most in AT_MOST.items():
+        if (value := flat.get(key)) is not None and value > most:
+            raise UserError(f"{key}={value}: must be at most {most:g}")
     every = flat.get("validation.every")
     if every is not None and every != "epoch" and not (every.isdecimal() and int(every) >= 1):
         raise UserError(f"validation.every={every}: must be 'epoch' or a number of optimizer steps, at least 1")
@@ -248,6 +266,7 @@ def load(path: Path, kind: type[Config]) -> Config:
     version = values.pop("version")
     if version not in range(1, VERSION + 1):
         raise UserError(f"{path} has version {version}; this babelfit reads versions 1 to {VERSION}")
-    if version == 1 and isinstance(values.get("data"), dict):
-        values["data"]["train_split"] = "train"
+    for section, added in ADDED_IN_VERSION_2.items():
+        if version == 1 and isinstance(values.get(section), dict):
+            values[section] |= added
     return checked(OmegaConf.create(values), kind)

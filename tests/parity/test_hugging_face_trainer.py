@@ -21,8 +21,8 @@ from transformers import Trainer as HuggingFaceTrainer
 from babelfit import attention
 from babelfit.data import XNLI
 from babelfit.data.batching import epoch_order
-from babelfit.encoder import load_tokenizer
 from babelfit.finetuner import Finetuner, Recipe
+from babelfit.loading import load_tokenizer
 
 STEPS = 50
 BATCH_SIZE = 32
