@@ -4,9 +4,10 @@ Where an encoder's attention cannot be ragged, the batch is padded inside `encod
 """
 
 import inspect
-from typing import Any
+from functools import partial
 
 import torch
+from torch.utils.checkpoint import checkpoint
 from transformers import PreTrainedModel
 
 from babelfit import attention
@@ -107,5 +108,6 @@ def checkpoint_activations(model: PreTrainedModel) -> None:
     """Keep only each layer's input for the backward pass, and run the layer again there: less memory, more time."""
     if not model.supports_gradient_checkpointing:
         raise UserError(f"encoder.gradient_checkpointing=true: {model.config.model_type} cannot do it; set it to false")
-    options: dict[str, Any] = {"use_reentrant": False}
-    model.gradient_checkpointing_enable(gradient_checkpointing_kwargs=options)
+    # Not by the public method, whose name changes in transformers 6, and which asks a gradient of the embeddings even
+    # where they and the layers above them are frozen.
+    model._set_gradient_checkpointing(gradient_checkpointing_func=partial(checkpoint, use_reentrant=False))
