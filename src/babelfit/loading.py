@@ -1,6 +1,7 @@
 """From a path to a tokenizer, a config and a model that is ready for ragged batches; what it computes is not here."""
 
 import hashlib
+import logging
 from importlib.util import find_spec
 from pathlib import Path
 from pickle import UnpicklingError
@@ -16,6 +17,8 @@ from babelfit.encoder import max_tokens
 from babelfit.errors import UserError
 from babelfit.heads import Head
 from babelfit.labels import has_own_labels, label_order
+
+log = logging.getLogger(__name__)
 
 MINI = "mini"
 """The path that names the bundled encoder."""
@@ -154,10 +157,13 @@ def load_model(
     config.label2id = {name: label_id for label_id, name in enumerate(label_names)}
     if pretrained:
         model, missing = _from_pretrained(head, path, revision=revision, config=config)
-        prefix = f"{model.base_model_prefix}."
-        of_encoder = [name for name in missing if name.startswith(prefix) and not name.startswith(f"{prefix}pooler.")]
-        if of_encoder:
-            raise UserError(f"{path} has no weights for {', '.join(of_encoder[:5])} and {len(of_encoder)} in all")
+        encoders = [name for name in missing if name.startswith(f"{model.base_model_prefix}.")]
+        # A pooler is a part of the head that stands in the encoder: masked language models are trained without.
+        new_pooler = [name for name in encoders if ".pooler." in name]
+        if len(encoders) > len(new_pooler):
+            raise UserError(f"{path} has no weights for {', '.join(encoders[:5])} and {len(encoders)} in all")
+        if new_pooler:
+            log.warning("%s has no weights for its pooler: like the head, it starts from random ones", path)
     else:
         try:
             model = head.model_class.from_config(config)
