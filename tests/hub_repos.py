@@ -9,7 +9,7 @@ import torch
 from datasets import ClassLabel, Dataset, Features, List, Value
 from transformers import AutoConfig, AutoModel
 
-from babelfit import encoder
+from babelfit import loading
 from hub_server import StandIn
 
 DATASETS = {"xnli": "facebook/xnli", "pawsx": "google-research-datasets/paws-x", "wikiann": "unimelb-nlp/wikiann"}
@@ -64,7 +64,7 @@ def add_all(server: StandIn, folder: Path) -> None:
 
 def write_encoder(repo: str, folder: Path, *, commit: int) -> None:
     """Write one commit of an encoder with mini's tokenizer; the weights of two commits differ."""
-    mini = Path(encoder.located(encoder.MINI))
+    mini = Path(loading.located(loading.MINI))
     config = AutoConfig.from_pretrained(mini, **SIZES)
     torch.manual_seed(commit)
     model = AutoModel.from_config(config)

@@ -41,7 +41,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def fetch(given: argparse.Namespace) -> None:
     """Download the encoder and the data that a configuration names, where they come from the Hub."""
-    from babelfit import encoder, evaluation, hub
+    from babelfit import evaluation, hub, loading
     from babelfit.commands import composed
     from babelfit.config import TrainConfig, checked
 
@@ -49,12 +49,12 @@ def fetch(given: argparse.Namespace) -> None:
     # Here alone, what is there already is worth a line.
     logging.getLogger(hub.__name__).setLevel(logging.DEBUG)
     path, revision = config.encoder.path, config.encoder.revision
-    folder = encoder.located(path, revision=revision, weights=config.encoder.pretrained)
+    folder = loading.located(path, revision=revision, weights=config.encoder.pretrained)
     data = evaluation.build_data(
         config.data,
         head=config.head.name,
         languages=config.data.languages,
-        tokenizer=encoder.load_tokenizer(path, revision=revision),
+        tokenizer=loading.load_tokenizer(path, revision=revision),
         tokens_per_device=config.trainer.tokens_per_device,
     )
     data.download()

@@ -18,13 +18,6 @@ from babelfit.errors import UserError
 VERSION = 2
 """Version of config.yaml; a run folder of an older version stays readable."""
 
-NEW_IN_2: dict[str, dict[str, Any]] = {
-    "data": {"revision": None, "train_split": "train"},
-    "encoder": {"revision": None},
-}
-"""The keys that version 1 did not have, with what it did."""
-
-
 @dataclass
 class Limit:
     train: int | None
@@ -51,6 +44,9 @@ class EncoderConfig:
     revision: str | None
     pretrained: bool
     overrides: dict[str, Any]
+    gradient_checkpointing: bool
+    freeze_embeddings: bool
+    freeze_layers: int
 
 
 @dataclass
@@ -68,6 +64,7 @@ class OptimizationConfig:
     weight_decay: float
     schedule: str
     clip: float | None
+    layer_decay: float
 
 
 @dataclass
@@ -151,6 +148,8 @@ AT_LEAST: dict[str, float] = {
     "optimization.warmup": 0,
     "optimization.weight_decay": 0,
     "optimization.clip": 1e-6,
+    "optimization.layer_decay": 1e-6,
+    "encoder.freeze_layers": 0,
     "validation.patience": 1,
     "checkpoint.every": 1,
     "checkpoint.keep": 1,
@@ -159,6 +158,15 @@ AT_LEAST: dict[str, float] = {
     "trainer.tokens_per_device": 1,
     "logger.every": 1,
 }
+
+AT_MOST: dict[str, float] = {"optimization.layer_decay": 1}
+
+NEW_IN_2: dict[str, dict[str, Any]] = {
+    "data": {"train_split": "train", "revision": None},
+    "encoder": {"revision": None, "gradient_checkpointing": False, "freeze_embeddings": False, "freeze_layers": 0},
+    "optimization": {"layer_decay": 1.0},
+}
+"""What version 1 did without being told."""
 
 
 def checked(config: DictConfig, kind: type[Config]) -> Config:
@@ -198,6 +206,9 @@ def _check_values(values: dict[str, Any]) -> None:
             raise UserError(f"{key}={value}: must be at least {least:g}")
         if value == math.inf:
             raise UserError(f"{key}={value}: must be finite")
+    for key, most in AT_MOST.items():
+        if (value := flat.get(key)) is not None and value > most:
+            raise UserError(f"{key}={value}: must be at most {most:g}")
     every = flat.get("validation.every")
     if every is not None and every != "epoch" and not (every.isdecimal() and int(every) >= 1):
         raise UserError(f"validation.every={every}: must be 'epoch' or a number of optimizer steps, at least 1")
@@ -254,8 +265,7 @@ def load(path: Path, kind: type[Config]) -> Config:
     version = values.pop("version")
     if version not in range(1, VERSION + 1):
         raise UserError(f"{path} has version {version}; this babelfit reads versions 1 to {VERSION}")
-    if version == 1:
-        for section, keys in NEW_IN_2.items():
-            if isinstance(values.get(section), dict):
-                values[section] = keys | values[section]
+    for section, added in NEW_IN_2.items():
+        if version == 1 and isinstance(values.get(section), dict):
+            values[section] |= added
     return checked(OmegaConf.create(values), kind)

@@ -1,221 +1,113 @@
-"""Encoders on ragged batches: from token ids to hidden states. Knows no task and no data."""
+"""Encoders on batches without padding: hidden states, and which parameters lie how deep. Knows no task and no data.
 
-import hashlib
-from pathlib import Path
-from pickle import UnpicklingError
-from typing import Any
+Where an encoder's attention cannot be ragged, the batch is padded inside `encode`, and nobody else need know.
+"""
+
+import inspect
+from functools import partial
 
 import torch
-from transformers import AutoConfig, AutoTokenizer, PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerFast
-from transformers.utils.logging import set_verbosity_error
+from torch.utils.checkpoint import checkpoint
+from transformers import PreTrainedModel
 
-from babelfit import attention, hub, mini
+from babelfit import attention
 from babelfit.data.batching import RaggedBatch
 from babelfit.errors import UserError
-from babelfit.labels import has_own_labels, label_order
-
-MINI = "mini"
-"""The path that names the bundled encoder."""
-
-TESTED_TYPES = ("xlm-roberta",)
-"""Model types whose ragged outputs are known to equal their padded ones; others may be wrong without a word."""
-
-
-CONFIG_AND_TOKENIZER = (
-    "config.json",
-    "tokenizer*.json",
-    "special_tokens_map.json",
-    "added_tokens.json",
-    "vocab.*",
-    "merges.txt",
-    "s*.model",  # sentencepiece.bpe.model, spm.model, spiece.model
-)
-WEIGHTS = (
-    ("model.safetensors", "model-*.safetensors", "model.safetensors.index.json"),
-    ("pytorch_model.bin", "pytorch_model-*.bin", "pytorch_model.bin.index.json"),
-)
-"""Files of a Hugging Face repository that hold the weights, the first kind that there is."""
-
-
-def located(path: str, *, revision: str | None = None, weights: bool = False) -> str:
-    """Name the folder of `encoder.path`: the bundled encoder, a folder, or a Hub id, which is downloaded first."""
-    if path == MINI:
-        return str(Path(mini.__file__).parent)
-    folder = Path(path).expanduser()
-    if folder.exists():
-        if not (folder / "config.json").is_file():
-            raise UserError(f"{path} is no encoder folder: it has no config.json")
-        return str(folder)
-    if path.count("/") != 1 or path.startswith((".", "/", "~")):
-        raise UserError(f"no encoder at {path}: give a folder with config.json, a Hub id such as OWNER/NAME, or {MINI}")
-    snapshot = hub.download(path, kind="model", revision=revision, patterns=CONFIG_AND_TOKENIZER)
-    if not (snapshot / "config.json").is_file():
-        raise UserError(f"{path} at {snapshot.name} is no encoder: it has no config.json")
-    if weights:
-        for patterns in WEIGHTS:
-            hub.download(path, kind="model", revision=snapshot.name, patterns=patterns)
-            if any(any(snapshot.glob(pattern)) for pattern in patterns):
-                break
-        else:
-            raise UserError(f"{path} at {snapshot.name} has no weights: neither {WEIGHTS[0][0]} nor {WEIGHTS[1][0]}")
-    return str(snapshot)
-
-
-def load_tokenizer(path: str, *, revision: str | None = None) -> PreTrainedTokenizerFast:
-    """Load the fast tokenizer of an encoder; raises UserError where there is none."""
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(located(path, revision=revision), trust_remote_code=False)
-    except (OSError, ValueError) as error:
-        raise UserError(f"no tokenizer for {path}: {_first_line(error)}") from error
-    if not isinstance(tokenizer, PreTrainedTokenizerFast):
-        raise UserError(f"{path} has no fast tokenizer (tokenizer.json), which babelfit needs")
-    return tokenizer
-
-
-def files_read(path: str, *, revision: str | None = None) -> dict[str, Any]:
-    """Name what an encoder consists of, for the manifest: its files with their SHA-256, or its Hub commit."""
-    folder = Path(located(path, revision=revision))
-    if hub.is_snapshot(str(folder)):
-        return {"path": path, "revision": folder.name}
-    files = sorted(file for kind in ("*.json", "*.safetensors", "*.bin", "*.model") for file in folder.glob(kind))
-    return {"path": path, "files": {file.name: _sha256(file) for file in files}}
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def load_config(path: str, *, revision: str | None = None, overrides: dict[str, Any]) -> PreTrainedConfig:
-    """Load an encoder's config with some fields changed; raises UserError for a field that it does not have."""
-    try:
-        config: PreTrainedConfig = AutoConfig.from_pretrained(located(path, revision=revision), trust_remote_code=False)
-    except (OSError, ValueError) as error:
-        raise UserError(f"no config for {path}: {_first_line(error)}") from error
-    fields = config.to_dict()
-    for field, value in overrides.items():
-        if field not in fields:
-            raise UserError(
-                f"encoder.overrides.{field}: {type(config).__name__} has no such field, but has {_names(fields)}"
-            )
-        if fields[field] is not None and not isinstance(value, type(fields[field])):
-            raise UserError(f"encoder.overrides.{field}={value!r}: must be a {type(fields[field]).__name__}")
-        setattr(config, field, value)
-    return config
-
-
-def load_model(
-    model_class: Any,
-    path: str,
-    *,
-    revision: str | None = None,
-    pretrained: bool,
-    overrides: dict[str, Any],
-    label_names: tuple[str, ...],
-    max_length: int,
-) -> PreTrainedModel:
-    """Load a Hugging Face model with a head for these labels: pretrained weights, or random ones from its config.
-
-    Attention is ragged from here on. Raises UserError where the folder or Hub id does not hold the like, or holds a
-    head for these labels in another order.
-    """
-    if pretrained and overrides:
-        raise UserError(
-            f"encoder.overrides={overrides} changes the architecture, so the weights of {path} do not fit: "
-            "drop it, or train from random weights with encoder.pretrained=false"
-        )
-    config = load_config(path, revision=revision, overrides=overrides)
-    # A head that was trained already goes on only with the same labels in the same places.
-    if pretrained and has_own_labels(config):
-        order = label_order(config, label_names=label_names, aliases={})
-        if order != list(range(len(label_names))):
-            raise UserError(
-                f"{path} has a head with the labels {list((config.id2label or {}).values())}; the data have "
-                f"{list(label_names)}: reorder the model's outputs, or start from an encoder without head"
-            )
-    config.id2label = dict(enumerate(label_names))
-    config.label2id = {name: label_id for label_id, name in enumerate(label_names)}
-    if pretrained:
-        model, missing = _from_pretrained(model_class, path, revision=revision, config=config)
-        of_encoder = [name for name in missing if name.startswith(f"{model.base_model_prefix}.")]
-        if of_encoder:
-            raise UserError(f"{path} has no weights for {', '.join(of_encoder[:5])} and {len(of_encoder)} in all")
-    else:
-        try:
-            model = model_class.from_config(config)
-        except ValueError as error:
-            # Fields that are right one by one and do not fit together, such as a width that the heads do not divide.
-            raise UserError(f"encoder.overrides={overrides}: {_first_line(error)}") from error
-    return _made_ragged(model, path=path, max_length=max_length)
-
-
-def load_fine_tuned(model_class: Any, path: str, *, max_length: int) -> PreTrainedModel:
-    """Load a Hugging Face model with its trained head; raises UserError where a part of it has no weights."""
-    config = load_config(path, overrides={})
-    model, missing = _from_pretrained(model_class, path, revision=None, config=config)
-    if missing:
-        raise UserError(f"{path} has no trained head (no weights for {', '.join(missing)}): fine-tune it first")
-    return _made_ragged(model, path=path, max_length=max_length)
-
-
-def _from_pretrained(
-    model_class: Any, path: str, *, revision: str | None, config: PreTrainedConfig
-) -> tuple[PreTrainedModel, list[str]]:
-    """Load weights; say which ones the model has and the folder has not."""
-    # What is missing is told by the caller, in its own words.
-    set_verbosity_error()
-    try:
-        model, report = model_class.from_pretrained(
-            located(path, revision=revision, weights=True),
-            config=config,
-            dtype=torch.float32,
-            trust_remote_code=False,
-            weights_only=True,
-            output_loading_info=True,
-        )
-    except UnpicklingError as error:
-        raise UserError(
-            f"no weights for {path}: pytorch_model.bin holds more than weights, and objects of others are never "
-            "unpickled; use an encoder with model.safetensors"
-        ) from error
-    except (OSError, ValueError, RuntimeError) as error:
-        raise UserError(f"no weights for {path}: {_first_line(error)}") from error
-    return model, sorted(report["missing_keys"])
-
-
-def _made_ragged(model: PreTrainedModel, *, path: str, max_length: int) -> PreTrainedModel:
-    if model.config.model_type not in TESTED_TYPES:
-        raise UserError(f"{path} is of type {model.config.model_type}; an encoder must be {' or '.join(TESTED_TYPES)}")
-    longest = int(model.config.max_position_embeddings) - _first_position(model)
-    if max_length > longest:
-        raise UserError(f"data.max_length={max_length}: {path} takes at most {longest} tokens")
-    model.set_attn_implementation(attention.NAME)
-    return model
 
 
 def encode(model: PreTrainedModel, batch: RaggedBatch) -> torch.Tensor:
     """Run an encoder on a ragged batch: hidden states as (tokens, hidden)."""
+    rows = {"input_ids": batch.input_ids}
+    if takes_token_types(model):
+        rows["token_type_ids"] = batch.token_type_ids
     borders = attention.Borders.of(batch.cu_seqlens, batch.position_ids, longest=batch.longest)
-    outputs = model.base_model(
-        input_ids=batch.input_ids.unsqueeze(0),
-        token_type_ids=batch.token_type_ids.unsqueeze(0),
-        position_ids=batch.position_ids.unsqueeze(0) + _first_position(model),
-        borders=borders,
-    )
-    hidden: torch.Tensor = outputs.last_hidden_state.squeeze(0)
-    return hidden
+    hidden: torch.Tensor
+    if model.config._attn_implementation == attention.NAME:
+        rows["position_ids"] = batch.position_ids + _first_position(model)
+        (hidden,) = model.base_model(**{name: row.unsqueeze(0) for name, row in rows.items()}, borders=borders)[0]
+        return hidden
+    # Positions are left to the model, which may count them from the padding.
+    padding = getattr(model.config, "pad_token_id", None) or 0
+    rectangles = {name: borders.padded(row, filler=padding if name == "input_ids" else 0) for name, row in rows.items()}
+    hidden = model.base_model(**rectangles, attention_mask=borders.mask.long())[0]
+    return borders.ragged(hidden)
+
+
+def takes_token_types(model: PreTrainedModel) -> bool:
+    """Tell whether a model has more than one token type; to the others a tokenizer's types mean nothing."""
+    return (getattr(model.config, "type_vocab_size", None) or 0) > 1 and "token_type_ids" in inspect.signature(
+        model.base_model.forward
+    ).parameters
+
+
+def max_tokens(model: PreTrainedModel) -> int | None:
+    """Say how long a sequence may be; None where the model sets no bound."""
+    table = _position_table(model)
+    if table is not None:
+        return table.num_embeddings - _first_position(model)
+    length: int | None = getattr(model.config, "max_position_embeddings", None)
+    return length
 
 
 def _first_position(model: PreTrainedModel) -> int:
     """Name the row of the position table that the first token takes: RoBERTa's kind keeps rows up to the padding's."""
-    table: Any = model.base_model.get_submodule("embeddings.position_embeddings")
-    return 0 if table.padding_idx is None else int(table.padding_idx) + 1
+    table = _position_table(model)
+    return 0 if table is None or table.padding_idx is None else table.padding_idx + 1
 
 
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+def _position_table(model: PreTrainedModel) -> torch.nn.Embedding | None:
+    """Find the table of absolute positions; rotary and relative positions have none."""
+    tables = (module for name, module in model.base_model.named_modules() if name.endswith("position_embeddings"))
+    return next((table for table in tables if isinstance(table, torch.nn.Embedding)), None)
 
 
-def _names(fields: dict[str, Any]) -> str:
-    hidden = {"architectures", "id2label", "label2id", "dtype", "transformers_version"}
-    return ", ".join(sorted(name for name in fields if name not in hidden and not name.startswith("_")))
+def depths(model: PreTrainedModel) -> dict[str, int]:
+    """Say how deep each parameter lies, by name: 0 for embeddings, 1 for the lowest layer, and so on.
+
+    What stands above the highest layer shares the number after it: a last norm, the pooler and the head. Raises
+    UserError where the model has no stack of layers.
+    """
+    stack, num_layers = _layers(model)
+
+    def depth(name: str) -> int:
+        if name.startswith(stack):
+            return int(name.removeprefix(stack).partition(".")[0]) + 1
+        is_embedding = any(part.endswith("embeddings") for part in name.split("."))
+        return 0 if is_embedding else num_layers + 1
+
+    return {name: depth(name) for name, _ in model.named_parameters()}
+
+
+def _layers(model: PreTrainedModel) -> tuple[str, int]:
+    """Find the stack of layers: what its parameters' names begin with, and how many layers it has."""
+    num_layers = int(getattr(model.config, "num_hidden_layers", 0))
+    for name, module in model.named_modules():
+        if isinstance(module, torch.nn.ModuleList) and len(module) == num_layers:
+            return f"{name}.", num_layers
+    raise UserError(
+        f"{model.config.model_type} has no stack of {num_layers} layers: leave encoder.freeze_layers at 0, "
+        "encoder.freeze_embeddings at false and optimization.layer_decay at 1.0"
+    )
+
+
+def freeze(model: PreTrainedModel, *, embeddings: bool, layers: int) -> None:
+    """Keep the embeddings, or the lowest so many layers, as they are; raises UserError where there are fewer."""
+    if not embeddings and not layers:
+        return
+    of_parameter = depths(model)
+    highest = max(of_parameter.values()) - 1
+    if layers > highest:
+        raise UserError(f"encoder.freeze_layers={layers}: {model.config.model_type} has {highest} layers here")
+    for name, parameter in model.named_parameters():
+        depth = of_parameter[name]
+        if (depth == 0 and embeddings) or 1 <= depth <= layers:
+            parameter.requires_grad_(False)
+
+
+def checkpoint_activations(model: PreTrainedModel) -> None:
+    """Keep only each layer's input for the backward pass, and run the layer again there: less memory, more time."""
+    if not model.supports_gradient_checkpointing:
+        raise UserError(f"encoder.gradient_checkpointing=true: {model.config.model_type} cannot do it; set it to false")
+    # Not by the public method, whose name changes in transformers 6, and which asks a gradient of the embeddings even
+    # where they and the layers above them are frozen.
+    model._set_gradient_checkpointing(gradient_checkpointing_func=partial(checkpoint, use_reentrant=False))

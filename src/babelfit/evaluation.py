@@ -15,11 +15,11 @@ from babelfit import manifest, predictions, reporting, scoring
 from babelfit.config import DataConfig, EvaluateConfig, TrainerConfig
 from babelfit.data import DATA, MultilingualDataModule
 from babelfit.data.batching import NO_LABEL, Array
-from babelfit.encoder import files_read, load_fine_tuned, load_tokenizer
 from babelfit.errors import UserError
 from babelfit.finetuner import Finetuner
 from babelfit.heads import HEADS
 from babelfit.labels import label_order
+from babelfit.loading import check_precision, files_read, load_fine_tuned, load_tokenizer
 from babelfit.predictions import AnyPrediction, Prediction, TagPrediction
 from babelfit.run import Run, open_evaluation
 from babelfit.trainer import build_trainer, check_devices
@@ -39,8 +39,9 @@ def evaluate(config: EvaluateConfig) -> None:
     if chosen is None:
         raise UserError("model= needs the data to score it on: add data=xnli data.folder=FOLDER")
     precision = config.trainer.precision or ("32-true" if trained is None else str(trained.trainer.precision))
-    check_devices(config.trainer, precision=precision)
     model = str(run.model) if run is not None else str(config.model)
+    check_precision(model, precision=precision)
+    check_devices(config.trainer, precision=precision)
     data = build_data(
         chosen,
         head=(config.head if trained is None or config.data is not None else trained.head).name,
@@ -160,7 +161,7 @@ def predict(
     folder: Path,
 ) -> None:
     """Predict a split in some languages and write `predictions/<split>/<language>.jsonl`."""
-    loaded = load_fine_tuned(HEADS[data.head].model_class, model, max_length=data.max_length)
+    loaded = load_fine_tuned(HEADS[data.head], model, max_length=data.max_length)
     order = label_order(loaded.config, label_names=data.label_names, aliases=data.label_aliases)
     finetuner = Finetuner(
         loaded,

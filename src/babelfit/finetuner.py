@@ -20,7 +20,7 @@ from transformers import (
 )
 
 from babelfit.data.batching import NO_LABEL, RaggedBatch, StepBatch
-from babelfit.encoder import encode
+from babelfit.encoder import depths, encode
 from babelfit.errors import UserError
 from babelfit.heads import HEADS, summed_loss
 from babelfit.metrics import MAIN_METRIC, build_metrics
@@ -41,6 +41,7 @@ class Recipe:
     weight_decay: float
     schedule: str
     clip: float | None
+    layer_decay: float = 1.0  # each layer learns at this multiple of the rate of the one above it
 
 
 class Finetuner(LightningModule):
@@ -168,14 +169,27 @@ class Finetuner(LightningModule):
         clip_grad_norm_(self.parameters(), self.recipe.clip)
 
     def configure_optimizers(self) -> Any:
-        """Build AdamW, with weight decay on all but biases and norms, and the learning-rate schedule."""
-        trained = [parameter for parameter in self.parameters() if parameter.requires_grad]
-        groups = [
-            {"params": [p for p in trained if p.ndim >= 2], "weight_decay": self.recipe.weight_decay},
-            {"params": [p for p in trained if p.ndim < 2], "weight_decay": 0.0},
-        ]
-        optimizer = torch.optim.AdamW(groups, lr=self.recipe.learning_rate, fused=True)
+        """Build AdamW, with weight decay on all but biases and norms, and the learning-rate schedule.
+
+        The head has the full rate; with layer decay, each layer has less than the one above it (Howard & Ruder 2018;
+        Clark et al. 2020).
+        """
         recipe = self.recipe
+        trained = [(name, parameter) for name, parameter in self.model.named_parameters() if parameter.requires_grad]
+        below_head = dict.fromkeys((name for name, _ in trained), 0)
+        if recipe.layer_decay < 1:
+            depth_of = depths(self.model)
+            below_head = {name: max(depth_of.values()) - depth_of[name] for name, _ in trained}
+        groups = [
+            {
+                "params": [p for name, p in trained if below_head[name] == steps and (p.ndim >= 2) == decays],
+                "lr": recipe.learning_rate * recipe.layer_decay**steps,
+                "weight_decay": recipe.weight_decay if decays else 0.0,
+            }
+            for steps in sorted(set(below_head.values()))
+            for decays in (True, False)
+        ]
+        optimizer = torch.optim.AdamW(groups, lr=recipe.learning_rate, fused=True)
         warmup_steps = round(recipe.warmup if recipe.warmup >= 1 else recipe.warmup * recipe.total_steps)
         if recipe.schedule == "linear":
             schedule = get_linear_schedule_with_warmup(optimizer, warmup_steps, recipe.total_steps)

@@ -1,6 +1,7 @@
 """Heads: what turns hidden states into logits and loss for one kind of task. A head never sees a dataset.
 
-The modules are the Hugging Face model's own, so checkpoints interchange; only their input is ragged here.
+The head is the Hugging Face model's own, whatever it is made of, so checkpoints interchange: only the hidden states
+come from a ragged batch.
 """
 
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 import torch
 from torch.nn.functional import cross_entropy
 from transformers import AutoModelForSequenceClassification, AutoModelForTokenClassification, PreTrainedModel
+from transformers.modeling_outputs import BaseModelOutputWithPooling
 
 from babelfit.data.batching import NO_LABEL
 
@@ -20,8 +22,7 @@ class SequenceClassification:
     @staticmethod
     def logits(model: PreTrainedModel, rows: torch.Tensor) -> torch.Tensor:
         """Map the targets' hidden states, (targets, hidden), to (targets, labels)."""
-        logits: torch.Tensor = model.get_submodule("classifier")(rows.unsqueeze(1))
-        return logits
+        return _own_logits(model, rows)
 
 
 class TokenClassification:
@@ -32,17 +33,43 @@ class TokenClassification:
     @staticmethod
     def logits(model: PreTrainedModel, rows: torch.Tensor) -> torch.Tensor:
         """Map the targets' hidden states, (targets, hidden), to (targets, labels)."""
-        logits: torch.Tensor = model.get_submodule("classifier")(model.get_submodule("dropout")(rows))
-        return logits
+        return _own_logits(model, rows).squeeze(1)
+
+
+Head = type[SequenceClassification] | type[TokenClassification]
+
+HEADS: dict[str, Head] = {
+    "sequence_classification": SequenceClassification,
+    "token_classification": TokenClassification,
+}
+
+
+class _WithoutEncoder:
+    """A model whose encoder is done: all of the model but its encoder, which gives what it has given."""
+
+    def __init__(self, model: PreTrainedModel, given: BaseModelOutputWithPooling) -> None:
+        self._model = model
+        self._given = given
+
+    def __getattr__(self, name: str) -> Any:
+        if name == self._model.base_model_prefix:
+            return lambda *_, **__: self._given
+        return getattr(self._model, name)
+
+
+def _own_logits(model: PreTrainedModel, rows: torch.Tensor) -> torch.Tensor:
+    """Run the model's own forward behind its encoder, each row a sequence of one token."""
+    states = rows.unsqueeze(1)
+    pooler = getattr(model.base_model, "pooler", None)
+    given = BaseModelOutputWithPooling(
+        last_hidden_state=states,
+        pooler_output=None if pooler is None else pooler(states),
+    )
+    logits: torch.Tensor = type(model).forward(_WithoutEncoder(model, given), inputs_embeds=states).logits
+    return logits
 
 
 def summed_loss(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
     """Sum the cross entropy over the targets with gold; the caller divides by the targets of the whole step."""
     at_least_float32 = logits.to(torch.promote_types(logits.dtype, torch.float32))
     return cross_entropy(at_least_float32, labels, ignore_index=NO_LABEL, reduction="sum")
-
-
-HEADS: dict[str, type[SequenceClassification] | type[TokenClassification]] = {
-    "sequence_classification": SequenceClassification,
-    "token_classification": TokenClassification,
-}

@@ -15,9 +15,10 @@ from babelfit import evaluation, manifest
 from babelfit.checkpoints import LAST, Checkpoints, prune
 from babelfit.config import TrainConfig
 from babelfit.data import MultilingualDataModule
-from babelfit.encoder import files_read, load_model, load_tokenizer
+from babelfit.encoder import checkpoint_activations, freeze
 from babelfit.finetuner import Finetuner, Recipe
 from babelfit.heads import HEADS
+from babelfit.loading import check_precision, files_read, load_model, load_tokenizer
 from babelfit.metrics_log import MetricsLog
 from babelfit.run import Run
 from babelfit.trainer import build_trainer, check_devices
@@ -27,6 +28,8 @@ log = logging.getLogger(__name__)
 
 def fit(config: TrainConfig) -> None:
     """Train, export the selected checkpoint and score it in every language; go on where the same run stopped."""
+    # First what no machine can do, then what this one cannot.
+    check_precision(config.encoder.path, revision=config.encoder.revision, precision=str(config.trainer.precision))
     check_devices(config.trainer, precision=str(config.trainer.precision))
     tokenizer = load_tokenizer(config.encoder.path, revision=config.encoder.revision)
     data = evaluation.build_data(
@@ -81,8 +84,8 @@ def fit(config: TrainConfig) -> None:
 
 def build_model(config: TrainConfig, *, data: MultilingualDataModule) -> PreTrainedModel:
     """Build the model that a configuration names, with a head for the data's labels."""
-    return load_model(
-        HEADS[config.head.name].model_class,
+    model = load_model(
+        HEADS[config.head.name],
         config.encoder.path,
         revision=config.encoder.revision,
         pretrained=config.encoder.pretrained,
@@ -90,6 +93,10 @@ def build_model(config: TrainConfig, *, data: MultilingualDataModule) -> PreTrai
         label_names=data.label_names,
         max_length=data.max_length,
     )
+    freeze(model, embeddings=config.encoder.freeze_embeddings, layers=config.encoder.freeze_layers)
+    if config.encoder.gradient_checkpointing:
+        checkpoint_activations(model)
+    return model
 
 
 def train(config: TrainConfig, *, run: Run, data: MultilingualDataModule, model: PreTrainedModel) -> dict[str, Any]:
@@ -114,6 +121,7 @@ def train(config: TrainConfig, *, run: Run, data: MultilingualDataModule, model:
             weight_decay=recipe.weight_decay,
             schedule=recipe.schedule,
             clip=recipe.clip,
+            layer_decay=recipe.layer_decay,
         ),
     )
     checkpoints = Checkpoints(

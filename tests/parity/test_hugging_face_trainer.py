@@ -6,8 +6,6 @@ from typing import Any
 
 import pytest
 import torch
-from pytorch_lightning import Trainer
-from pytorch_lightning.callbacks import Callback
 from torch.utils.data import SequentialSampler
 from transformers import (
     AutoConfig,
@@ -18,11 +16,11 @@ from transformers import (
 )
 from transformers import Trainer as HuggingFaceTrainer
 
-from babelfit import attention
 from babelfit.data import XNLI
 from babelfit.data.batching import epoch_order
-from babelfit.encoder import load_tokenizer
-from babelfit.finetuner import Finetuner, Recipe
+from babelfit.finetuner import Recipe
+from babelfit.loading import load_tokenizer
+from stepping import losses_of
 
 STEPS = 50
 BATCH_SIZE = 32
@@ -64,42 +62,6 @@ def model(shared: Path) -> PreTrainedModel:
     )
     torch.manual_seed(SEED)
     return AutoModelForSequenceClassification.from_config(config)
-
-
-class Losses(Callback):
-    """Keep the loss of every step."""
-
-    def __init__(self) -> None:
-        self.values: list[float] = []
-
-    def on_train_batch_end(self, trainer: Trainer, *_: Any) -> None:
-        self.values.append(float(trainer.callback_metrics["train/loss"]))
-
-
-def ours(model: PreTrainedModel, data: XNLI) -> list[float]:
-    model.set_attn_implementation(attention.NAME)
-    finetuner = Finetuner(
-        model,
-        head="sequence_classification",
-        languages=["en"],
-        source_languages=["en"],
-        tokens_per_device=2048,
-        recipe=RECIPE,
-    )
-    losses = Losses()
-    trainer = Trainer(
-        accelerator="cpu",
-        max_steps=STEPS,
-        logger=False,
-        callbacks=[losses],
-        limit_val_batches=0,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        use_distributed_sampler=False,
-    )
-    trainer.fit(finetuner, train_dataloaders=data)
-    return losses.values
 
 
 def theirs(model: PreTrainedModel, data: XNLI, folder: Path) -> tuple[list[float], list[float]]:
@@ -145,7 +107,7 @@ def test_the_same_losses_and_the_same_weights(model: PreTrainedModel, data: XNLI
     other = copy.deepcopy(model)
     start = {name: value.clone() for name, value in model.state_dict().items()}
 
-    our_losses = ours(model, data)
+    our_losses = losses_of(model, data, head="sequence_classification", recipe=RECIPE)
     their_losses, norms = theirs(other, data, tmp_path)
 
     assert len(our_losses) == STEPS

@@ -3,92 +3,115 @@
 import numpy as np
 import pytest
 import torch
-from transformers import AutoModelForSequenceClassification, PreTrainedModel, XLMRobertaConfig
+from transformers import PreTrainedModel
 
-from babelfit import attention
+from babelfit.agreement import choose_attention
 from babelfit.data.batching import RaggedBatch, cut
 from babelfit.encoder import encode
-from babelfit.heads import SequenceClassification, summed_loss
+from babelfit.heads import HEADS, summed_loss
+from tiny import KINDS, model, padded, ragged, without_dropout
 
-PADDING = 1
-
-
-def model(**changes: float) -> PreTrainedModel:
-    torch.manual_seed(0)
-    config = XLMRobertaConfig(
-        vocab_size=200,
-        hidden_size=32,
-        num_hidden_layers=3,
-        num_attention_heads=4,
-        intermediate_size=64,
-        max_position_embeddings=66,
-        type_vocab_size=1,
-        num_labels=3,
-        initializer_range=0.2,
-        **changes,
-    )
-    return AutoModelForSequenceClassification.from_config(config).eval()
+LENGTHS = [3, 60, 1, 17, 2]
 
 
-def ragged(lengths: list[int]) -> RaggedBatch:
-    generator = np.random.default_rng(1)
-    borders = np.cumsum([0, *lengths])
-    batch = RaggedBatch(
-        input_ids=generator.integers(5, 200, borders[-1]),
-        token_type_ids=np.zeros(borders[-1], dtype=np.int64),
-        position_ids=np.concatenate([np.arange(length) for length in lengths]),
-        cu_seqlens=borders,
-        targets=borders[:-1],
-        labels=generator.integers(0, 3, len(lengths)),
-        indices=np.arange(len(lengths)),
-        languages=np.zeros(len(lengths), dtype=np.int64),
-        longest=max(lengths),
-    )
-    return batch.to("cpu")
+def ready(kind: str, head: str, **changes: float) -> PreTrainedModel:
+    made = model(kind, head=head, **changes)
+    choose_attention(made, head=HEADS[head], max_length=60)
+    return made
 
 
-def padded(batch: RaggedBatch) -> dict[str, torch.Tensor]:
-    sequences = batch.input_ids.split(batch.cu_seqlens.diff().tolist())
-    ids = torch.nn.utils.rnn.pad_sequence(sequences, batch_first=True, padding_value=PADDING)
-    return {"input_ids": ids, "attention_mask": (ids != PADDING).long()}
+def logits_of(ours: PreTrainedModel, head: str, batch: RaggedBatch) -> torch.Tensor:
+    return HEADS[head].logits(ours, encode(ours, batch)[batch.targets])
 
 
-@pytest.mark.parametrize("lengths", [[1], [64], [3, 64, 1, 17, 2], [5, 5, 5], list(range(1, 40))])
-def test_hidden_states_and_logits_equal_the_padded_model(lengths: list[int]) -> None:
-    reference, batch = model(), ragged(lengths)
+def per_target(logits: torch.Tensor, inputs: dict[str, torch.Tensor]) -> torch.Tensor:
+    """Take the rows of tokens from padded logits, or one a sequence as they are."""
+    return logits[inputs["attention_mask"].bool()] if logits.ndim == 3 else logits
+
+
+@pytest.mark.parametrize("head", HEADS)
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("lengths", [[1], [60], LENGTHS, [5, 5, 5], list(range(1, 40))])
+def test_hidden_states_and_logits_equal_the_padded_model(kind: str, head: str, lengths: list[int]) -> None:
+    reference, ours = model(kind, head=head), ready(kind, head)
+    batch = ragged(lengths, per_token=head == "token_classification")
+    inputs = padded(reference, batch)
     with torch.no_grad():
-        outputs = reference(**padded(batch), output_hidden_states=True)
-        reference.set_attn_implementation(attention.NAME)
-        hidden = encode(reference, batch)
-        logits = SequenceClassification.logits(reference, hidden[batch.targets])
+        outputs = reference(**inputs, output_hidden_states=True)
+        hidden = encode(ours, batch)
+        logits = logits_of(ours, head, batch)
 
-    is_token = padded(batch)["attention_mask"].bool()
-    torch.testing.assert_close(hidden, outputs.hidden_states[-1][is_token], atol=1e-5, rtol=0)
-    torch.testing.assert_close(logits, outputs.logits, atol=1e-5, rtol=0)
+    expected = outputs.hidden_states[-1][inputs["attention_mask"].bool()]
+    torch.testing.assert_close(hidden, expected, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(logits, per_target(outputs.logits, inputs), atol=1e-5, rtol=1e-5)
     assert logits.std() > 0.01
 
 
-def test_gradients_equal_the_padded_model() -> None:
-    batch = ragged([3, 60, 1, 17])
-    reference, ours = model(), model()
-    reference(**padded(batch), labels=batch.labels).loss.backward()
-    ours.set_attn_implementation(attention.NAME)
-    logits = SequenceClassification.logits(ours, encode(ours, batch)[batch.targets])
-    (summed_loss(logits, batch.labels) / batch.num_sequences).backward()
+@pytest.mark.parametrize("head", HEADS)
+@pytest.mark.parametrize("kind", KINDS)
+def test_gradients_equal_the_padded_model_and_reach_every_parameter(kind: str, head: str) -> None:
+    rates = without_dropout(kind)
+    reference, ours = model(kind, head=head, **rates).train(), ready(kind, head, **rates).train()
+    batch = ragged(LENGTHS, per_token=head == "token_classification")
+    inputs = padded(reference, batch)
+    summed_loss(per_target(reference(**inputs).logits, inputs), batch.labels).backward()
+    summed_loss(logits_of(ours, head, batch), batch.labels).backward()
 
     expected = {name: value.grad for name, value in reference.named_parameters()}
+    largest = max(float(gradient.abs().max()) for gradient in expected.values() if gradient is not None)
     for name, value in ours.named_parameters():
-        torch.testing.assert_close(value.grad, expected[name], atol=1e-5, rtol=1e-4)
+        assert value.grad is not None, f"{name} is not used"
+        torch.testing.assert_close(value.grad, expected[name], atol=1e-6 * largest, rtol=1e-4)
 
 
-def test_attention_dropout_is_applied_in_training_alone() -> None:
-    dropping = model(attention_probs_dropout_prob=0.5, hidden_dropout_prob=0.0)
-    dropping.set_attn_implementation(attention.NAME)
+@pytest.mark.parametrize(
+    ("kind", "head"),
+    # DeBERTa's tagger has no rate of its own for its head.
+    [(kind, head) for kind in KINDS for head in HEADS if (kind, head) != ("deberta-v2", "token_classification")],
+)
+def test_dropout_in_the_head_is_the_models_own_and_in_training_alone(kind: str, head: str) -> None:
+    rates = without_dropout(kind) | {"classifier_dropout": 0.5}
+    if kind == "deberta-v2":
+        rates |= {"cls_dropout": 0.5, "pooler_dropout": 0.5}
+    reference, ours = model(kind, head=head, **rates), ready(kind, head, **rates)
+    # Of one length: the same numbers are drawn for the same places.
+    batch = ragged([7, 7, 7], per_token=head == "token_classification")
+    inputs = padded(reference, batch)
+
+    def drawn() -> tuple[torch.Tensor, torch.Tensor]:
+        with torch.no_grad():
+            torch.manual_seed(5)
+            theirs = per_target(reference(**inputs).logits, inputs)
+            torch.manual_seed(5)
+            return theirs, logits_of(ours, head, batch)
+
+    still, _ = drawn()
+    reference.train()
+    ours.train()
+    theirs, mine = drawn()
+    torch.testing.assert_close(mine, theirs, atol=1e-5, rtol=1e-5)
+    assert not torch.allclose(theirs, still, atol=1e-2)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_attention_dropout_is_applied_in_training_alone(kind: str) -> None:
+    rates = without_dropout(kind) | {"attention_probs_dropout_prob": 0.5}
+    dropping = ready(kind, "sequence_classification", **rates)
     batch = ragged([10, 20])
     with torch.no_grad():
         assert torch.equal(encode(dropping, batch), encode(dropping, batch))
         dropping.train()
         assert not torch.equal(encode(dropping, batch), encode(dropping, batch))
+
+
+def test_token_types_reach_the_models_that_have_them_and_no_others() -> None:
+    batch = ragged(LENGTHS)
+    first = ragged(LENGTHS, num_types=1)
+    assert batch.token_type_ids.any()
+    with torch.no_grad():
+        for kind in KINDS:
+            made = ready(kind, "sequence_classification")
+            assert torch.equal(encode(made, batch), encode(made, first)) == (kind != "bert")
 
 
 @pytest.mark.parametrize("lengths", [[4, 4], [1, 50], [50, 1], [2, 3, 4, 5, 6], [1, 1, 1]])

@@ -15,7 +15,7 @@ from transformers import AutoTokenizer, PreTrainedTokenizerFast
 from babelfit.data.readers import TAGS, WORDS
 from babelfit.data.tokenization import encode_words, read_words_as_in_text, special_tokens
 from babelfit.data.wikiann import LAYOUTS
-from babelfit.encoder import MINI, load_tokenizer
+from babelfit.loading import MINI, load_tokenizer
 from babelfit.errors import UserError
 
 TOKENIZER = load_tokenizer(MINI)

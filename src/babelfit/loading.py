@@ -1,0 +1,228 @@
+"""From a path to a tokenizer, a config and a model that is ready for ragged batches; what it computes is not here."""
+
+import hashlib
+import logging
+from importlib.util import find_spec
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any
+
+import torch
+from transformers import AutoConfig, AutoTokenizer, PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerFast
+from transformers.utils.logging import set_verbosity_error
+
+from babelfit import hub, mini
+from babelfit.agreement import choose_attention
+from babelfit.encoder import max_tokens
+from babelfit.errors import UserError
+from babelfit.heads import Head
+from babelfit.labels import has_own_labels, label_order
+
+log = logging.getLogger(__name__)
+
+MINI = "mini"
+"""The path that names the bundled encoder."""
+
+NOT_IN_FP16 = ("deberta-v2",)
+"""Model types whose activations overflow fp16, so that training gives NaN (microsoft/DeBERTa#77)."""
+
+CONFIG_AND_TOKENIZER = (
+    "config.json",
+    "tokenizer*.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.*",
+    "merges.txt",
+    "s*.model",  # sentencepiece.bpe.model, spm.model, spiece.model
+)
+WEIGHTS = (
+    ("model.safetensors", "model-*.safetensors", "model.safetensors.index.json"),
+    ("pytorch_model.bin", "pytorch_model-*.bin", "pytorch_model.bin.index.json"),
+)
+"""Files of a Hugging Face repository that hold the weights, the first kind that there is."""
+
+
+def located(path: str, *, revision: str | None = None, weights: bool = False) -> str:
+    """Name the folder of `encoder.path`: the bundled encoder, a folder, or a Hub id, which is downloaded first."""
+    if path == MINI:
+        return str(Path(mini.__file__).parent)
+    folder = Path(path).expanduser()
+    if folder.exists():
+        if not (folder / "config.json").is_file():
+            raise UserError(f"{path} is no encoder folder: it has no config.json")
+        return str(folder)
+    if path.count("/") != 1 or path.startswith((".", "/", "~")):
+        raise UserError(f"no encoder at {path}: give a folder with config.json, a Hub id such as OWNER/NAME, or {MINI}")
+    snapshot = hub.download(path, kind="model", revision=revision, patterns=CONFIG_AND_TOKENIZER)
+    if not (snapshot / "config.json").is_file():
+        raise UserError(f"{path} at {snapshot.name} is no encoder: it has no config.json")
+    if weights:
+        for patterns in WEIGHTS:
+            hub.download(path, kind="model", revision=snapshot.name, patterns=patterns)
+            if any(any(snapshot.glob(pattern)) for pattern in patterns):
+                break
+        else:
+            raise UserError(f"{path} at {snapshot.name} has no weights: neither {WEIGHTS[0][0]} nor {WEIGHTS[1][0]}")
+    return str(snapshot)
+
+
+def load_tokenizer(path: str, *, revision: str | None = None) -> PreTrainedTokenizerFast:
+    """Load the fast tokenizer of an encoder; raises UserError where there is none."""
+    folder = Path(located(path, revision=revision))
+    if not (folder / "tokenizer.json").is_file() and any(folder.glob("*.model")) and not find_spec("sentencepiece"):
+        raise UserError(
+            f"{path} has no tokenizer.json, and reading its {next(folder.glob('*.model')).name} needs sentencepiece: "
+            "pip install 'babelfit[sentencepiece]'"
+        )
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+    except (OSError, ValueError) as error:
+        raise UserError(f"no tokenizer for {path}: {_first_line(error)}") from error
+    if not isinstance(tokenizer, PreTrainedTokenizerFast):
+        raise UserError(f"{path} has no fast tokenizer (tokenizer.json), which babelfit needs")
+    return tokenizer
+
+
+def files_read(path: str, *, revision: str | None = None) -> dict[str, Any]:
+    """Name what an encoder consists of, for the manifest: its files with their SHA-256, and its commit on the Hub."""
+    folder = Path(located(path, revision=revision))
+    files = sorted(file for kind in ("*.json", "*.safetensors", "*.bin", "*.model") for file in folder.glob(kind))
+    commit = folder.name if hub.is_snapshot(str(folder)) else None
+    return {"path": path, "commit": commit, "files": {file.name: _sha256(file) for file in files}}
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def check_precision(path: str, *, revision: str | None = None, precision: str) -> None:
+    """Refuse a precision in which an encoder of this kind cannot be computed."""
+    model_type = load_config(path, revision=revision, overrides={}).model_type
+    if precision == "16-mixed" and model_type in NOT_IN_FP16:
+        raise UserError(
+            f"trainer.precision=16-mixed: {path} is of type {model_type}, whose activations overflow fp16 and turn "
+            "into NaN (microsoft/DeBERTa#77); use bf16-mixed, or 32-true"
+        )
+
+
+def load_config(path: str, *, revision: str | None = None, overrides: dict[str, Any]) -> PreTrainedConfig:
+    """Load an encoder's config with some fields changed; raises UserError for a field that it does not have."""
+    try:
+        config: PreTrainedConfig = AutoConfig.from_pretrained(located(path, revision=revision), trust_remote_code=False)
+    except (OSError, ValueError) as error:
+        raise UserError(f"no config for {path}: {_first_line(error)}") from error
+    fields = config.to_dict()
+    for field, value in overrides.items():
+        if field not in fields:
+            raise UserError(
+                f"encoder.overrides.{field}: {type(config).__name__} has no such field, but has {_names(fields)}"
+            )
+        if fields[field] is not None and not isinstance(value, type(fields[field])):
+            raise UserError(f"encoder.overrides.{field}={value!r}: must be a {type(fields[field]).__name__}")
+        setattr(config, field, value)
+    return config
+
+
+def load_model(
+    head: Head,
+    path: str,
+    *,
+    revision: str | None = None,
+    pretrained: bool,
+    overrides: dict[str, Any],
+    label_names: tuple[str, ...],
+    max_length: int,
+) -> PreTrainedModel:
+    """Load a Hugging Face model with a head for these labels: pretrained weights, or random ones from its config.
+
+    It gives its own numbers on ragged batches from here on, or UserError is raised; so it is where the folder or Hub id
+    does not hold the like, or holds a head for these labels in another order.
+    """
+    if pretrained and overrides:
+        raise UserError(
+            f"encoder.overrides={overrides} changes the architecture, so the weights of {path} do not fit: "
+            "drop it, or train from random weights with encoder.pretrained=false"
+        )
+    config = load_config(path, revision=revision, overrides=overrides)
+    # A head that was trained already goes on only with the same labels in the same places.
+    if pretrained and has_own_labels(config):
+        order = label_order(config, label_names=label_names, aliases={})
+        if order != list(range(len(label_names))):
+            raise UserError(
+                f"{path} has a head with the labels {list((config.id2label or {}).values())}; the data have "
+                f"{list(label_names)}: reorder the model's outputs, or start from an encoder without head"
+            )
+    config.id2label = dict(enumerate(label_names))
+    config.label2id = {name: label_id for label_id, name in enumerate(label_names)}
+    if pretrained:
+        model, missing = _from_pretrained(head, path, revision=revision, config=config)
+        encoders = [name for name in missing if name.startswith(f"{model.base_model_prefix}.")]
+        # A pooler is a part of the head that stands in the encoder: masked language models are trained without.
+        new_pooler = [name for name in encoders if ".pooler." in name]
+        if len(encoders) > len(new_pooler):
+            raise UserError(f"{path} has no weights for {', '.join(encoders[:5])} and {len(encoders)} in all")
+        if new_pooler:
+            log.warning("%s has no weights for its pooler: like the head, it starts from random ones", path)
+    else:
+        try:
+            model = head.model_class.from_config(config)
+        except ValueError as error:
+            # Fields that are right one by one and do not fit together, such as a width that the heads do not divide.
+            raise UserError(f"encoder.overrides={overrides}: {_first_line(error)}") from error
+    # from_pretrained switches dropout off, and the Trainer leaves that as it finds it.
+    _ready(model, path=path, head=head, max_length=max_length)
+    model.train()
+    return model
+
+
+def load_fine_tuned(head: Head, path: str, *, max_length: int) -> PreTrainedModel:
+    """Load a Hugging Face model with its trained head; raises UserError where a part of it has no weights."""
+    config = load_config(path, overrides={})
+    model, missing = _from_pretrained(head, path, revision=None, config=config)
+    if missing:
+        raise UserError(f"{path} has no trained head (no weights for {', '.join(missing)}): fine-tune it first")
+    _ready(model, path=path, head=head, max_length=max_length)
+    return model
+
+
+def _from_pretrained(
+    head: Head, path: str, *, revision: str | None, config: PreTrainedConfig
+) -> tuple[PreTrainedModel, list[str]]:
+    """Load weights; say which ones the model has and the folder has not."""
+    # What is missing is told by the caller, in its own words.
+    set_verbosity_error()
+    try:
+        model, report = head.model_class.from_pretrained(
+            located(path, revision=revision, weights=True),
+            config=config,
+            dtype=torch.float32,
+            trust_remote_code=False,
+            weights_only=True,
+            output_loading_info=True,
+        )
+    except UnpicklingError as error:
+        raise UserError(
+            f"no weights for {path}: pytorch_model.bin holds more than weights, and objects of others are never "
+            "unpickled; use an encoder with model.safetensors"
+        ) from error
+    except (OSError, ValueError, RuntimeError) as error:
+        raise UserError(f"no weights for {path}: {_first_line(error)}") from error
+    return model, sorted(report["missing_keys"])
+
+
+def _ready(model: PreTrainedModel, *, path: str, head: Head, max_length: int) -> None:
+    """Choose how a model runs on ragged batches; raises UserError where it cannot or sequences may be too long."""
+    longest = max_tokens(model)
+    if longest is not None and max_length > longest:
+        raise UserError(f"data.max_length={max_length}: {path} takes at most {longest} tokens")
+    choose_attention(model, head=head, max_length=max_length)
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+
+
+def _names(fields: dict[str, Any]) -> str:
+    hidden = {"architectures", "id2label", "label2id", "dtype", "transformers_version"}
+    return ", ".join(sorted(name for name in fields if name not in hidden and not name.startswith("_")))

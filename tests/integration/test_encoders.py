@@ -1,0 +1,195 @@
+"""Every kind of encoder trains from a command, exports what it trained and leaves alone what is frozen."""
+
+import json
+import logging
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+from safetensors.torch import load_file
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+from babelfit import mini
+from babelfit.errors import UserError
+from babelfit.heads import HEADS
+from babelfit.loading import load_model
+from tiny import model, write_folder
+
+OPTIONS = (
+    "data.limit={train: 64, validation: 24, test: 24}",
+    "data.languages=[en,de]",
+    "optimization.epochs=2",
+    "optimization.learning_rate=1e-3",
+)
+NAMED = {"bert": "mbert", "deberta-v2": "mdeberta"}
+
+
+@pytest.fixture
+def train_on(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Run `python train.py` with an encoder's folder, on a small part of the sample."""
+    return lambda folder, *arguments: command("train.py", f"encoder.path={folder}", *OPTIONS, *arguments)
+
+
+def records(run: Path, language: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (run / "predictions/test" / f"{language}.jsonl").read_text().splitlines()]
+
+
+@pytest.mark.parametrize(("kind", "told"), [("bert", "bert runs without padding"), ("deberta-v2", "runs padded")])
+def test_a_folder_of_another_kind_trains_and_predicts_as_transformers_does(
+    kind: str, told: str, train_on: Callable[..., Any], tmp_path: Path, cache: Path
+) -> None:
+    folder = write_folder(kind, tmp_path / kind)
+    outcome = train_on(folder, f"encoder={NAMED[kind]}", "encoder.pretrained=false")
+
+    assert outcome.status == 0, outcome.err
+    assert told in outcome.err
+    run = Path(f"outputs/xnli-{NAMED[kind]}")
+    exported = AutoModelForSequenceClassification.from_pretrained(run / "model").eval()
+    tokenizer = AutoTokenizer.from_pretrained(run / "model")
+    (sample,) = (cache / "sample").glob("xnli-*")
+    lines = (sample / "xnli" / "test-de.tsv").read_text().splitlines()[:24]
+    for row, line in zip(records(run, "de"), lines, strict=True):
+        premise, hypothesis, _ = line.split("\t")
+        inputs = tokenizer(premise, hypothesis, truncation="longest_first", max_length=128, return_tensors="pt")
+        assert set(inputs["token_type_ids"].flatten().tolist()) == {0, 1}
+        with torch.no_grad():
+            probabilities = exported(**inputs).logits[0].softmax(-1).tolist()
+        expected = dict(zip(exported.config.id2label.values(), probabilities, strict=True))
+        assert row["probabilities"] == pytest.approx(expected, abs=1e-5)
+
+
+def test_what_is_frozen_is_exported_bit_for_bit(train_on: Callable[..., Any], tmp_path: Path) -> None:
+    folder = write_folder("bert", tmp_path / "bert", head="sequence_classification")
+    options = ("encoder.pretrained=true", "encoder.freeze_embeddings=true", "encoder.freeze_layers=1")
+    outcome = train_on(folder, *options, "optimization.layer_decay=0.8")
+
+    assert outcome.status == 0, outcome.err
+    before = load_file(folder / "model.safetensors")
+    after = load_file(Path("outputs/xnli-mini/model/model.safetensors"))
+    assert any(name.startswith("embeddings.") for name in before)
+    for name, value in before.items():
+        is_frozen = name.startswith(("embeddings.", "encoder.layer.0."))
+        assert torch.equal(after[f"bert.{name}"], value) == is_frozen, name
+
+
+def test_more_frozen_layers_than_there_are_is_an_error(train_on: Callable[..., Any], tmp_path: Path) -> None:
+    folder = write_folder("bert", tmp_path / "bert")
+    outcome = train_on(folder, "encoder.freeze_layers=3")
+
+    assert outcome.status == 2
+    assert "encoder.freeze_layers=3: bert has 2 layers" in outcome.err
+    assert not Path("outputs").exists()
+
+
+def test_activations_that_run_again_change_no_result(train_on: Callable[..., Any], tmp_path: Path) -> None:
+    folder = write_folder("xlm-roberta", tmp_path / "encoder", head="sequence_classification")
+    for name, again in (("plain", "false"), ("again", "true")):
+        options = ("encoder.pretrained=true", f"encoder.gradient_checkpointing={again}")
+        outcome = train_on(folder, f"name={name}", *options)
+        assert outcome.status == 0, outcome.err
+
+    plain, again = (load_file(Path("outputs") / name / "model/model.safetensors") for name in ("plain", "again"))
+    for key, value in plain.items():
+        torch.testing.assert_close(again[key], value, atol=1e-6, rtol=1e-5)
+
+
+@pytest.mark.parametrize("arguments", [["encoder=mdeberta"], []])
+def test_deberta_refuses_16_mixed_before_the_device_is_asked_for(
+    arguments: list[str], train_on: Callable[..., Any], command: Callable[..., Any], tmp_path: Path
+) -> None:
+    folder = write_folder("deberta-v2", tmp_path / "encoder")
+    trained = train_on(folder, *arguments, "trainer.precision=16-mixed")
+    evaluated = command("evaluate.py", f"model={folder}", "data=xnli_sample", "trainer.precision=16-mixed")
+
+    for outcome in (trained, evaluated):
+        assert outcome.status == 2
+        for part in ("trainer.precision=16-mixed", "type deberta-v2", "overflow fp16", "DeBERTa#77", "bf16-mixed"):
+            assert part in outcome.err
+        assert "GPU" not in outcome.err
+    assert not Path("outputs").exists()
+
+
+def test_deberta_takes_bf16_mixed(train_on: Callable[..., Any], tmp_path: Path) -> None:
+    folder = write_folder("deberta-v2", tmp_path / "encoder")
+    outcome = train_on(folder, "trainer.precision=bf16-mixed")
+
+    assert outcome.status == 0, outcome.err
+
+
+@pytest.mark.parametrize("kind", ["bert", "deberta-v2"])
+def test_a_sequence_longer_than_the_positions_is_refused(
+    kind: str, train_on: Callable[..., Any], tmp_path: Path
+) -> None:
+    folder = write_folder(kind, tmp_path / "encoder", max_position_embeddings=100)
+    outcome = train_on(folder)
+
+    assert outcome.status == 2
+    assert "data.max_length=128" in outcome.err
+    assert "at most 100 tokens" in outcome.err
+
+
+def test_an_encoder_of_a_kind_that_cannot_be_followed_is_refused(train_on: Callable[..., Any], tmp_path: Path) -> None:
+    folder = write_folder("modernbert", tmp_path / "encoder", classifier_pooling="mean")
+    outcome = train_on(folder)
+
+    assert outcome.status == 2
+    assert "encoder.path: modernbert" in outcome.err
+    assert "logits differ" in outcome.err
+    assert not Path("outputs").exists()
+
+
+def loaded(folder: Path) -> Any:
+    return load_model(
+        HEADS["sequence_classification"],
+        str(folder),
+        pretrained=True,
+        overrides={},
+        label_names=("a", "b", "c"),
+        max_length=32,
+    )
+
+
+@pytest.mark.parametrize("kind", ["xlm-roberta", "deberta-v2"])
+def test_dropout_is_on_in_a_pretrained_model_that_is_to_be_trained(kind: str, tmp_path: Path) -> None:
+    folder = write_folder(kind, tmp_path, head="sequence_classification")
+
+    assert all(module.training for module in loaded(folder).modules())
+
+
+def test_an_encoder_without_pooler_gets_a_new_one_and_says_so(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    folder = write_folder("bert", tmp_path, head="token_classification")
+    with caplog.at_level(logging.WARNING):
+        loaded(folder)
+
+    assert [f"{folder} has no weights for its pooler" in message for message in caplog.messages] == [True]
+
+
+def test_an_encoder_without_a_layers_weights_is_refused(tmp_path: Path) -> None:
+    folder = write_folder("bert", tmp_path, head="token_classification", num_hidden_layers=1)
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"num_hidden_layers": 2}))
+
+    with pytest.raises(UserError, match=r"has no weights for bert\.encoder\.layer\.1"):
+        loaded(folder)
+
+
+def test_old_checkpoints_in_pytorch_model_bin_are_read(tmp_path: Path) -> None:
+    folder = write_folder("deberta-v2", tmp_path, head="sequence_classification")
+    torch.save(load_file(folder / "model.safetensors"), folder / "pytorch_model.bin")
+    (folder / "model.safetensors").unlink()
+    expected = model("deberta-v2", vocab_size=loaded(folder).config.vocab_size, num_hidden_layers=2)
+
+    assert torch.equal(next(loaded(folder).base_model.parameters()), next(expected.base_model.parameters()))
+
+
+def test_the_run_says_what_was_chosen(train_on: Callable[..., Any], tmp_path: Path) -> None:
+    shutil.copytree(Path(mini.__file__).parent, tmp_path / "copy")
+    train_on(tmp_path / "copy", "encoder.freeze_embeddings=true", "optimization.layer_decay=0.9")
+    config = yaml.safe_load(Path("outputs/xnli-mini/config.yaml").read_text())
+
+    assert config["encoder"]["freeze_embeddings"] is True
+    assert config["optimization"]["layer_decay"] == 0.9
