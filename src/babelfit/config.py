@@ -18,6 +18,7 @@ from babelfit.errors import UserError
 VERSION = 2
 """Version of config.yaml; a run folder of an older version stays readable."""
 
+
 @dataclass
 class Limit:
     train: int | None

@@ -200,14 +200,6 @@ def test_a_model_that_diverged_is_not_scored(train: Callable[..., Any], command:
     assert not (RUN / "predictions" / "validation").exists()
 
 
-def test_an_encoder_of_another_kind_is_refused(train: Callable[..., Any], command: Callable[..., Any]) -> None:
-    train("data.languages=[en]")
-    path = RUN / "model" / "config.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"model_type": "bert"}))
-    outcome = command("train.py", f"encoder.path={RUN / 'model'}", "name=further")
-    refused(outcome, "type bert", "xlm-roberta")
-
-
 def test_a_head_in_another_order_is_not_trained_on(train: Callable[..., Any], command: Callable[..., Any]) -> None:
     train("data.languages=[en]")
     path = RUN / "model" / "config.json"

@@ -9,7 +9,7 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
 from babelfit.commands import with_open_overrides
-from babelfit.config import NEW_IN_2, VERSION, EvaluateConfig, TrainConfig, checked, differences, load, save
+from babelfit.config import VERSION, EvaluateConfig, TrainConfig, checked, differences, load, save
 from babelfit.errors import UserError
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
@@ -122,6 +122,7 @@ def test_a_value_of_a_wrong_type_is_named_with_its_full_key(composed: dict[str, 
         ("validation.patience", 1),
         ("checkpoint.every", 1),
         ("checkpoint.keep", 1),
+        ("encoder.freeze_layers", 0),
         ("trainer.devices", 1),
         ("trainer.num_nodes", 1),
         ("trainer.tokens_per_device", 1),
@@ -191,6 +192,15 @@ def test_a_name_that_leads_elsewhere_is_refused(composed: dict[str, Any], name: 
     assert refusal(composed | {"name": name}).startswith(f"name={name!r}: must be a path below outputs/")
 
 
+@pytest.mark.parametrize(
+    ("value", "told"), [("0", "at least"), ("-0.5", "at least"), (".nan", "at least"), ("1.1", "at most 1")]
+)
+def test_layer_decay_is_a_share_of_the_rate_above(composed: dict[str, Any], value: str, told: str) -> None:
+    assert f"must be {told}" in refusal(composed, f"optimization.layer_decay={value}")
+    assert parsed(composed, "optimization.layer_decay=0.8").optimization.layer_decay == 0.8
+    parsed(composed, "optimization.layer_decay=1.0")
+
+
 OTHER_RUN = {
     "seed": "2",
     "name": "other",
@@ -200,6 +210,10 @@ OTHER_RUN = {
     "data.limit.train": "5",
     "encoder.path": "elsewhere",
     "encoder.overrides.num_hidden_layers": "2",
+    "encoder.gradient_checkpointing": "true",
+    "encoder.freeze_embeddings": "true",
+    "encoder.freeze_layers": "1",
+    "optimization.layer_decay": "0.9",
     "optimization.learning_rate": "0.5",
     "optimization.batch_size": "8",
     "validation.every": "7",
@@ -254,14 +268,28 @@ def test_what_is_saved_is_loaded_again(composed: dict[str, Any], tmp_path: Path)
     assert yaml.safe_load((tmp_path / "config.yaml").read_text(encoding="utf-8"))["version"] == VERSION
 
 
+ADDED_IN_VERSION_2 = {
+    "data.train_split": "train",
+    "data.revision": None,
+    "encoder.revision": None,
+    "encoder.gradient_checkpointing": False,
+    "encoder.freeze_embeddings": False,
+    "encoder.freeze_layers": 0,
+    "optimization.layer_decay": 1.0,
+}
+
+
 def test_a_configuration_of_an_older_version_stays_readable(composed: dict[str, Any], tmp_path: Path) -> None:
     old = composed
-    for section, keys in NEW_IN_2.items():
-        for key in keys:
-            old = without(old, f"{section}.{key}")
+    for key in ADDED_IN_VERSION_2:
+        old = without(old, key)
     (tmp_path / "config.yaml").write_text(yaml.safe_dump({"version": 1} | old), encoding="utf-8")
 
-    assert load(tmp_path / "config.yaml", TrainConfig) == parsed(composed)
+    upgraded = load(tmp_path / "config.yaml", TrainConfig)
+    assert upgraded == parsed(composed)
+    for key, meaning in ADDED_IN_VERSION_2.items():
+        section, name = key.split(".")
+        assert getattr(getattr(upgraded, section), name) == meaning
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from babelfit.data import PAWSX, pawsx, sources
-from babelfit.loading import MINI, load_tokenizer
 from babelfit.errors import UserError
+from babelfit.loading import MINI, load_tokenizer
 
 ROWS = [('a quote " here', "b", "0"), ("NS", "d", "1"), ("e", "f", "1"), ("NS", "NS", "0"), ("NS is not NS", "h", "0")]
 

@@ -15,8 +15,8 @@ from transformers import AutoTokenizer, PreTrainedTokenizerFast
 from babelfit.data.readers import TAGS, WORDS
 from babelfit.data.tokenization import encode_words, read_words_as_in_text, special_tokens
 from babelfit.data.wikiann import LAYOUTS
-from babelfit.loading import MINI, load_tokenizer
 from babelfit.errors import UserError
+from babelfit.loading import MINI, load_tokenizer
 
 TOKENIZER = load_tokenizer(MINI)
 VANISHING = "\u200b"
