@@ -14,6 +14,7 @@ from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from babelfit.errors import UserError
+from babelfit.trust import read_yaml
 
 VERSION = 2
 """Version of config.yaml; a run folder of an older version stays readable."""
@@ -66,6 +67,7 @@ class OptimizationConfig:
 class ValidationConfig:
     every: str
     patience: int | None
+    chance_patience: int | None
 
 
 @dataclass
@@ -144,6 +146,7 @@ AT_LEAST: dict[str, float] = {
     "optimization.weight_decay": 0,
     "optimization.clip": 1e-6,
     "validation.patience": 1,
+    "validation.chance_patience": 1,
     "checkpoint.every": 1,
     "checkpoint.keep": 1,
     "trainer.devices": 1,
@@ -214,7 +217,8 @@ def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 def differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
     """Name the keys in which two runs are not the same run, as `key: old -> new`.
 
-    What may change between a kill and a resume is left out: devices and memory, the evaluated languages, logging.
+    What may change between a kill and a resume is left out: devices and memory, the evaluated languages, logging, a
+    warning.
     """
     before, after = ({key: value for key, value in _flat(values).items() if _is_identity(key)} for values in (old, new))
     return [
@@ -227,7 +231,8 @@ def differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
 def _is_identity(key: str) -> bool:
     if key.startswith("trainer."):
         return key == "trainer.precision"
-    return key not in ("version", "resume", "data.languages", "languages", "split") and not key.startswith("logger.")
+    free = ("version", "resume", "data.languages", "languages", "split", "validation.chance_patience")
+    return key not in free and not key.startswith("logger.")
 
 
 def save(config: TrainConfig | EvaluateConfig, path: Path) -> None:
@@ -237,10 +242,7 @@ def save(config: TrainConfig | EvaluateConfig, path: Path) -> None:
 
 def load(path: Path, kind: type[Config]) -> Config:
     """Read the configuration of a run or evaluation folder; raises UserError where it is none or of a newer version."""
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} is not readable as YAML: {error}") from error
+    values = read_yaml(path)
     if not isinstance(values, dict) or "version" not in values:
         raise UserError(f"{path} is no configuration of a babelfit run: it has no version")
     version = values.pop("version")

@@ -21,8 +21,8 @@ from babelfit.finetuner import Finetuner
 from babelfit.heads import HEADS
 from babelfit.labels import label_order
 from babelfit.predictions import AnyPrediction, Prediction, TagPrediction
-from babelfit.run import Run, open_evaluation
-from babelfit.trainer import build_trainer, check_devices
+from babelfit.run import Run, opened_evaluation
+from babelfit.trainer import build_trainer, check_devices, stopped_by_keyboard
 
 log = logging.getLogger(__name__)
 
@@ -32,8 +32,13 @@ def evaluate(config: EvaluateConfig) -> None:
     if (config.run is None) == (config.model is None):
         raise UserError("give either run=FOLDER or model=FOLDER_OR_HUB_ID")
     run = None if config.run is None else Run.existing(Path(config.run))
-    if run is not None and run.status().get("selected") is None:
-        raise UserError(f"{run.folder} has no model yet: its training is {run.status()['state']}; start it again first")
+    if run is not None:
+        status = run.status()
+        stands = f"{status['state']}{' (' + str(status['why']) + ')' if 'why' in status else ''}"
+        if "selected" not in status or not run.model.exists():
+            raise UserError(f"{run.folder} has no model yet: its training is {stands}; start it again first")
+        if status["state"] != "complete":
+            log.warning("%s is %s: its training is over, its own evaluation is not", run.folder, stands)
     trained = None if run is None else run.config()
     chosen = config.data or (None if trained is None else trained.data)
     if chosen is None:
@@ -52,19 +57,20 @@ def evaluate(config: EvaluateConfig) -> None:
     data.prepare(split, languages=data.languages)
     # Other data than the run's own are another evaluation: the run's folder speaks of one dataset.
     own = run is not None and config.data is None
-    folder = run.folder if run is not None and own else open_evaluation(config, data_name=data.data_name)
-    if run is None or not own:
-        manifest.add(folder, splits={}, model=files_read(model))
-    evaluate_model(
-        model,
-        data=data,
-        split=split,
-        devices=config.trainer,
-        precision=precision,
-        folder=folder,
-        trained_on=chosen if trained is None else trained.data,
-        facts={"model": model} if run is None else run.facts(),
-    )
+    facts = {"model": model} if run is None else run.facts()
+    with run.locked() if run is not None and own else opened_evaluation(config, data_name=data.data_name) as folder:
+        if run is None or not own:
+            manifest.add(folder, splits={}, model=files_read(model))
+        evaluate_model(
+            model,
+            data=data,
+            split=split,
+            devices=config.trainer,
+            precision=precision,
+            folder=folder,
+            trained_on=chosen if trained is None else trained.data,
+            facts=facts,
+        )
 
 
 def build_data(
@@ -170,7 +176,8 @@ def predict(
         tokens_per_device=devices.tokens_per_device,
     )
     trainer = build_trainer(devices, folder=folder, precision=precision, logger=False)
-    batches: Any = trainer.predict(finetuner, data.evaluation_dataloader(split, languages=languages))
+    with stopped_by_keyboard(trainer):
+        batches: Any = trainer.predict(finetuner, data.evaluation_dataloader(split, languages=languages))
     columns = {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
     if not np.isfinite(columns["probabilities"]).all():
         raise UserError(f"{model} gives no numbers (NaN) for some examples: its training diverged; nothing was written")

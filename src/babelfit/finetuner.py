@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import numpy as np
 import torch
 from pytorch_lightning import LightningModule
-from torch.nn.utils import clip_grad_norm_
+from torch.nn.utils import clip_grad_norm_, get_total_norm
 from transformers import (
     PreTrainedModel,
     get_constant_schedule_with_warmup,
@@ -67,6 +67,8 @@ class Finetuner(LightningModule):
         self.source_languages = list(source_languages)
         self.tokens_per_device = tokens_per_device
         self._recipe = recipe
+        self.numbers: dict[str, torch.Tensor | float] = {}  # of the latest step, for the log
+        self.gradient_norm: torch.Tensor | None = None  # of the latest step; none where a scaler looks after it
         self._main_metric = MAIN_METRIC[head]
         label_names = [name for _, name in sorted((model.config.id2label or {}).items())]
         self.metrics = {language: build_metrics(head, label_names=label_names) for language in source_languages}
@@ -85,8 +87,8 @@ class Finetuner(LightningModule):
         torch.manual_seed(_mixed(self.recipe.seed, self.global_step, self.global_rank))
         self._step = step
         loss, total = self._within_memory(lambda: self._all_but_last(step))
-        self.log("train/loss", total, prog_bar=True)
-        self.log("learning_rate", self.trainer.optimizers[0].param_groups[0]["lr"])
+        self.numbers = {"train/loss": total, "learning_rate": self.trainer.optimizers[0].param_groups[0]["lr"]}
+        self.log("train/loss", total, prog_bar=True, logger=False)
         return loss
 
     def _all_but_last(self, step: StepBatch) -> tuple[torch.Tensor, torch.Tensor]:
@@ -159,13 +161,15 @@ class Finetuner(LightningModule):
 
     def configure_gradient_clipping(self, optimizer: torch.optim.Optimizer, *_: Any, **__: Any) -> None:
         """Clip here, because Lightning's own clipping refuses a fused optimizer under mixed precision."""
-        if self.recipe.clip is None:
-            return
-        # A fused optimizer would take the gradient scale out by itself, but only after the clipping.
         scaler = getattr(self.trainer.precision_plugin, "scaler", None)
-        if scaler is not None:
-            scaler.unscale_(optimizer)
-        clip_grad_norm_(self.parameters(), self.recipe.clip)
+        if self.recipe.clip is None:
+            norm = get_total_norm([one.grad for one in self.parameters() if one.grad is not None])
+        else:
+            # A fused optimizer would take the gradient scale out by itself, but only after the clipping.
+            if scaler is not None:
+                scaler.unscale_(optimizer)
+            norm = clip_grad_norm_(self.parameters(), self.recipe.clip)
+        self.gradient_norm = norm if scaler is None else None
 
     def configure_optimizers(self) -> Any:
         """Build AdamW, with weight decay on all but biases and norms, and the learning-rate schedule."""
@@ -182,6 +186,10 @@ class Finetuner(LightningModule):
         else:
             schedule = get_constant_schedule_with_warmup(optimizer, warmup_steps)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def on_train_start(self) -> None:
+        """Take no step where a resumed run had taken them all."""
+        self.on_train_batch_end()
 
     def on_train_batch_end(self, *_: Any) -> None:
         """Ask for the last validation: Lightning runs none after the last step unless it is told to stop there."""

@@ -2,14 +2,17 @@
 
 import logging
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
-from pytorch_lightning import Trainer
+from pytorch_lightning import Callback, Trainer
 from pytorch_lightning.callbacks import RichProgressBar
 from transformers.utils.logging import disable_progress_bar
 
+from babelfit import preemption
 from babelfit.config import TrainerConfig
 from babelfit.errors import UserError
 
@@ -40,7 +43,7 @@ def build_trainer(
         strategy=config.strategy,
         precision=precision,  # type: ignore[arg-type]
         default_root_dir=folder,
-        callbacks=[RichProgressBar(), *(callbacks or [])],
+        callbacks=[RichProgressBar(), _OwnSignals(), *(callbacks or [])],
         # The step's examples are dealt out by our own sampler, and checkpoints are written by our own callback.
         use_distributed_sampler=False,
         enable_checkpointing=False,
@@ -48,6 +51,27 @@ def build_trainer(
         num_sanity_val_steps=0,
         **options,
     )
+
+
+@contextmanager
+def stopped_by_keyboard(trainer: Trainer) -> Iterator[None]:
+    """Let Ctrl-C be a KeyboardInterrupt, which Lightning turns into an exit of its own, with another status."""
+    try:
+        yield
+    except SystemExit as end:
+        if trainer.interrupted:
+            raise KeyboardInterrupt from end
+        raise
+
+
+class _OwnSignals(Callback):
+    """Take SIGTERM and SIGUSR1 back from Lightning, which takes them after its setup and before these hooks."""
+
+    def on_train_start(self, *_: Any) -> None:
+        preemption.install()
+
+    def on_predict_start(self, *_: Any) -> None:
+        preemption.install()
 
 
 def _quiet() -> None:

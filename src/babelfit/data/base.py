@@ -236,6 +236,22 @@ class MultilingualDataModule(LightningDataModule, ABC):
             examples, batch_size=self.batch_size, tokens_per_device=self.tokens_per_device, seed=self.seed
         )
 
+    def rows_of_step(self, step: int) -> str:
+        """Say in words which rows an optimizer step is made of, counted from 1, and in which files they are."""
+        steps = self._training_steps()
+        batches = steps[divmod(step - 1, len(steps))].micro_batches
+        numbers = np.concatenate([batch.languages for batch in batches])
+        indices = np.concatenate([batch.indices for batch in batches])
+        lines = []
+        for number in np.unique(numbers):
+            language = self.numbered_languages[number]
+            files = sources.find(
+                self._folder, layouts=self.layouts, dataset=self.data_name, split="train", language=language
+            ).files
+            rows = " ".join(str(index) for index in sorted(indices[numbers == number]))
+            lines.append(f"  {language}: rows {rows} (counted from 0) of {', '.join(map(str, files))}")
+        return "\n".join(lines)
+
     def train_dataloader(self) -> DataLoader[Any]:
         """Deal out one optimizer step a batch, from the step at which the trainer stands."""
         steps = self._training_steps()
