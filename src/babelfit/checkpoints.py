@@ -62,6 +62,8 @@ class Checkpoints(Callback):
             validation.restarting = False  # from its first batch
             trainer.validating = True
             validation.run()
+            # Else Lightning takes the epoch for finished, and never fetches the next one's batches.
+            validation._has_run = False
             trainer.training = True
 
     def on_train_batch_end(self, trainer: Trainer, module: LightningModule, *_: Any) -> None:

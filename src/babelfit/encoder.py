@@ -1,6 +1,7 @@
 """Encoders on ragged batches: from token ids to hidden states. Knows no task and no data."""
 
 import hashlib
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from babelfit import attention, mini
 from babelfit.data.batching import RaggedBatch
 from babelfit.errors import UserError
 from babelfit.labels import has_own_labels, label_order
+from babelfit.trust import refusal
 
 MINI = "mini"
 """The path that names the bundled encoder."""
@@ -65,6 +67,9 @@ def load_config(path: str, *, overrides: dict[str, Any]) -> PreTrainedConfig:
         config: PreTrainedConfig = AutoConfig.from_pretrained(located(path), trust_remote_code=False)
     except (OSError, ValueError) as error:
         raise UserError(f"no config for {path}: {_first_line(error)}") from error
+    # A stranger's config may name code: Python files beside it, and an attention kernel to fetch from the Hub.
+    vars(config).pop("auto_map", None)
+    config._attn_implementation = None
     fields = config.to_dict()
     for field, value in overrides.items():
         if field not in fields:
@@ -114,7 +119,7 @@ def load_model(
             raise UserError(f"{path} has no weights for {', '.join(of_encoder[:5])} and {len(of_encoder)} in all")
     else:
         try:
-            model = model_class.from_config(config)
+            model = model_class.from_config(config, trust_remote_code=False)
         except ValueError as error:
             # Fields that are right one by one and do not fit together, such as a width that the heads do not divide.
             raise UserError(f"encoder.overrides={overrides}: {_first_line(error)}") from error
@@ -143,6 +148,11 @@ def _from_pretrained(model_class: Any, path: str, *, config: PreTrainedConfig) -
             weights_only=True,
             output_loading_info=True,
         )
+    except pickle.UnpicklingError as error:
+        raise UserError(
+            f"the weights of {path} hold more than plain data ({refusal(error)}): refused, and nothing in them was "
+            "run; ask for safetensors"
+        ) from error
     except (OSError, ValueError, RuntimeError) as error:
         raise UserError(f"no weights for {path}: {_first_line(error)}") from error
     return model, sorted(report["missing_keys"])

@@ -216,6 +216,8 @@ class Finetuner(LightningModule):
                 self.log(f"validation/{name}/{language}", value)
             scores.append(values[self._main_metric])
         self.log("source_dev", torch.stack(scores).mean(), prog_bar=True)
+        # Lightning logs at this number instead of at a count of its own, which loses its place in a resume.
+        self.log("step", float(self.global_step))
 
     def predict_step(self, batch: RaggedBatch, _: int) -> dict[str, np.ndarray[Any, Any]]:
         """Predict a ragged batch: index, language, gold (targets,) and probabilities (targets, labels)."""

@@ -53,9 +53,8 @@ class MetricsLog(Logger):
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-        """Append the numbers of one step. Lightning counts from 0; rows count the optimizer steps done."""
-        done = 0 if step is None else step + 1
-        rows = [(done, name, f"{value:.8g}") for name, value in metrics.items() if name != "epoch"]
+        """Append the numbers of one step: that of the optimizer steps done."""
+        rows = [(step or 0, name, f"{value:.8g}") for name, value in metrics.items()]
         with self._path.open("a", newline="", encoding="utf-8") as file:
             csv.writer(file, lineterminator="\n").writerows(rows)
             # A checkpoint may follow, which is on the disk for certain: it must not know rows that are not.
@@ -92,5 +91,5 @@ class TrainingLog(Callback):
             return
         numbers = {name: float(value) for name, value in module.numbers.items()}  # type: ignore[union-attr, operator]
         for logger in trainer.loggers:
-            logger.log_metrics(numbers, step=step - 1)
+            logger.log_metrics(numbers, step=step)
             logger.save()

@@ -65,6 +65,7 @@ class Run:
         """
         run = cls(OUTPUTS / config.name)
         run._check(config)
+        before = run.status()
         run.folder.mkdir(parents=True, exist_ok=True)
         with locked(run.folder):
             # Again, now that nobody else can make a run here.
@@ -73,6 +74,10 @@ class Run:
                 temporary = run.folder / f"{CONFIG}.tmp"
                 configuration.save(config, temporary)
                 temporary.replace(run.folder / CONFIG)
+            if before["state"] == "killed":
+                log.warning("%s: %s; going on", run.folder, before["why"])
+            if before["state"] == "complete":
+                log.info("%s is complete: nothing to train, only what is missing is evaluated", run.folder)
             with run._recorded():
                 yield run
 
@@ -87,7 +92,6 @@ class Run:
         if changed:
             lines = "\n  ".join(changed)
             raise UserError(f"{self.folder} holds another run; it differs in\n  {lines}\nChoose another name=")
-        self.status()
 
     @classmethod
     def existing(cls, folder: Path) -> "Run":
@@ -157,11 +161,6 @@ class Run:
     @contextmanager
     def _recorded(self) -> Iterator[None]:
         """Keep status.json right while the run goes on and however it ends."""
-        before = self.status()
-        if before["state"] == "killed":
-            log.warning("%s: %s; going on", self.folder, before["why"])
-        if before["state"] == "complete":
-            log.info("%s is complete: nothing to train, only what is missing is evaluated", self.folder)
         self.set_status("running", process=os.getpid(), host=platform.node())
         try:
             write_json(self.folder / "environment.json", environment())

@@ -127,7 +127,7 @@ def train(
     loggers: list[Logger] = [metrics]
     if config.logger.tensorboard:
         # Events from behind the checkpoint are marked, and left out by TensorBoard.
-        purge: dict[str, Any] = {} if resumed is None else {"purge_step": resumed.step}
+        purge: dict[str, Any] = {} if resumed is None else {"purge_step": resumed.step + 1}
         loggers.append(TensorBoardLogger(run.folder, name="tensorboard", version="", **purge))
     io = DurableCheckpointIO()
     checkpoints = Checkpoints(
@@ -172,6 +172,8 @@ def train(
         log.info("going on from %s, step %d", resumed.path, resumed.step)
     with preemption.deferred(), stopped_by_keyboard(trainer):
         trainer.fit(finetuner, datamodule=data, ckpt_path=resumed.path if resumed else None, weights_only=True)
+    if trainer.global_step < total_steps and not trainer.should_stop:
+        raise RuntimeError(f"training ended at step {trainer.global_step} of {total_steps}, and nothing asked it to")
     files.keep({one["step"] for one in checkpoints.best})
     return _selection(checkpoints.best, files=files, by=config.selection, total_steps=total_steps)
 
