@@ -47,18 +47,34 @@ class DurableCheckpointIO(TorchCheckpointIO):
     Lightning's own collects the whole checkpoint in memory first, and then goes through the system's temporary folder.
     """
 
-    sha256 = ""
+    def __init__(self) -> None:
+        self._sha256 = ""
+        self._failure: Exception | None = None
 
     def save_checkpoint(
         self, checkpoint: dict[str, Any], path: str | os.PathLike[str], storage_options: Any = None
     ) -> None:
-        """Write a checkpoint and wait until the disk has it."""
-        with Path(path).open("wb") as file:
-            stream = _Hashing(file)
-            torch.save(checkpoint, stream)  # type: ignore[arg-type]
-            file.flush()
-            os.fsync(file.fileno())
-        self.sha256 = stream.sha256.hexdigest()
+        """Write a checkpoint and wait until the disk has it; if that fails, `sha256` says so.
+
+        Rank 0 alone comes here, while the others wait for it to return.
+        """
+        self._failure = None
+        try:
+            Path(path).parent.mkdir(parents=True, exist_ok=True)
+            with Path(path).open("wb") as file:
+                stream = _Hashing(file)
+                torch.save(checkpoint, stream)  # type: ignore[arg-type]
+                file.flush()
+                os.fsync(file.fileno())
+            self._sha256 = stream.sha256.hexdigest()
+        except (OSError, RuntimeError) as error:
+            self._failure = error
+
+    def sha256(self) -> str:
+        """Return the hash of the latest checkpoint, or raise why it could not be written."""
+        if self._failure is not None:
+            raise self._failure
+        return self._sha256
 
 
 class _Hashing:

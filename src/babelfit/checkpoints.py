@@ -13,7 +13,7 @@ from typing import Any
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.trainer.states import TrainerFn
 
-from babelfit import preemption
+from babelfit import preemption, ranks
 from babelfit.checkpoint_files import CheckpointFiles, DurableCheckpointIO, same_file
 
 
@@ -97,17 +97,19 @@ class Checkpoints(Callback):
             return
         # Of this step there is a checkpoint already; resumed from, it comes here again.
         self._owes_validation = False
-        if entry in self.best and trainer.is_global_zero:
-            same_file(self._files.last, self._files.at(entry["step"]))
+        if entry in self.best:
+            ranks.from_first(lambda: same_file(self._files.last, self._files.at(entry["step"])))
 
     def _save(self, trainer: Trainer) -> None:
         """Write a checkpoint; on every rank, because gathering the weights may need them all."""
-        files, step = self._files, trainer.global_step
-        files.folder.mkdir(parents=True, exist_ok=True)
+        trainer.save_checkpoint(self._files.temporary, weights_only=False)
+        ranks.from_first(lambda: self._accept(trainer.global_step))
+        self._best_in_last = self.best
+
+    def _accept(self, step: int) -> None:
+        files = self._files
         try:
-            trainer.save_checkpoint(files.temporary, weights_only=False)
-            if trainer.is_global_zero:
-                files.accept(self._io.sha256, step=step, ranking=self.best, before=self._best_in_last)
+            files.accept(self._io.sha256(), step=step, ranking=self.best, before=self._best_in_last)
         except (OSError, RuntimeError) as error:
             files.temporary.unlink(missing_ok=True)
             # torch reports a full disk as a RuntimeError of its zip writer, without the reason.
@@ -118,7 +120,6 @@ class Checkpoints(Callback):
                 f"{free / 1e9:.2f} GB free); the one before it is kept. Make room and start the same command again",
                 str(files.folder),
             ) from error
-        self._best_in_last = self.best
 
 
 def _reason(error: Exception) -> str:

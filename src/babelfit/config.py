@@ -128,7 +128,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "split": ("validation", "test"),
     "data.train_split": ("train", "validation"),
     "optimization.schedule": ("linear", "constant"),
-    "trainer.strategy": ("auto",),
+    "trainer.strategy": ("auto", "ddp", "fsdp"),
     "trainer.precision": ("32-true", "16-mixed", "bf16-mixed", "bf16-true", "64-true"),
 }
 
@@ -220,12 +220,17 @@ def differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
     What may change between a kill and a resume is left out: devices and memory, the evaluated languages, logging, a
     warning.
     """
-    before, after = ({key: value for key, value in _flat(values).items() if _is_identity(key)} for values in (old, new))
+    before, after = identity(old), identity(new)
     return [
         f"{key}: {before.get(key, 'absent')} -> {after.get(key, 'absent')}"
         for key in sorted(before | after)
         if before.get(key, MISSING) != after.get(key, MISSING)
     ]
+
+
+def identity(values: dict[str, Any]) -> dict[str, Any]:
+    """Return what makes a run the same run, by full key."""
+    return {key: value for key, value in _flat(values).items() if _is_identity(key)}
 
 
 def _is_identity(key: str) -> bool:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from babelfit import config as configuration
-from babelfit import durable
+from babelfit import durable, ranks
 from babelfit.config import EvaluateConfig, TrainConfig
 from babelfit.errors import UserError
 from babelfit.lock import FILE as LOCK
@@ -237,6 +237,7 @@ def environment() -> dict[str, Any]:
         "commit": _commit(),
         "platform": platform.platform(),
         "cores": os.cpu_count(),
+        "processes": ranks.world_size(),
         "threads": torch.get_num_threads(),
         "gpus": [torch.cuda.get_device_name(number) for number in range(torch.cuda.device_count())],
     }

@@ -38,27 +38,30 @@ class FiniteLoss(Callback):
             self._first = torch.zeros(2, dtype=torch.long, device=finite.device)
         self._first = torch.where((self._first == 0) & ~finite, step, self._first)
         if step % self._every == 0:
-            self.check(trainer)
+            self.check()
 
     def on_validation_start(self, trainer: Trainer, module: LightningModule) -> None:
         """Ask before time goes into scores that mean nothing."""
         if trainer.state.fn == TrainerFn.FITTING:
-            self.check(trainer)
+            self.check()
 
     def on_save_checkpoint(self, trainer: Trainer, module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Let nothing be saved that cannot be gone on from."""
-        self.check(trainer)
+        self.check()
         weights = [value for value in checkpoint["state_dict"].values() if value.is_floating_point()]
         broken = bool(weights) and not bool(torch.stack([torch.isfinite(value).all() for value in weights]).all())
         if trainer.strategy.reduce_boolean_decision(broken, all=False):
             raise UserError(self._told(trainer.global_step, "the weights after step {step} are not finite"))
 
-    def check(self, trainer: Trainer) -> None:
-        """Raise UserError, on every rank, if a step since the start had no number for its loss or gradient."""
+    def check(self) -> None:
+        """Raise UserError if a step since the start had no number for its loss or gradient.
+
+        Both are of the whole step, so that all ranks come to the same.
+        """
         loss, gradient = (0, 0) if self._first is None else self._first.tolist()
-        if trainer.strategy.reduce_boolean_decision(bool(loss or gradient), all=False):
-            if gradient and (gradient < loss or not loss):
-                raise UserError(self._told(gradient, "the gradient of step {step} is not finite, though its loss is"))
+        if gradient and (gradient < loss or not loss):
+            raise UserError(self._told(gradient, "the gradient of step {step} is not finite, though its loss is"))
+        if loss:
             raise UserError(self._told(loss, "the loss of step {step} is not finite"))
 
     def _told(self, step: int, what: str) -> str:

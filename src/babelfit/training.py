@@ -6,11 +6,12 @@ from dataclasses import replace
 from typing import Any
 
 import pyarrow.compute as pc
+import torch
 from pytorch_lightning import Callback, seed_everything
 from pytorch_lightning.loggers import Logger, TensorBoardLogger
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
-from babelfit import evaluation, manifest, preemption
+from babelfit import evaluation, manifest, preemption, ranks
 from babelfit.checkpoint_files import CheckpointFiles, DurableCheckpointIO
 from babelfit.checkpoints import Checkpoints
 from babelfit.config import TrainConfig
@@ -23,15 +24,17 @@ from babelfit.heads import HEADS
 from babelfit.metrics_log import MetricsLog, TrainingLog
 from babelfit.run import Run
 from babelfit.sentries import ChanceWarning, FiniteLoss, Patience, chance_level
-from babelfit.trainer import build_trainer, check_devices, stopped_by_keyboard
+from babelfit.trainer import build_trainer, stopped_by_keyboard
 from babelfit.trust import load_weights
 
 log = logging.getLogger(__name__)
 
 
 def fit(config: TrainConfig) -> None:
-    """Train, export the selected checkpoint and score it in every language; go on where the same run stopped."""
-    check_devices(config.trainer, precision=str(config.trainer.precision))
+    """Train, export the selected checkpoint and score it in every language; go on where the same run stopped.
+
+    Every rank comes here and reads the data; rank 0 alone touches the run folder.
+    """
     tokenizer = load_tokenizer(config.encoder.path)
     data = evaluation.build_data(
         config.data,
@@ -55,25 +58,25 @@ def fit(config: TrainConfig) -> None:
     data.prepare(split, languages=data.languages)
     seed_everything(config.seed, verbose=False)
     model = build_model(config, data=data)
-    with Run.opened(config) as run:
-        manifest.add(
-            run.folder,
-            splits=data.read,
-            data=data.data_name,
-            origin=data.origin,
-            encoder=files_read(config.encoder.path),
-        )
+    with ranks.entered_by_first(lambda: Run.opened(config)) as run:
         files = CheckpointFiles(run.checkpoints)
-        selected = run.status().get("selected")
-        if run.model.exists():
-            if selected is None:
-                run.set_status("running", selected=_selected_before(config, run=run, files=files, data=data))
-        else:
-            # A selected checkpoint that is damaged is made again, from the newest whole one before it.
-            if selected is None or not files.is_whole(run.checkpoints / selected["file"]):
-                run.set_status("running", selected=train(config, run=run, files=files, data=data, model=model))
-            export(run, model=model, tokenizer=tokenizer)
-        files.prune()
+
+        def begun() -> dict[str, Any] | None:
+            encoder = files_read(config.encoder.path)
+            manifest.add(run.folder, splits=data.read, data=data.data_name, origin=data.origin, encoder=encoder)
+            return _selected_before(config, run=run, files=files, data=data)
+
+        selected = ranks.from_first(begun)
+        if selected is None:
+            selected = train(config, run=run, files=files, data=data, model=model)
+
+        def concluded() -> dict[str, str]:
+            run.set_status("running", selected=selected)
+            if not run.model.exists():
+                export(run, model=model, tokenizer=tokenizer)
+            files.prune()
+            return run.facts()
+
         evaluation.evaluate_model(
             str(run.model),
             data=data,
@@ -82,7 +85,7 @@ def fit(config: TrainConfig) -> None:
             precision=str(config.trainer.precision),
             folder=run.folder,
             trained_on=config.data,
-            facts=run.facts(),
+            facts=ranks.from_first(concluded),
         )
 
 
@@ -122,7 +125,7 @@ def train(
             clip=recipe.clip,
         ),
     )
-    resumed = files.newest()
+    resumed = ranks.from_first(files.newest)
     metrics = MetricsLog(run.metrics)
     loggers: list[Logger] = [metrics]
     if config.logger.tensorboard:
@@ -174,7 +177,7 @@ def train(
         trainer.fit(finetuner, datamodule=data, ckpt_path=resumed.path if resumed else None, weights_only=True)
     if trainer.global_step < total_steps and not trainer.should_stop:
         raise RuntimeError(f"training ended at step {trainer.global_step} of {total_steps}, and nothing asked it to")
-    files.keep({one["step"] for one in checkpoints.best})
+    ranks.from_first(lambda: files.keep({one["step"] for one in checkpoints.best}))
     return _selection(checkpoints.best, files=files, by=config.selection, total_steps=total_steps)
 
 
@@ -202,8 +205,16 @@ def _selection(best: Any, *, files: CheckpointFiles, by: str, total_steps: int) 
 
 def _selected_before(
     config: TrainConfig, *, run: Run, files: CheckpointFiles, data: MultilingualDataModule
-) -> dict[str, Any]:
-    """Find out again which checkpoint an exported model is, where status.json was lost."""
+) -> dict[str, Any] | None:
+    """Find out which checkpoint an earlier start has selected; none where there is still training to do."""
+    selected: dict[str, Any] | None = run.status().get("selected")
+    if not run.model.exists():
+        # A selected checkpoint that is damaged is made again, from the newest whole one before it.
+        is_there = selected is not None and files.is_whole(run.checkpoints / selected["file"])
+        return selected if is_there else None
+    if selected is not None:
+        return selected
+    # The model is exported, and status.json was lost.
     found = files.newest()
     if found is None or not found.ranking:
         raise UserError(
@@ -217,11 +228,14 @@ def export(run: Run, *, model: PreTrainedModel, tokenizer: PreTrainedTokenizerFa
     """Write the selected checkpoint as a Hugging Face folder."""
     state = load_weights(run.checkpoints / run.status()["selected"]["file"])["state_dict"]
     prefix = "model."
-    model.load_state_dict(
-        {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
+    # A model beside the trained one, whose weights may be sharded; it has no weights of its own until it takes these.
+    with torch.device("meta"):
+        whole = type(model)(model.config)
+    whole.load_state_dict(
+        {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}, assign=True
     )
     unfinished = run.folder / "model.tmp"
     shutil.rmtree(unfinished, ignore_errors=True)
-    model.save_pretrained(unfinished)
+    whole.save_pretrained(unfinished)
     tokenizer.save_pretrained(unfinished)
     unfinished.replace(run.model)

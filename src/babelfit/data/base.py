@@ -21,6 +21,7 @@ from pytorch_lightning import LightningDataModule
 from torch.utils.data import DataLoader
 from transformers import PreTrainedTokenizerFast
 
+from babelfit import ranks
 from babelfit.data import readers, sample, sources
 from babelfit.data.batching import NO_LABEL, Array, EvaluationBatches, Examples, Steps, TrainingSteps
 from babelfit.data.tokenization import cache_folder, tokenized, tokenizer_fingerprint
@@ -226,14 +227,18 @@ class MultilingualDataModule(LightningDataModule, ABC):
         """Count the optimizer steps of one epoch."""
         return len(self._training_steps())
 
-    def _training_steps(self) -> TrainingSteps:
+    def _training_steps(self, **share: int) -> TrainingSteps:
         examples = self._examples("train", self.train_languages)
         for language in self.train_languages:
             dataset = self.open("train", language)
             if (missing := len(dataset) - _num_labelled(dataset)) > 0:
                 raise UserError(f"{self.data_name} train {language}: {missing:,} rows have no label to train on")
         return TrainingSteps(
-            examples, batch_size=self.batch_size, tokens_per_device=self.tokens_per_device, seed=self.seed
+            examples,
+            batch_size=self.batch_size,
+            tokens_per_device=self.tokens_per_device,
+            seed=self.seed,
+            **share,
         )
 
     def rows_of_step(self, step: int) -> str:
@@ -253,8 +258,8 @@ class MultilingualDataModule(LightningDataModule, ABC):
         return "\n".join(lines)
 
     def train_dataloader(self) -> DataLoader[Any]:
-        """Deal out one optimizer step a batch, from the step at which the trainer stands."""
-        steps = self._training_steps()
+        """Deal out this rank's share of one optimizer step a batch, from the step at which the trainer stands."""
+        steps = self._training_steps(rank=ranks.rank(), num_ranks=ranks.world_size())
         sampler = Steps(steps_per_epoch=len(steps), steps_done=lambda: self.trainer.global_step)  # type: ignore[union-attr]
         return DataLoader(steps, sampler=sampler, batch_size=None, collate_fn=_as_it_is)
 
@@ -263,8 +268,13 @@ class MultilingualDataModule(LightningDataModule, ABC):
         return self.evaluation_dataloader("validation", languages=self.train_languages)
 
     def evaluation_dataloader(self, split: str, *, languages: Sequence[str]) -> DataLoader[Any]:
-        """Deal out a split in some languages, pooled, longest first."""
-        batches = EvaluationBatches(self._examples(split, languages), tokens_per_device=self.tokens_per_device)
+        """Deal out this rank's share of a split in some languages, pooled, longest first."""
+        batches = EvaluationBatches(
+            self._examples(split, languages),
+            tokens_per_device=self.tokens_per_device,
+            rank=ranks.rank(),
+            num_ranks=ranks.world_size(),
+        )
         return DataLoader(batches, batch_size=None, collate_fn=_as_it_is)
 
     def _examples(self, split: str, languages: Sequence[str]) -> Examples:
