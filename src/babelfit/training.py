@@ -125,6 +125,8 @@ def train(
             clip=recipe.clip,
         ),
     )
+    # Pretrained weights come in evaluation mode, and nothing else would turn dropout on.
+    model.train()
     resumed = ranks.from_first(files.newest)
     metrics = MetricsLog(run.metrics)
     loggers: list[Logger] = [metrics]

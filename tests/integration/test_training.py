@@ -181,6 +181,23 @@ def test_out_of_memory_halves_the_budget_and_changes_no_loss(
     assert losses[0] == pytest.approx(losses[1], abs=1e-5)
 
 
+def test_pretrained_weights_are_trained_with_dropout(
+    train: Callable[..., Any], command: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train("data.languages=[en]")
+    step, modes = Finetuner.training_step, []
+
+    def noted(self: Finetuner, *given: Any) -> torch.Tensor:
+        modes.append(all(module.training for module in self.modules()))
+        return step(self, *given)
+
+    monkeypatch.setattr(Finetuner, "training_step", noted)
+    limit = ("data.limit={train: 64, validation: 48, test: 48}", "optimization.epochs=2", "data.languages=[en]")
+    outcome = command("train.py", f"encoder.path={RUN}/model", "encoder.pretrained=true", "name=further", *limit)
+    assert outcome.status == 0, outcome.err
+    assert modes == [True] * 4
+
+
 def test_a_run_goes_on_where_it_stopped_and_ends_the_same(
     train: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
