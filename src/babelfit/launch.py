@@ -126,13 +126,16 @@ def end_with_supervisor() -> None:
 
 def _first_failure(processes: Sequence[subprocess.Popen[bytes]]) -> int:
     """Wait until all have ended well, or one has not; then not much longer for the others."""
-    status, deadline = 0, float("inf")
-    while time.monotonic() < deadline and any(process.poll() is None for process in processes):
-        time.sleep(0.05)
-        failed = [(rank, process.returncode) for rank, process in enumerate(processes) if process.returncode]
-        if failed and not status:
-            rank, status = failed[0]
+    first, deadline = None, float("inf")
+    while time.monotonic() < deadline:
+        statuses = [process.poll() for process in processes]
+        if first is None and any(statuses):
+            first = next((rank, status) for rank, status in enumerate(statuses) if status)
             deadline = time.monotonic() + SECONDS_TO_END
+        if None not in statuses:
+            break
+        time.sleep(0.05)
+    rank, status = first or (0, 0)
     # A process that was killed could not say so itself.
     if status < 0:
         log.error("process %d of %d was killed by %s", rank, len(processes), signal.Signals(-status).name)

@@ -138,6 +138,7 @@ def quiet_others() -> None:
     if rank():
         logging.getLogger().setLevel(logging.ERROR)
         logging.getLogger("babelfit.finetuner").setLevel(logging.WARNING)
+        os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
 
 
 def _grouped() -> bool:

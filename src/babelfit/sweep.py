@@ -28,6 +28,7 @@ def is_running() -> bool:
 
 def run_trial(config: DictConfig) -> None:
     """Run one trial as a process, in outputs/<name>/<hash of what makes it the same run>; remember if it failed."""
+    logging.getLogger("hydra").setLevel(logging.WARNING)  # it would announce each trial, too
     if "LOCAL_RANK" in os.environ or "SLURM_STEP_ID" in os.environ:
         raise UserError("a sweep (-m) starts the processes of its trials itself: start it without torchrun and srun")
     values: Any = OmegaConf.to_container(config, resolve=True)
