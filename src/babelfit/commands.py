@@ -40,7 +40,7 @@ def told() -> Iterator[None]:
         console.print("[bold red]stopped[/] by the keyboard; the same command goes on from the last checkpoint")
         sys.exit(130)
     except preemption.Preempted as signal:
-        console.print(f"[bold red]stopped[/] by {signal}; the same command goes on from the last checkpoint")
+        console.print(f"[bold red]stopped[/] by {signal}; the same command goes on where it stopped")
         preemption.requeue()
         sys.exit(preemption.EXIT_STATUS)
 

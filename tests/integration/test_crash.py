@@ -168,6 +168,15 @@ def test_a_signal_during_evaluation_ends_at_once(train: Callable[..., Any], monk
     assert_same()
 
 
+def test_ctrl_c_during_evaluation_is_ctrl_c(train: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Finetuner, "predict_step", interrupted)
+    assert train("name=stopped", *ARGUMENTS).status == 130
+    assert (status(STOPPED)["state"], status(STOPPED)["why"]) == ("interrupted", "by the keyboard")
+
+
 def test_the_handlers_of_before_are_there_afterwards(train: Callable[..., Any]) -> None:
     before = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGUSR1)]
     stop(train, at=3)
