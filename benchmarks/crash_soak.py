@@ -98,6 +98,8 @@ def start(folder: Path, *, name: str, steps: int) -> subprocess.Popen[str]:
         f"data.limit={{train: {rows}, validation: 48, test: 96}}",
         "data.languages=[en,de,sw]",
         "encoder.overrides={num_hidden_layers: 1, hidden_size: 32, num_attention_heads: 2, intermediate_size: 64}",
+        "encoder.overrides.hidden_dropout_prob=0.1",
+        "encoder.overrides.attention_probs_dropout_prob=0.1",
         f"optimization.epochs={-(-steps // STEPS_PER_EPOCH)}",
         f"optimization.max_steps={steps}",
         f"validation.every={VALIDATION_EVERY}",

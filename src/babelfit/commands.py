@@ -48,7 +48,7 @@ def told() -> Iterator[None]:
         tell("[bold red]stopped[/] by the keyboard; the same command goes on from the last checkpoint")
         sys.exit(130)
     except preemption.Preempted as signal:
-        tell(f"[bold red]stopped[/] by {signal}; the same command goes on from the last checkpoint")
+        tell(f"[bold red]stopped[/] by {signal}; the same command goes on where it stopped")
         if ranks.rank() == 0:
             preemption.requeue()
         sys.exit(preemption.EXIT_STATUS)

@@ -18,22 +18,29 @@ from babelfit.finetuner import Finetuner
 from babelfit.lock import locked
 from babelfit.run import Run
 
-ARGUMENTS = ("validation.every=4", "data.languages=[en,de]", "logger.every=1")
-"""12 steps, 6 an epoch; validated at 4, 8 and 12. Dropout is on."""
+ARGUMENTS = (
+    "validation.every=4",
+    "data.languages=[en,de]",
+    "logger.every=1",
+    "trainer.tokens_per_device=300",
+    "encoder.overrides.hidden_dropout_prob=0.1",
+    "encoder.overrides.attention_probs_dropout_prob=0.1",
+)
+"""12 steps, 6 an epoch; validated at 4, 8 and 12, in several batches. Dropout is on."""
 
 WHOLE, STOPPED = Path("outputs/whole"), Path("outputs/stopped")
 
 
 def send(method: str, *, at: int, number: int, patch: pytest.MonkeyPatch) -> None:
-    """Send this process a signal in the first call of a Finetuner method at (that is, on the way to) a step."""
+    """Send this process a signal in a Finetuner method at (that is, on the way to) a step; in its second batch."""
     original = getattr(Finetuner, method)
-    sent = []
+    calls = []
 
     def signalled(self: Finetuner, *given: Any) -> Any:
-        step = self.global_step + (method == "training_step")
-        if step == at and not sent:
-            sent.append(step)
-            os.kill(os.getpid(), number)
+        if self.global_step + (method == "training_step") == at:
+            calls.append(method)
+            if len(calls) == (2 if method == "validation_step" else 1):
+                os.kill(os.getpid(), number)
         return original(self, *given)
 
     patch.setattr(Finetuner, method, signalled)
@@ -97,6 +104,7 @@ def no_training(monkeypatch: pytest.MonkeyPatch) -> None:
         ("training_step", 12, 12),  # the last step, its validation owed
         ("validation_step", 8, 8),
         ("validation_step", 12, 12),
+        ("on_validation_epoch_end", 12, 12),  # when all is done but the end
     ],
 )
 def test_a_signal_is_answered_with_a_checkpoint_and_changes_nothing(
@@ -158,6 +166,15 @@ def test_a_signal_during_evaluation_ends_at_once(train: Callable[..., Any], monk
         assert train("name=stopped", *ARGUMENTS).status == 0
     assert train("name=whole", *ARGUMENTS).status == 0
     assert_same()
+
+
+def test_ctrl_c_during_evaluation_is_ctrl_c(train: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Finetuner, "predict_step", interrupted)
+    assert train("name=stopped", *ARGUMENTS).status == 130
+    assert (status(STOPPED)["state"], status(STOPPED)["why"]) == ("interrupted", "by the keyboard")
 
 
 def test_the_handlers_of_before_are_there_afterwards(train: Callable[..., Any]) -> None:
@@ -330,8 +347,10 @@ def test_a_loss_that_is_no_number_ends_the_run_and_names_step_and_rows(
         return loss(self, batch) * float(value)
 
     monkeypatch.setattr(Finetuner, "_loss", broken)
+    validated: list[int] = []
+    monkeypatch.setattr(Finetuner, "on_validation_epoch_start", lambda self: validated.append(self.global_step))
     # Asked for only at step 10, or before the validation at step 8.
-    outcome = train("name=stopped", *ARGUMENTS, "logger.every=10", "trainer.tokens_per_device=400")
+    outcome = train("name=stopped", *ARGUMENTS, "logger.every=10")
 
     assert outcome.status == 2
     assert "the loss of step 6 is not finite" in outcome.err
@@ -341,6 +360,22 @@ def test_a_loss_that_is_no_number_ends_the_run_and_names_step_and_rows(
     assert "step 6" in status(STOPPED)["why"]
     last = torch.load(STOPPED / "checkpoints" / "last.ckpt", weights_only=True)
     assert last["global_step"] == 4
+    assert validated == [4]
+
+
+def test_a_loss_that_is_no_number_is_noticed_when_it_is_logged(
+    train: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loss, steps = Finetuner._loss, []
+
+    def broken(self: Finetuner, batch: Any) -> torch.Tensor:
+        steps.append(self.global_step + 1)
+        return loss(self, batch) * (float("nan") if self.global_step == 4 else 1)
+
+    monkeypatch.setattr(Finetuner, "_loss", broken)
+    outcome = train("name=stopped", *ARGUMENTS, "logger.every=3", "validation.every=12")
+    assert "the loss of step 5 is not finite" in outcome.err
+    assert steps[-1] == 6
 
 
 @pytest.mark.parametrize("clip", ["1.0", "null"])
