@@ -21,8 +21,14 @@ else:
         """Check the configuration and evaluate."""
         with told():
             from babelfit.config import EvaluateConfig, checked
-            from babelfit.evaluation import evaluate
+            from babelfit.launch import supervised
+            from babelfit.ranks import joined
 
-            evaluate(checked(config, EvaluateConfig))
+            settings = checked(config, EvaluateConfig)
+            if not supervised(settings.trainer):
+                from babelfit.evaluation import evaluate
+
+                with joined(settings.trainer):
+                    evaluate(settings)
 
     main()

@@ -1,99 +1,125 @@
-"""When checkpoints are written, which are kept, and how the selected one is found again."""
+"""When checkpoints are written, and which of them is selected. How files are written and found: checkpoint_files.py.
+
+A checkpoint holds all that decides the steps after it: weights, optimizer, schedule, gradient scaler, Lightning's
+counters, the ranking, early stopping, and how long metrics.csv was. It holds no states of random generators: every step
+seeds its own (see Finetuner.training_step), the order of the examples follows from seed and step, and nothing else
+draws. The tests compare bits with dropout on.
+"""
 
 import errno
-import os
 import shutil
-from pathlib import Path
 from typing import Any
 
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.trainer.states import TrainerFn
 
-LAST = "last.ckpt"
-PREVIOUS = "previous.ckpt"
+from babelfit import preemption, ranks
+from babelfit.checkpoint_files import CheckpointFiles, DurableCheckpointIO, same_file
 
 
 class Checkpoints(Callback):
-    """Save at every validation, and every so many steps besides; keep the best by a score, the last and its forerunner.
+    """Save at every validation, every so many steps besides, and when a signal comes; keep the best by a score.
 
-    A checkpoint is written under another name first, so that one which could not be finished replaces nothing.
+    Must be the last callback: what the others know after a step belongs in its checkpoint.
     """
 
-    def __init__(self, folder: Path, *, selection: str, keep: int, every: int | None, validation_every: int) -> None:
-        self._folder = folder
+    def __init__(
+        self,
+        files: CheckpointFiles,
+        *,
+        io: DurableCheckpointIO,
+        selection: str,
+        keep: int,
+        every: int | None,
+        validation_every: int,
+        total_steps: int,
+    ) -> None:
+        self._files = files
+        self._io = io
         self._selection = selection
         self._keep = keep
         self._every = every
         self._validation_every = validation_every
-        self.best: list[dict[str, Any]] = []  # best first: {"file", "step", "score"}
+        self._total_steps = total_steps
+        self.best: list[dict[str, Any]] = []  # best first: {"step", "score"}
+        self._best_in_last: list[dict[str, Any]] = []
+        self._owes_validation = False
 
     def state_dict(self) -> dict[str, Any]:
-        """Carry the ranking in every checkpoint, for a resumed run."""
-        return {"best": self.best}
+        """Carry the ranking, and whether the validation of this step is still to come."""
+        return {"best": self.best, "owes_validation": self._owes_validation}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take the ranking up again."""
-        self.best = state_dict["best"]
+        """Take both up again."""
+        self.best = [{"step": int(one["step"]), "score": float(one["score"])} for one in state_dict["best"]]
+        self._best_in_last = self.best
+        self._owes_validation = bool(state_dict["owes_validation"])
+
+    def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
+        """Make up for the validation that a signal prevented."""
+        if self._owes_validation:
+            validation = trainer.fit_loop.epoch_loop.val_loop
+            validation.restarting = False  # from its first batch
+            trainer.validating = True
+            validation.run()
+            # Else Lightning takes the epoch for finished, and never fetches the next one's batches.
+            validation._has_run = False
+            trainer.training = True
 
     def on_train_batch_end(self, trainer: Trainer, module: LightningModule, *_: Any) -> None:
         """Save in between, unless a validation is due at this step, whose scores belong in the checkpoint."""
         step = trainer.global_step
-        validation_is_due = step % self._validation_every == 0 or trainer.should_stop
+        validation_is_due = step % self._validation_every == 0 or step >= self._total_steps
+        if preemption.agreed(trainer):
+            self._owes_validation = validation_is_due
+            self._save(trainer)
+            raise preemption.preempted()
         if self._every and step % self._every == 0 and not validation_is_due:
-            self._save_last(trainer)
+            self._save(trainer)
+
+    def on_validation_batch_end(self, trainer: Trainer, module: LightningModule, *_: Any) -> None:
+        """Break a validation off when a signal comes: the machine may be gone before it ends."""
+        if trainer.state.fn == TrainerFn.FITTING and preemption.agreed(trainer):
+            if not self._owes_validation:
+                self._owes_validation = True
+                self._save(trainer)
+            raise preemption.preempted()
 
     def on_validation_end(self, trainer: Trainer, module: LightningModule) -> None:
         """Rank the step by its score and save."""
         if trainer.state.fn != TrainerFn.FITTING:
             return
-        step = trainer.global_step
-        entry: dict[str, Any] = {
-            "file": f"step-{step}.ckpt",
-            "step": step,
-            "score": float(trainer.callback_metrics[self._selection]),
-        }
+        entry: dict[str, Any] = {"step": trainer.global_step, "score": float(trainer.callback_metrics[self._selection])}
         # Of equal scores the earlier wins: sorting is stable.
-        ranked = sorted([*self.best, entry], key=lambda one: -one["score"])
-        self.best, dropped = ranked[: self._keep], ranked[self._keep :]
-        self._save_last(trainer)
+        self.best = sorted([*self.best, entry], key=lambda one: -one["score"])[: self._keep]
+        if not self._owes_validation:
+            self._save(trainer)
+            return
+        # Of this step there is a checkpoint already; resumed from, it comes here again.
+        self._owes_validation = False
         if entry in self.best:
-            _same_file(self._folder / LAST, self._folder / entry["file"])
-        for one in dropped:
-            (self._folder / one["file"]).unlink(missing_ok=True)
+            ranks.from_first(lambda: same_file(self._files.last, self._files.at(entry["step"])))
 
-    def _save_last(self, trainer: Trainer) -> None:
-        self._folder.mkdir(parents=True, exist_ok=True)
-        last, temporary = self._folder / LAST, self._folder / "unfinished.tmp"
+    def _save(self, trainer: Trainer) -> None:
+        """Write a checkpoint; on every rank, because gathering the weights may need them all."""
+        trainer.save_checkpoint(self._files.temporary, weights_only=False)
+        ranks.from_first(lambda: self._accept(trainer.global_step))
+        self._best_in_last = self.best
+
+    def _accept(self, step: int) -> None:
+        files = self._files
         try:
-            trainer.save_checkpoint(temporary, weights_only=False)
+            files.accept(self._io.sha256(), step=step, ranking=self.best, before=self._best_in_last)
         except (OSError, RuntimeError) as error:
-            temporary.unlink(missing_ok=True)
+            files.temporary.unlink(missing_ok=True)
             # torch reports a full disk as a RuntimeError of its zip writer, without the reason.
-            free = shutil.disk_usage(self._folder).free
+            free = shutil.disk_usage(files.folder).free
             raise OSError(
                 getattr(error, "errno", None) or errno.EIO,
-                f"the checkpoint at step {trainer.global_step} could not be written ({_reason(error)}; "
+                f"the checkpoint at step {step} could not be written ({_reason(error)}; "
                 f"{free / 1e9:.2f} GB free); the one before it is kept. Make room and start the same command again",
-                str(self._folder),
+                str(files.folder),
             ) from error
-        if last.exists():
-            last.replace(self._folder / PREVIOUS)
-        temporary.replace(last)
-
-
-def prune(folder: Path) -> None:
-    """Leave only the best checkpoints, once the run needs no resume any more."""
-    for name in (LAST, PREVIOUS):
-        (folder / name).unlink(missing_ok=True)
-
-
-def _same_file(source: Path, target: Path) -> None:
-    """Give a file a second name, or a copy where the file system has no hard links."""
-    target.unlink(missing_ok=True)
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copyfile(source, target)
 
 
 def _reason(error: Exception) -> str:

@@ -1,4 +1,4 @@
-"""What the command lines share: how mistakes are told, and what Hydra has to know before it composes."""
+"""What the command lines share: how mistakes and signals are told, and what Hydra has to know before it composes."""
 
 import logging
 import sys
@@ -14,6 +14,7 @@ from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
 from rich.markup import escape
 
+from babelfit import launch, preemption, ranks
 from babelfit.errors import UserError
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
@@ -28,18 +29,44 @@ def with_open_overrides() -> None:
 
 @contextmanager
 def told() -> Iterator[None]:
-    """Log to the terminal, and end a user's mistake with its message and exit status 2 instead of a traceback."""
+    """Log to the terminal, and end with a message and an exit status instead of a traceback.
+
+    2: a mistake that the user can mend. 130: Ctrl-C. 75: a signal; under SLURM the job is queued again. Of several
+    processes the first to end tells why.
+    """
     console = Console(stderr=True)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", force=True)
+    ranks.quiet_others()
+    launch.end_with_supervisor()
+
+    def tell(message: str) -> None:
+        if ranks.is_first_to_tell():
+            console.print(message, highlight=False, soft_wrap=True)
+
     try:
-        yield
+        with preemption.answered():
+            yield
     except (UserError, OSError) as error:
         # An OSError is a disk that is full, read-only or forbidden; what was written before stays.
-        console.print(f"[bold red]error[/] {escape(str(error))}", highlight=False, soft_wrap=True)
+        tell(f"[bold red]error[/] {escape(_printable(str(error)))}")
         sys.exit(2)
     except KeyboardInterrupt:
-        console.print("[bold red]stopped[/] by the keyboard; the same command goes on from the last checkpoint")
+        tell("[bold red]stopped[/] by the keyboard; the same command goes on from the last checkpoint")
         sys.exit(130)
+    except preemption.Preempted as signal:
+        tell(f"[bold red]stopped[/] by {signal}; the same command goes on where it stopped")
+        if ranks.rank() == 0:
+            preemption.requeue()
+        sys.exit(preemption.EXIT_STATUS)
+    except Exception:
+        if ranks.is_first_to_tell():
+            raise
+        sys.exit(1)
+
+
+def _printable(text: str) -> str:
+    """Show control characters rather than obey them: messages quote names from other people's files."""
+    return "".join(one if one.isprintable() or one in "\n\t" else ascii(one)[1:-1] for one in text)
 
 
 def composed(name: str, overrides: Sequence[str]) -> DictConfig:

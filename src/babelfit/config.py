@@ -14,6 +14,7 @@ from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from babelfit.errors import UserError
+from babelfit.trust import read_yaml
 
 VERSION = 2
 """Version of config.yaml; a run folder of an older version stays readable."""
@@ -72,6 +73,7 @@ class OptimizationConfig:
 class ValidationConfig:
     every: str
     patience: int | None
+    chance_patience: int | None
 
 
 @dataclass
@@ -132,7 +134,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "split": ("validation", "test"),
     "data.train_split": ("train", "validation"),
     "optimization.schedule": ("linear", "constant"),
-    "trainer.strategy": ("auto",),
+    "trainer.strategy": ("auto", "ddp", "fsdp"),
     "trainer.precision": ("32-true", "16-mixed", "bf16-mixed", "bf16-true", "64-true"),
 }
 
@@ -152,6 +154,7 @@ AT_LEAST: dict[str, float] = {
     "optimization.layer_decay": 1e-6,
     "encoder.freeze_layers": 0,
     "validation.patience": 1,
+    "validation.chance_patience": 1,
     "checkpoint.every": 1,
     "checkpoint.keep": 1,
     "trainer.devices": 1,
@@ -166,6 +169,7 @@ NEW_IN_2: dict[str, dict[str, Any]] = {
     "data": {"train_split": "train", "revision": None},
     "encoder": {"revision": None, "gradient_checkpointing": False, "freeze_embeddings": False, "freeze_layers": 0},
     "optimization": {"layer_decay": 1.0},
+    "validation": {"chance_patience": None},
 }
 """What version 1 did without being told."""
 
@@ -213,6 +217,10 @@ def _check_values(values: dict[str, Any]) -> None:
     every = flat.get("validation.every")
     if every is not None and every != "epoch" and not (every.isdecimal() and int(every) >= 1):
         raise UserError(f"validation.every={every}: must be 'epoch' or a number of optimizer steps, at least 1")
+    if flat["trainer.strategy"] == "fsdp" and flat["trainer.precision"] in ("16-mixed", "64-true"):
+        raise UserError(
+            f"trainer.strategy=fsdp cannot do trainer.precision={flat['trainer.precision']}; use bf16-mixed or 32-true"
+        )
     name = flat.get("name")
     if name is not None and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._=,+-]*(/[A-Za-z0-9][A-Za-z0-9._=,+-]*)*", name):
         raise UserError(
@@ -234,9 +242,10 @@ def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 def differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
     """Name the keys in which two runs are not the same run, as `key: old -> new`.
 
-    What may change between a kill and a resume is left out: devices and memory, the evaluated languages, logging.
+    What may change between a kill and a resume is left out: devices and memory, the evaluated languages, logging, a
+    warning.
     """
-    before, after = ({key: value for key, value in _flat(values).items() if _is_identity(key)} for values in (old, new))
+    before, after = identity(old), identity(new)
     return [
         f"{key}: {before.get(key, 'absent')} -> {after.get(key, 'absent')}"
         for key in sorted(before | after)
@@ -244,10 +253,16 @@ def differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
     ]
 
 
+def identity(values: dict[str, Any]) -> dict[str, Any]:
+    """Return what makes a run the same run, by full key."""
+    return {key: value for key, value in _flat(values).items() if _is_identity(key)}
+
+
 def _is_identity(key: str) -> bool:
     if key.startswith("trainer."):
         return key == "trainer.precision"
-    return key not in ("version", "resume", "data.languages", "languages", "split") and not key.startswith("logger.")
+    free = ("version", "resume", "data.languages", "languages", "split", "validation.chance_patience")
+    return key not in free and not key.startswith("logger.")
 
 
 def save(config: TrainConfig | EvaluateConfig, path: Path) -> None:
@@ -257,10 +272,7 @@ def save(config: TrainConfig | EvaluateConfig, path: Path) -> None:
 
 def load(path: Path, kind: type[Config]) -> Config:
     """Read the configuration of a run or evaluation folder; raises UserError where it is none or of a newer version."""
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} is not readable as YAML: {error}") from error
+    values = read_yaml(path)
     if not isinstance(values, dict) or "version" not in values:
         raise UserError(f"{path} is no configuration of a babelfit run: it has no version")
     version = values.pop("version")

@@ -2,7 +2,8 @@
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from contextlib import AbstractContextManager
+from dataclasses import asdict, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -11,18 +12,19 @@ import numpy as np
 from rich.console import Console
 from transformers import PreTrainedTokenizerFast
 
-from babelfit import manifest, predictions, reporting, scoring
+from babelfit import manifest, predictions, ranks, reporting, scoring
 from babelfit.config import DataConfig, EvaluateConfig, TrainerConfig
 from babelfit.data import DATA, MultilingualDataModule
-from babelfit.data.batching import NO_LABEL, Array
+from babelfit.data.batching import NO_LABEL, NOBODY, Array
 from babelfit.errors import UserError
 from babelfit.finetuner import Finetuner
 from babelfit.heads import HEADS
 from babelfit.labels import label_order
+from babelfit.launch import check_devices
 from babelfit.loading import check_precision, files_read, load_fine_tuned, load_tokenizer
 from babelfit.predictions import AnyPrediction, Prediction, TagPrediction
-from babelfit.run import Run, open_evaluation
-from babelfit.trainer import build_trainer, check_devices
+from babelfit.run import Run, opened_evaluation
+from babelfit.trainer import build_trainer, stopped_by_keyboard
 
 log = logging.getLogger(__name__)
 
@@ -32,8 +34,13 @@ def evaluate(config: EvaluateConfig) -> None:
     if (config.run is None) == (config.model is None):
         raise UserError("give either run=FOLDER or model=FOLDER_OR_HUB_ID")
     run = None if config.run is None else Run.existing(Path(config.run))
-    if run is not None and run.status().get("selected") is None:
-        raise UserError(f"{run.folder} has no model yet: its training is {run.status()['state']}; start it again first")
+    if run is not None:
+        status = ranks.from_first(run.status)
+        stands = f"{status['state']}{' (' + str(status['why']) + ')' if 'why' in status else ''}"
+        if "selected" not in status or not run.model.exists():
+            raise UserError(f"{run.folder} has no model yet: its training is {stands}; start it again first")
+        if status["state"] != "complete":
+            log.warning("%s is %s: its training is over, its own evaluation is not", run.folder, stands)
     trained = None if run is None else run.config()
     chosen = config.data or (None if trained is None else trained.data)
     if chosen is None:
@@ -53,19 +60,24 @@ def evaluate(config: EvaluateConfig) -> None:
     data.prepare(split, languages=data.languages)
     # Other data than the run's own are another evaluation: the run's folder speaks of one dataset.
     own = run is not None and config.data is None
-    folder = run.folder if run is not None and own else open_evaluation(config, data_name=data.data_name)
-    if run is None or not own:
-        manifest.add(folder, splits={}, model=files_read(model))
-    evaluate_model(
-        model,
-        data=data,
-        split=split,
-        devices=config.trainer,
-        precision=precision,
-        folder=folder,
-        trained_on=chosen if trained is None else trained.data,
-        facts={"model": model} if run is None else run.facts(),
-    )
+    facts = {"model": model} if run is None else ranks.from_first(run.facts)
+
+    def opened() -> AbstractContextManager[Path]:
+        return run.locked() if run is not None and own else opened_evaluation(config, data_name=data.data_name)
+
+    with ranks.entered_by_first(opened) as folder:
+        if run is None or not own:
+            ranks.from_first(lambda: manifest.add(folder, splits={}, model=files_read(model)))
+        evaluate_model(
+            model,
+            data=data,
+            split=split,
+            devices=config.trainer,
+            precision=precision,
+            folder=folder,
+            trained_on=chosen if trained is None else trained.data,
+            facts=facts,
+        )
 
 
 def build_data(
@@ -110,10 +122,10 @@ def evaluate_model(
     facts: Mapping[str, str],
 ) -> None:
     """Predict the languages that have no predictions yet, then score all that have, and report."""
-    done = predictions.languages(folder, split=split)
+    done = ranks.from_first(lambda: predictions.languages(folder, split=split))
     missing = [language for language in data.languages if language not in done]
     if missing:
-        predict(
+        columns = predict(
             model,
             data=data,
             split=split,
@@ -122,6 +134,81 @@ def evaluate_model(
             precision=precision,
             folder=folder,
         )
+
+    def told() -> None:
+        if missing:
+            write_predictions(columns, model=model, data=data, split=split, languages=missing, folder=folder)
+        report(data=data, split=split, folder=folder, trained_on=trained_on, facts=facts)
+
+    ranks.from_first(told)
+
+
+def predict(
+    model: str,
+    *,
+    data: MultilingualDataModule,
+    split: str,
+    languages: Sequence[str],
+    devices: TrainerConfig,
+    precision: str,
+    folder: Path,
+) -> dict[str, Array]:
+    """Predict a split in some languages, each rank its share; return the columns of all on rank 0, in no order."""
+    loaded = load_fine_tuned(HEADS[data.head], model, max_length=data.max_length)
+    order = label_order(loaded.config, label_names=data.label_names, aliases=data.label_aliases)
+    finetuner = Finetuner(
+        loaded,
+        head=data.head,
+        languages=data.numbered_languages,
+        source_languages=[],
+        tokens_per_device=devices.tokens_per_device,
+    )
+    # Weights need no sharding where there is no optimizer: each rank has them whole.
+    trainer = build_trainer(replace(devices, strategy="auto"), folder=folder, precision=precision, logger=False)
+    with stopped_by_keyboard(trainer):
+        batches: Any = trainer.predict(finetuner, data.evaluation_dataloader(split, languages=languages))
+    share = {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
+    shares = ranks.gathered({name: column[share["language"] != NOBODY] for name, column in share.items()})
+    columns = {name: np.concatenate([share[name] for share in shares]) for name in shares[0]} if shares else {}
+    if columns:
+        columns["probabilities"] = columns["probabilities"][:, order]
+    return columns
+
+
+def write_predictions(
+    columns: Mapping[str, Array],
+    *,
+    model: str,
+    data: MultilingualDataModule,
+    split: str,
+    languages: Sequence[str],
+    folder: Path,
+) -> None:
+    """Write `predictions/<split>/<language>.jsonl`; raises UserError, with nothing written, for what is no number."""
+    if not np.isfinite(columns["probabilities"]).all():
+        raise UserError(f"{model} gives no numbers (NaN) for some examples: its training diverged; nothing was written")
+    for language in languages:
+        mine = np.flatnonzero(columns["language"] == data.numbered_languages.index(language))
+        mine = mine[np.argsort(columns["index"][mine], kind="stable")]
+        expected = data.targets(split, language)
+        if not np.array_equal(columns["index"][mine], expected):
+            raise RuntimeError(f"{language}: {len(mine)} predictions for {len(expected)} targets")
+        records = (
+            _record(columns, rows=rows, label_names=data.label_names, per_word=data.head == "token_classification")
+            for rows in np.split(mine, np.flatnonzero(np.diff(columns["index"][mine])) + 1)
+        )
+        predictions.write(predictions.path(folder, split=split, language=language), records)
+
+
+def report(
+    *,
+    data: MultilingualDataModule,
+    split: str,
+    folder: Path,
+    trained_on: DataConfig,
+    facts: Mapping[str, str],
+) -> None:
+    """Score every language of a split that has predictions, and report."""
     read = manifest.add(folder, splits=data.read, data=data.data_name, origin=data.origin.facts())["splits"][split]
     notes: dict[str, Any] = {"synthetic": True} if data.origin.is_sample else {}
     if trained_on.name == data.data_name and trained_on.train_split == split:
@@ -150,56 +237,10 @@ def evaluate_model(
     log.info("report: %s", folder / "report.md")
 
 
-def predict(
-    model: str,
-    *,
-    data: MultilingualDataModule,
-    split: str,
-    languages: Sequence[str],
-    devices: TrainerConfig,
-    precision: str,
-    folder: Path,
-) -> None:
-    """Predict a split in some languages and write `predictions/<split>/<language>.jsonl`."""
-    loaded = load_fine_tuned(HEADS[data.head], model, max_length=data.max_length)
-    order = label_order(loaded.config, label_names=data.label_names, aliases=data.label_aliases)
-    finetuner = Finetuner(
-        loaded,
-        head=data.head,
-        languages=data.numbered_languages,
-        source_languages=[],
-        tokens_per_device=devices.tokens_per_device,
-    )
-    trainer = build_trainer(devices, folder=folder, precision=precision, logger=False)
-    batches: Any = trainer.predict(finetuner, data.evaluation_dataloader(split, languages=languages))
-    columns = {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
-    if not np.isfinite(columns["probabilities"]).all():
-        raise UserError(f"{model} gives no numbers (NaN) for some examples: its training diverged; nothing was written")
-    for language in languages:
-        mine = np.flatnonzero(columns["language"] == data.numbered_languages.index(language))
-        mine = mine[np.argsort(columns["index"][mine], kind="stable")]
-        expected = data.targets(split, language)
-        if not np.array_equal(columns["index"][mine], expected):
-            raise RuntimeError(f"{language}: {len(mine)} predictions for {len(expected)} targets")
-        records = (
-            _record(
-                columns,
-                rows=rows,
-                order=order,
-                label_names=data.label_names,
-                per_word=data.head == "token_classification",
-            )
-            for rows in np.split(mine, np.flatnonzero(np.diff(columns["index"][mine])) + 1)
-        )
-        predictions.write(predictions.path(folder, split=split, language=language), records)
-
-
-def _record(
-    columns: Mapping[str, Array], *, rows: Array, order: Sequence[int], label_names: Sequence[str], per_word: bool
-) -> AnyPrediction:
-    """Make a record of the targets of one example; `order` says which output is which label."""
+def _record(columns: Mapping[str, Array], *, rows: Array, label_names: Sequence[str], per_word: bool) -> AnyPrediction:
+    """Make a record of the targets of one example."""
     index = int(columns["index"][rows[0]])
-    probabilities = columns["probabilities"][rows][:, order]  # (targets, labels)
+    probabilities = columns["probabilities"][rows]  # (targets, labels)
     predicted = [label_names[label] for label in probabilities.argmax(1)]
     labels = columns["gold"][rows]
     gold = None if (labels == NO_LABEL).any() else [label_names[label] for label in labels]

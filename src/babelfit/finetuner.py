@@ -1,25 +1,32 @@
 """The LightningModule: encoder, head and optimizer, glued. One Lightning batch is one optimizer step.
 
 `training_step` runs backward itself for all micro-batches of the step but the last, whose loss it returns, so that
-Lightning's automatic optimization (precision, clipping, hooks) goes on as usual.
+Lightning's automatic optimization (precision, clipping, hooks) goes on as usual. On several devices the gradients are
+exchanged in that last backward.
 """
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from pytorch_lightning import LightningModule
-from torch.nn.utils import clip_grad_norm_
+from pytorch_lightning.strategies import ModelParallelStrategy
+from torch.distributed.fsdp import FSDPModule, fully_shard, register_fsdp_forward_method
+from torch.distributed.tensor import DTensor
+from torch.nn.parallel import DistributedDataParallel
+from torch.nn.utils import clip_grad_norm_, get_total_norm
 from transformers import (
     PreTrainedModel,
     get_constant_schedule_with_warmup,
     get_linear_schedule_with_warmup,
 )
+from transformers.modeling_layers import GradientCheckpointingLayer
 
-from babelfit.data.batching import NO_LABEL, RaggedBatch, StepBatch
+from babelfit.data.batching import NO_LABEL, NOBODY, RaggedBatch, StepBatch
 from babelfit.encoder import depths, encode
 from babelfit.errors import UserError
 from babelfit.heads import HEADS, summed_loss
@@ -68,9 +75,13 @@ class Finetuner(LightningModule):
         self.source_languages = list(source_languages)
         self.tokens_per_device = tokens_per_device
         self._recipe = recipe
+        self.numbers: dict[str, torch.Tensor | float] = {}  # of the latest step, for the log
+        self.gradient_norm: torch.Tensor | None = None  # of the latest step; none where a scaler looks after it
         self._main_metric = MAIN_METRIC[head]
         label_names = [name for _, name in sorted((model.config.id2label or {}).items())]
-        self.metrics = {language: build_metrics(head, label_names=label_names) for language in source_languages}
+        self.metrics = {
+            language: build_metrics(head, label_names=label_names, across_ranks=True) for language in source_languages
+        }
 
     @property
     def recipe(self) -> Recipe:
@@ -85,22 +96,52 @@ class Finetuner(LightningModule):
         # Dropout depends on (seed, step, rank) alone, so that a resumed run draws what the first one would have.
         torch.manual_seed(_mixed(self.recipe.seed, self.global_step, self.global_rank))
         self._step = step
-        loss, total = self._within_memory(lambda: self._all_but_last(step))
-        self.log("train/loss", total, prog_bar=True)
-        self.log("learning_rate", self.trainer.optimizers[0].param_groups[0]["lr"])
+        loss, share = self._within_memory(lambda: self._all_but_last(step))
+        total = self.trainer.strategy.reduce(share, reduce_op="sum")
+        self.numbers = {"train/loss": total, "learning_rate": self.trainer.optimizers[0].param_groups[0]["lr"]}
+        self.log("train/loss", total, prog_bar=True, logger=False)
         return loss
 
     def _all_but_last(self, step: StepBatch) -> tuple[torch.Tensor, torch.Tensor]:
-        """Add up the gradients of all micro-batches but the last; return its loss and the step's."""
+        """Add up the gradients of all micro-batches but the last; return its loss and this rank's share of the step's.
+
+        The loss to come counts once for each rank, because exchanging gradients takes their mean.
+        """
         self.zero_grad(set_to_none=True)
         micro_batches = [part for batch in step.micro_batches for part in _under(batch, self.tokens_per_device)]
-        total = torch.zeros((), device=self.device)
-        for batch in micro_batches[:-1]:
-            loss = self._loss(batch) / step.num_targets
-            self._backward(loss)
-            total += loss.detach()
+        share = torch.zeros((), device=self.device)
+        with self._without_exchange():
+            for batch in micro_batches[:-1]:
+                loss = self._loss(batch) / step.num_targets
+                self._backward(loss * self.trainer.world_size)
+                share += loss.detach()
         loss = self._loss(micro_batches[-1]) / step.num_targets
-        return loss, total + loss.detach()
+        return loss * self.trainer.world_size, share + loss.detach()
+
+    @contextmanager
+    def _without_exchange(self) -> Iterator[None]:
+        """Let backward add up this rank's own gradients."""
+        if isinstance(self, FSDPModule):
+            self.set_requires_gradient_sync(False)
+            yield
+            self.set_requires_gradient_sync(True)
+        elif isinstance(self.trainer.model, DistributedDataParallel):
+            with self.trainer.model.no_sync():
+                yield
+        else:
+            yield
+
+    def configure_model(self) -> None:
+        """Shard the weights over the devices where that is the strategy: each layer by itself, then what is left."""
+        if not isinstance(self.trainer.strategy, ModelParallelStrategy) or isinstance(self, FSDPModule):
+            return
+        mesh = self.trainer.strategy.device_mesh["data_parallel"]
+        for module in list(self.model.modules()):
+            if isinstance(module, GradientCheckpointingLayer):
+                fully_shard(module, mesh=mesh)
+        fully_shard(self, mesh=mesh)
+        # What is left is gathered before this method, rather than before `forward`, which nobody calls.
+        register_fsdp_forward_method(self, "_head_logits")
 
     def _loss(self, batch: RaggedBatch) -> torch.Tensor:
         return summed_loss(self._head_logits(batch), batch.labels)
@@ -120,7 +161,8 @@ class Finetuner(LightningModule):
         except RuntimeError as error:
             if not is_out_of_memory(error):
                 raise
-        self._halve_budget()
+        # The others have begun to exchange gradients with this rank, and cannot be told to begin again.
+        self._halve_budget(alone=self.trainer.world_size == 1)
 
         def whole_step() -> None:
             with self.trainer.precision_plugin.train_step_context():
@@ -138,14 +180,22 @@ class Finetuner(LightningModule):
                 if not is_out_of_memory(error):
                     raise
             # Outside the except clause: the traceback would keep the activations alive.
-            self._halve_budget()
+            # Where weights are sharded, every forward needs all ranks.
+            self._halve_budget(alone=not isinstance(self, FSDPModule))
 
-    def _halve_budget(self) -> None:
+    def _halve_budget(self, *, alone: bool) -> None:
+        """Go on with half the token budget; raises UserError where that is not for this rank to decide alone."""
         self.zero_grad(set_to_none=True)
         if self.tokens_per_device == 1:
             raise UserError(
                 "out of memory with a single example on the device: use a smaller encoder, a shorter data.max_length "
                 "or trainer.precision=bf16-mixed"
+            )
+        if not alone:
+            raise UserError(
+                f"out of memory where the other devices cannot wait: start the same command again with "
+                f"trainer.tokens_per_device={self.tokens_per_device // 2} (half); it goes on from the last checkpoint, "
+                "with the same results"
             )
         self.tokens_per_device //= 2
         if self.device.type == "cuda":
@@ -160,13 +210,17 @@ class Finetuner(LightningModule):
 
     def configure_gradient_clipping(self, optimizer: torch.optim.Optimizer, *_: Any, **__: Any) -> None:
         """Clip here, because Lightning's own clipping refuses a fused optimizer under mixed precision."""
-        if self.recipe.clip is None:
-            return
-        # A fused optimizer would take the gradient scale out by itself, but only after the clipping.
         scaler = getattr(self.trainer.precision_plugin, "scaler", None)
-        if scaler is not None:
-            scaler.unscale_(optimizer)
-        clip_grad_norm_(self.parameters(), self.recipe.clip)
+        if self.recipe.clip is None:
+            norm = get_total_norm([one.grad for one in self.parameters() if one.grad is not None])
+        else:
+            # A fused optimizer would take the gradient scale out by itself, but only after the clipping.
+            if scaler is not None:
+                scaler.unscale_(optimizer)
+            norm = clip_grad_norm_(self.parameters(), self.recipe.clip)
+        if isinstance(norm, DTensor):
+            norm = norm.full_tensor()
+        self.gradient_norm = norm if scaler is None else None
 
     def configure_optimizers(self) -> Any:
         """Build AdamW, with weight decay on all but biases and norms, and the learning-rate schedule.
@@ -197,6 +251,10 @@ class Finetuner(LightningModule):
             schedule = get_constant_schedule_with_warmup(optimizer, warmup_steps)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
+    def on_train_start(self) -> None:
+        """Take no step where a resumed run had taken them all."""
+        self.on_train_batch_end()
+
     def on_train_batch_end(self, *_: Any) -> None:
         """Ask for the last validation: Lightning runs none after the last step unless it is told to stop there."""
         if self.global_step >= self.recipe.total_steps:
@@ -207,7 +265,7 @@ class Finetuner(LightningModule):
     def validation_step(self, batch: RaggedBatch, _: int) -> None:
         """Count right and wrong predictions, by language."""
         predicted = self._logits(batch).argmax(-1)
-        for number in batch.languages.unique().tolist():
+        for number in set(batch.languages.tolist()) - {NOBODY}:
             chosen = (batch.languages == number) & (batch.labels != NO_LABEL)
             metrics = self.metrics[self.languages[number]].to(self.device)
             metrics.update(preds=predicted[chosen], target=batch.labels[chosen], sentences=batch.indices[chosen])
@@ -216,12 +274,15 @@ class Finetuner(LightningModule):
         """Log the scores of each source language and their mean, which selects the checkpoint."""
         scores = []
         for language in self.source_languages:
-            values = self.metrics[language].compute()
+            # Of all ranks, also where this one had no example of the language.
+            values = self.metrics[language].to(self.device).compute()
             self.metrics[language].reset()
             for name, value in values.items():
                 self.log(f"validation/{name}/{language}", value)
             scores.append(values[self._main_metric])
         self.log("source_dev", torch.stack(scores).mean(), prog_bar=True)
+        # Lightning logs at this number instead of at a count of its own, which loses its place in a resume.
+        self.log("step", float(self.global_step))
 
     def predict_step(self, batch: RaggedBatch, _: int) -> dict[str, np.ndarray[Any, Any]]:
         """Predict a ragged batch: index, language, gold (targets,) and probabilities (targets, labels)."""

@@ -17,6 +17,7 @@ from babelfit.encoder import max_tokens
 from babelfit.errors import UserError
 from babelfit.heads import Head
 from babelfit.labels import has_own_labels, label_order
+from babelfit.trust import refusal
 
 log = logging.getLogger(__name__)
 
@@ -112,6 +113,9 @@ def load_config(path: str, *, revision: str | None = None, overrides: dict[str, 
         config: PreTrainedConfig = AutoConfig.from_pretrained(located(path, revision=revision), trust_remote_code=False)
     except (OSError, ValueError) as error:
         raise UserError(f"no config for {path}: {_first_line(error)}") from error
+    # A stranger's config may name code: Python files beside it, and an attention kernel to fetch from the Hub.
+    vars(config).pop("auto_map", None)
+    config._attn_implementation = None
     fields = config.to_dict()
     for field, value in overrides.items():
         if field not in fields:
@@ -166,7 +170,7 @@ def load_model(
             log.warning("%s has no weights for its pooler: like the head, it starts from random ones", path)
     else:
         try:
-            model = head.model_class.from_config(config)
+            model = head.model_class.from_config(config, trust_remote_code=False)
         except ValueError as error:
             # Fields that are right one by one and do not fit together, such as a width that the heads do not divide.
             raise UserError(f"encoder.overrides={overrides}: {_first_line(error)}") from error
@@ -203,8 +207,8 @@ def _from_pretrained(
         )
     except UnpicklingError as error:
         raise UserError(
-            f"no weights for {path}: pytorch_model.bin holds more than weights, and objects of others are never "
-            "unpickled; use an encoder with model.safetensors"
+            f"the weights of {path} hold more than plain data ({refusal(error)}): refused, and nothing in them was "
+            "run; use an encoder with model.safetensors"
         ) from error
     except (OSError, ValueError, RuntimeError) as error:
         raise UserError(f"no weights for {path}: {_first_line(error)}") from error

@@ -10,17 +10,18 @@ MAIN_METRIC = {"sequence_classification": "accuracy", "token_classification": "f
 """The score that selects checkpoints and measures transfer, by head."""
 
 
-def build_metrics(head: str, *, label_names: Sequence[str]) -> MetricCollection:
+def build_metrics(head: str, *, label_names: Sequence[str], across_ranks: bool) -> MetricCollection:
     """Build a head's metrics; update them with `preds`, `target` (both label ids) and `sentences`, (targets,) each.
 
     For sequences: accuracy (micro) and macro F1. For tokens: span F1, precision, recall and strict span F1.
+    With `across_ranks`, what all ranks have seen counts, and all must ask at the same time.
     """
     if head == "token_classification":
-        return MetricCollection({"span": SpanF1(label_names)})
+        return MetricCollection({"span": SpanF1(label_names, sync_on_compute=across_ranks)})
     return MetricCollection(
         {
-            "accuracy": MulticlassAccuracy(len(label_names), average="micro"),
-            "f1": MulticlassF1Score(len(label_names), average="macro"),
+            "accuracy": MulticlassAccuracy(len(label_names), average="micro", sync_on_compute=across_ranks),
+            "f1": MulticlassF1Score(len(label_names), average="macro", sync_on_compute=across_ranks),
         }
     )
 
@@ -36,9 +37,9 @@ class SpanF1(Metric):
     full_state_update = False
     spans: torch.Tensor  # (2 ways of reading, 3): right, predicted and gold
 
-    def __init__(self, label_names: Sequence[str]) -> None:
+    def __init__(self, label_names: Sequence[str], *, sync_on_compute: bool = False) -> None:
         """Take the tags in the order of their ids: "O", and "B-TYPE" or "I-TYPE"."""
-        super().__init__()
+        super().__init__(sync_on_compute=sync_on_compute)
         types = sorted({name[2:] for name in label_names if name != "O"})
         self._types = torch.tensor([-1 if name == "O" else types.index(name[2:]) for name in label_names])
         self._begins = torch.tensor([name.startswith("B-") for name in label_names])

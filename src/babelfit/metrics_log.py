@@ -1,30 +1,30 @@
 """metrics.csv: one row per logged number, appended as training goes on."""
 
 import csv
+import logging
+import os
 from argparse import Namespace
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.loggers import Logger
 from pytorch_lightning.utilities import rank_zero_only
 
-HEADER = ("step", "metric", "value")
+from babelfit import durable
+
+log = logging.getLogger(__name__)
+
+HEADER = "step,metric,value\n"
 
 
 class MetricsLog(Logger):
-    """Append (step, metric, value) rows; a resumed run goes on behind the step it resumes from."""
+    """Append (step, metric, value) rows; a resumed run goes on behind the rows that its checkpoint knew."""
 
-    def __init__(self, path: Path, *, resumed_step: int) -> None:
+    def __init__(self, path: Path) -> None:
         super().__init__()
         self._path = path
-        kept = []
-        if path.exists():
-            with path.open(newline="", encoding="utf-8") as file:
-                whole = [line for line in file if line.endswith("\n")]  # a kill may cut the last row
-            kept = [row for row in list(csv.reader(whole))[1:] if int(row[0]) <= resumed_step]
-        with path.open("w", newline="", encoding="utf-8") as file:
-            csv.writer(file).writerows([HEADER, *kept])
 
     @property
     def name(self) -> str:
@@ -34,13 +34,62 @@ class MetricsLog(Logger):
     def version(self) -> str:
         return ""
 
+    @property
+    def size(self) -> int:
+        """Say how many bytes there are."""
+        return self._path.stat().st_size if self._path.exists() else 0
+
+    @rank_zero_only
+    def rewind(self, size: int) -> None:
+        """Drop what came after so many bytes; 0 starts anew."""
+        if size < len(HEADER):
+            durable.write_text(self._path, HEADER)
+        elif self.size >= size:
+            os.truncate(self._path, size)
+        else:
+            log.warning("%s has lost rows: %d bytes, where the checkpoint knew %d", self._path, self.size, size)
+            if not self.size:
+                durable.write_text(self._path, HEADER)
+
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-        """Append the numbers of one step. Lightning counts from 0; rows count the optimizer steps done."""
-        done = 0 if step is None else step + 1
-        rows = [(done, name, f"{value:.8g}") for name, value in metrics.items() if name != "epoch"]
+        """Append the numbers of one step: that of the optimizer steps done."""
+        rows = [(step or 0, name, f"{value:.8g}") for name, value in metrics.items()]
         with self._path.open("a", newline="", encoding="utf-8") as file:
-            csv.writer(file).writerows(rows)
+            csv.writer(file, lineterminator="\n").writerows(rows)
+            # A checkpoint may follow, which is on the disk for certain: it must not know rows that are not.
+            file.flush()
+            os.fsync(file.fileno())
 
     def log_hyperparams(self, params: dict[str, Any] | Namespace, *_: Any, **__: Any) -> None:
         """Write nothing: config.yaml holds them."""
+
+
+class TrainingLog(Callback):
+    """Log the numbers of a training step, before a checkpoint of the same step is written.
+
+    Lightning would log them after it, and a kill in between would lose a row.
+    """
+
+    def __init__(self, metrics: MetricsLog, *, every: int, total_steps: int) -> None:
+        self._metrics = metrics
+        self._every = every
+        self._total_steps = total_steps
+
+    def state_dict(self) -> dict[str, Any]:
+        """Say how far metrics.csv goes at this checkpoint."""
+        return {"size": self._metrics.size}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Drop what was logged after this checkpoint: those steps are taken again."""
+        self._metrics.rewind(int(state_dict["size"]))
+
+    def on_train_batch_end(self, trainer: Trainer, module: LightningModule, *_: Any) -> None:
+        """Log every so many steps, and the last."""
+        step = trainer.global_step
+        if step % self._every and step != self._total_steps:
+            return
+        numbers = {name: float(value) for name, value in module.numbers.items()}  # type: ignore[union-attr, operator]
+        for logger in trainer.loggers:
+            logger.log_metrics(numbers, step=step)
+            logger.save()

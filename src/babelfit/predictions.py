@@ -6,6 +6,7 @@ split as it came. An example of tagging is a sentence, and its record has an ent
 
 import json
 import os
+import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -44,7 +45,12 @@ def path(folder: Path, *, split: str, language: str) -> Path:
 
 def languages(folder: Path, *, split: str) -> list[str]:
     """List the languages of a split that have predictions in a run folder."""
-    return sorted(file.stem for file in (folder / "predictions" / split).glob("*.jsonl"))
+    found = sorted(file.stem for file in (folder / "predictions" / split).glob("*.jsonl"))
+    for language in found:
+        # Somebody else's file names: they are printed, and become part of paths.
+        if not re.fullmatch(r"[A-Za-z0-9-]+", language):
+            raise UserError(f"{folder}/predictions/{split}: {language!r} is no language code; move this file away")
+    return found
 
 
 def write(file: Path, records: Iterable[AnyPrediction]) -> None:

@@ -4,6 +4,7 @@ import json
 import logging
 import os
 import platform
+import re
 import subprocess
 import sys
 import traceback
@@ -15,8 +16,13 @@ from pathlib import Path
 from typing import Any
 
 from babelfit import config as configuration
+from babelfit import durable, ranks
 from babelfit.config import EvaluateConfig, TrainConfig
 from babelfit.errors import UserError
+from babelfit.lock import FILE as LOCK
+from babelfit.lock import holder, locked
+from babelfit.preemption import Preempted
+from babelfit.trust import check_folder
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +40,10 @@ PACKAGES = (
     "numpy",
 )
 
+CONFIG = "config.yaml"
+UNFINISHED = {f"{CONFIG}.tmp", LOCK}
+"""What a folder may hold that no run was made in yet."""
+
 
 class Run:
     """One run's folder and the files in it that are about the run itself."""
@@ -43,56 +53,92 @@ class Run:
         self.checkpoints = folder / "checkpoints"
         self.model = folder / "model"
         self.metrics = folder / "metrics.csv"
+        self._facts: dict[str, Any] | None = None  # status.json without its state, while this process writes it
 
     @classmethod
-    def open(cls, config: TrainConfig) -> "Run":
-        """Make the folder of this configuration's run, or come back to it.
+    @contextmanager
+    def opened(cls, config: TrainConfig) -> Iterator["Run"]:
+        """Make the folder of this configuration's run, or come back to it, and work in it alone.
 
-        Raises UserError where the folder holds another run, or something that is no run.
+        status.json is right while the run goes on and however it ends. Raises UserError where the folder holds another
+        run, or something that is no run, or where another process works in it.
         """
         run = cls(OUTPUTS / config.name)
-        if not run.folder.exists():
-            run.folder.mkdir(parents=True)
-            configuration.save(config, run.folder / "config.yaml")
-            return run
+        run._check(config)
+        before = run.status()
+        run.folder.mkdir(parents=True, exist_ok=True)
+        with locked(run.folder):
+            # Again, now that nobody else can make a run here.
+            run._check(config)
+            if not (run.folder / CONFIG).exists():
+                temporary = run.folder / f"{CONFIG}.tmp"
+                configuration.save(config, temporary)
+                temporary.replace(run.folder / CONFIG)
+            if before["state"] == "killed":
+                log.warning("%s: %s; going on", run.folder, before["why"])
+            if before["state"] == "complete":
+                log.info("%s is complete: nothing to train, only what is missing is evaluated", run.folder)
+            with run._recorded():
+                yield run
+
+    def _check(self, config: TrainConfig) -> None:
+        """Raise UserError unless this configuration may work in the folder; touch nothing."""
+        if not self.folder.exists() or {path.name for path in self.folder.iterdir()} <= UNFINISHED:
+            return
         if config.resume == "never":
-            raise UserError(f"{run.folder} exists and resume=never: choose another name=")
-        old = run.config()
-        changed = configuration.differences(asdict(old), asdict(config))
+            raise UserError(f"{self.folder} exists and resume=never: choose another name=")
+        check_folder(self.folder)
+        changed = configuration.differences(asdict(self.config()), asdict(config))
         if changed:
             lines = "\n  ".join(changed)
-            raise UserError(f"{run.folder} holds another run; it differs in\n  {lines}\nChoose another name=")
-        return run
+            raise UserError(f"{self.folder} holds another run; it differs in\n  {lines}\nChoose another name=")
 
     @classmethod
     def existing(cls, folder: Path) -> "Run":
-        """Open a folder that must hold a run."""
+        """Open a folder that must hold a run, made by whomever."""
         run = cls(folder)
+        if folder.is_dir():
+            check_folder(folder)
         run.config()
         return run
 
     def config(self) -> TrainConfig:
         """Read the run's configuration; raises UserError where the folder is no run."""
-        path = self.folder / "config.yaml"
+        path = self.folder / CONFIG
         if not path.is_file():
-            raise UserError(f"{self.folder} is no run: it has no config.yaml")
+            raise UserError(f"{self.folder} is no run: it has no {CONFIG}")
         return configuration.load(path, TrainConfig)
 
     def status(self) -> dict[str, Any]:
-        """Read how the run stands: at least its `state`, which is running, complete or failed."""
+        """Read how the run stands: at least its `state`.
+
+        It is new, running, complete, interrupted (by a signal or the keyboard), failed, or killed: that is what a
+        `running` is whose process is gone. Raises UserError for a damaged file.
+        """
         path = self.folder / "status.json"
         if not path.is_file():
             return {"state": "new"}
         try:
-            status: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise UserError(f"{path} is damaged ({error}): delete it, and the same command goes on") from error
-        return status
+            status = json.loads(path.read_text(encoding="utf-8"))
+            _check_status(status)
+        except (ValueError, RecursionError) as error:
+            raise UserError(
+                f"{path} is damaged ({error}). Delete it and start the training command again: what it said is found "
+                "again in checkpoints/ and model/, and no step is taken twice"
+            ) from error
+        if status["state"] == "running" and holder(self.folder) is None:
+            process, host = status.get("process"), status.get("host")
+            why = f"process {process} on {host} is gone without a word: killed, or the machine went down"
+            return {**status, "state": "killed", "why": why}
+        return dict(status)
 
     def set_status(self, state: str, **facts: Any) -> None:
         """Write how the run stands, keeping the facts of before."""
-        kept = {key: value for key, value in self.status().items() if key not in ("state", "why")}
-        write_json(self.folder / "status.json", {"state": state, **kept, **facts})
+        if self._facts is None:
+            self._facts = {key: value for key, value in self.status().items() if key not in ("state", "why")}
+        why = {"why": facts.pop("why")} if "why" in facts else {}
+        self._facts |= facts
+        write_json(self.folder / "status.json", {"state": state, **why, **self._facts})
 
     def facts(self) -> dict[str, str]:
         """Say in words what a reader of the report wants to know of the run."""
@@ -107,45 +153,77 @@ class Run:
         }
 
     @contextmanager
-    def recorded(self) -> Iterator[None]:
+    def locked(self) -> Iterator[Path]:
+        """Work in the folder alone, without changing how the run stands."""
+        with locked(self.folder):
+            yield self.folder
+
+    @contextmanager
+    def _recorded(self) -> Iterator[None]:
         """Keep status.json right while the run goes on and however it ends."""
         self.set_status("running", process=os.getpid(), host=platform.node())
         try:
             write_json(self.folder / "environment.json", environment())
             yield
         except BaseException as error:
-            why = "".join(traceback.format_exception_only(error)).strip()
+            state = "interrupted" if isinstance(error, KeyboardInterrupt | Preempted) else "failed"
             try:
-                self.set_status("failed", why=why)
+                self.set_status(state, why=_why(error))
             except OSError:
                 log.warning("%s could not be written", self.folder / "status.json")
             raise
         self.set_status("complete")
 
 
-def open_evaluation(config: EvaluateConfig, *, data_name: str) -> Path:
-    """Make the folder of an evaluation outside any run, or come back to it; raises UserError if it holds another."""
+def _check_status(status: Any) -> None:
+    """Raise ValueError for what no run writes: a stranger's status.json must not choose what is read."""
+    if not isinstance(status, dict) or not isinstance(status.get("state"), str):
+        raise ValueError("it has no state")
+    if "selected" in status:
+        selected = status["selected"]
+        kinds: dict[str, Any] = {"file": str, "step": int, "score": float | int, "by": str, "of": int}
+        if not isinstance(selected, dict) or not all(isinstance(selected.get(key), kinds[key]) for key in kinds):
+            raise ValueError(f"selected {selected!r} is not a file, step, score, by and of")
+        if not re.fullmatch(r"step-\d+\.ckpt", selected["file"]):
+            raise ValueError(f"selected file {selected['file']!r} is no step-NUMBER.ckpt")
+
+
+def _why(error: BaseException) -> str:
+    if isinstance(error, KeyboardInterrupt):
+        return "by the keyboard"
+    if isinstance(error, Preempted):
+        return f"by {error}"
+    return "".join(traceback.format_exception_only(error)).strip()
+
+
+@contextmanager
+def opened_evaluation(config: EvaluateConfig, *, data_name: str) -> Iterator[Path]:
+    """Make the folder of an evaluation outside any run, or come back to it, and work in it alone.
+
+    Raises UserError if it holds another evaluation, or something else, or another process works in it.
+    """
     model = Path(str(config.run or config.model)).name
     folder = OUTPUTS / (config.name or f"{data_name}-{model}")
     path = folder / "evaluation.yaml"
-    if not folder.exists():
-        folder.mkdir(parents=True)
-        configuration.save(config, path)
-        return folder
-    if not path.is_file():
+    if folder.exists() and not path.is_file() and {one.name for one in folder.iterdir()} - {LOCK, f"{path.name}.tmp"}:
         raise UserError(f"{folder} exists and is no evaluation (it has no evaluation.yaml): choose another name=")
-    changed = configuration.differences(asdict(configuration.load(path, EvaluateConfig)), asdict(config))
-    if changed:
-        lines = "\n  ".join(changed)
-        raise UserError(f"{folder} holds another evaluation; it differs in\n  {lines}\nChoose another name=")
-    return folder
+    folder.mkdir(parents=True, exist_ok=True)
+    check_folder(folder)
+    with locked(folder):
+        if not path.is_file():
+            temporary = path.with_name(f"{path.name}.tmp")
+            configuration.save(config, temporary)
+            temporary.replace(path)
+        changed = configuration.differences(asdict(configuration.load(path, EvaluateConfig)), asdict(config))
+        if changed:
+            lines = "\n  ".join(changed)
+            raise UserError(f"{folder} holds another evaluation; it differs in\n  {lines}\nChoose another name=")
+        yield folder
 
 
 def write_json(path: Path, values: Any) -> None:
     """Write JSON so that a reader finds the old file or the new one, never half of one."""
-    temporary = path.with_name(path.name + ".tmp")
-    temporary.write_text(json.dumps(values, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    temporary.replace(path)
+    durable.write_text(path, json.dumps(values, indent=2, ensure_ascii=False) + "\n")
 
 
 def environment() -> dict[str, Any]:
@@ -159,6 +237,7 @@ def environment() -> dict[str, Any]:
         "commit": _commit(),
         "platform": platform.platform(),
         "cores": os.cpu_count(),
+        "processes": ranks.world_size(),
         "threads": torch.get_num_threads(),
         "gpus": [torch.cuda.get_device_name(number) for number in range(torch.cuda.device_count())],
     }

@@ -82,7 +82,7 @@ def _score_language(records: Sequence[AnyPrediction], *, head: str, label_names:
     predicted = [_as_list(record.predicted) for record in scored]
     gold = [_as_list(record.gold or ()) for record in scored]
     words = torch.tensor([len(tags) for tags in gold])
-    metrics = build_metrics(head, label_names=label_names).set_dtype(torch.float64)
+    metrics = build_metrics(head, label_names=label_names, across_ranks=False).set_dtype(torch.float64)
     metrics.update(
         preds=torch.tensor([label_ids[name] for name in chain(*predicted)]),
         target=torch.tensor([label_ids[name] for name in chain(*gold)]),

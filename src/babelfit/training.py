@@ -5,29 +5,38 @@ import shutil
 from dataclasses import replace
 from typing import Any
 
+import pyarrow.compute as pc
 import torch
 from pytorch_lightning import Callback, seed_everything
-from pytorch_lightning.callbacks import EarlyStopping
 from pytorch_lightning.loggers import Logger, TensorBoardLogger
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
-from babelfit import evaluation, manifest
-from babelfit.checkpoints import LAST, Checkpoints, prune
+from babelfit import evaluation, manifest, preemption, ranks
+from babelfit.checkpoint_files import CheckpointFiles, DurableCheckpointIO
+from babelfit.checkpoints import Checkpoints
 from babelfit.config import TrainConfig
 from babelfit.data import MultilingualDataModule
+from babelfit.data.batching import NO_LABEL
 from babelfit.encoder import checkpoint_activations, freeze
+from babelfit.errors import UserError
 from babelfit.finetuner import Finetuner, Recipe
 from babelfit.heads import HEADS
+from babelfit.launch import check_devices
 from babelfit.loading import check_precision, files_read, load_model, load_tokenizer
-from babelfit.metrics_log import MetricsLog
+from babelfit.metrics_log import MetricsLog, TrainingLog
 from babelfit.run import Run
-from babelfit.trainer import build_trainer, check_devices
+from babelfit.sentries import ChanceWarning, FiniteLoss, Patience, chance_level
+from babelfit.trainer import build_trainer, stopped_by_keyboard
+from babelfit.trust import load_weights
 
 log = logging.getLogger(__name__)
 
 
 def fit(config: TrainConfig) -> None:
-    """Train, export the selected checkpoint and score it in every language; go on where the same run stopped."""
+    """Train, export the selected checkpoint and score it in every language; go on where the same run stopped.
+
+    Every rank comes here and reads the data; rank 0 alone touches the run folder.
+    """
     # First what no machine can do, then what this one cannot.
     check_precision(config.encoder.path, revision=config.encoder.revision, precision=str(config.trainer.precision))
     check_devices(config.trainer, precision=str(config.trainer.precision))
@@ -54,22 +63,25 @@ def fit(config: TrainConfig) -> None:
     data.prepare(split, languages=data.languages)
     seed_everything(config.seed, verbose=False)
     model = build_model(config, data=data)
-    run = Run.open(config)
-    if run.status()["state"] == "complete":
-        log.info("%s is complete: nothing to train, only what is missing is evaluated", run.folder)
-    manifest.add(
-        run.folder,
-        splits=data.read,
-        data=data.data_name,
-        origin=data.origin.facts(),
-        encoder=files_read(config.encoder.path, revision=config.encoder.revision),
-    )
-    with run.recorded():
-        if "selected" not in run.status():
-            run.set_status("running", selected=train(config, run=run, data=data, model=model))
-        if not run.model.exists():
-            export(run, model=model, tokenizer=tokenizer)
-        prune(run.checkpoints)
+    with ranks.entered_by_first(lambda: Run.opened(config)) as run:
+        files = CheckpointFiles(run.checkpoints)
+
+        def begun() -> dict[str, Any] | None:
+            encoder = files_read(config.encoder.path, revision=config.encoder.revision)
+            manifest.add(run.folder, splits=data.read, data=data.data_name, origin=data.origin.facts(), encoder=encoder)
+            return _selected_before(config, run=run, files=files, data=data)
+
+        selected = ranks.from_first(begun)
+        if selected is None:
+            selected = train(config, run=run, files=files, data=data, model=model)
+
+        def concluded() -> dict[str, str]:
+            run.set_status("running", selected=selected)
+            if not run.model.exists():
+                export(run, model=model, tokenizer=tokenizer)
+            files.prune()
+            return run.facts()
+
         evaluation.evaluate_model(
             str(run.model),
             data=data,
@@ -78,7 +90,7 @@ def fit(config: TrainConfig) -> None:
             precision=str(config.trainer.precision),
             folder=run.folder,
             trained_on=config.data,
-            facts=run.facts(),
+            facts=ranks.from_first(concluded),
         )
 
 
@@ -99,12 +111,12 @@ def build_model(config: TrainConfig, *, data: MultilingualDataModule) -> PreTrai
     return model
 
 
-def train(config: TrainConfig, *, run: Run, data: MultilingualDataModule, model: PreTrainedModel) -> dict[str, Any]:
+def train(
+    config: TrainConfig, *, run: Run, files: CheckpointFiles, data: MultilingualDataModule, model: PreTrainedModel
+) -> dict[str, Any]:
     """Take all optimizer steps; return the selected checkpoint's file, step and score."""
     recipe = config.optimization
-    total_steps = recipe.epochs * data.steps_per_epoch
-    if recipe.max_steps is not None:
-        total_steps = min(total_steps, recipe.max_steps)
+    total_steps = _total_steps(config, data=data)
     every = config.validation.every
     validation_every = min(data.steps_per_epoch if every == "epoch" else int(every), total_steps)
     finetuner = Finetuner(
@@ -124,32 +136,36 @@ def train(config: TrainConfig, *, run: Run, data: MultilingualDataModule, model:
             layer_decay=recipe.layer_decay,
         ),
     )
+    resumed = ranks.from_first(files.newest)
+    metrics = MetricsLog(run.metrics)
+    loggers: list[Logger] = [metrics]
+    if config.logger.tensorboard:
+        # Events from behind the checkpoint are marked, and left out by TensorBoard.
+        purge: dict[str, Any] = {} if resumed is None else {"purge_step": resumed.step + 1}
+        loggers.append(TensorBoardLogger(run.folder, name="tensorboard", version="", **purge))
+    io = DurableCheckpointIO()
     checkpoints = Checkpoints(
-        run.checkpoints,
+        files,
+        io=io,
         selection=config.selection,
         keep=config.checkpoint.keep,
         every=config.checkpoint.every,
         validation_every=validation_every,
+        total_steps=total_steps,
     )
-    callbacks: list[Callback] = [checkpoints]
-    if config.validation.patience is not None:
-        callbacks.append(
-            EarlyStopping(
-                config.selection, mode="max", patience=config.validation.patience, check_on_train_epoch_end=False
-            )
-        )
-    resumed_from = run.checkpoints / LAST if (run.checkpoints / LAST).exists() else None
-    loggers: list[Logger] = [MetricsLog(run.metrics, resumed_step=_step_of(resumed_from))]
-    if config.logger.tensorboard:
-        loggers.append(TensorBoardLogger(run.folder, name="tensorboard", version=""))
     trainer = build_trainer(
         config.trainer,
         folder=run.folder,
         precision=str(config.trainer.precision),
-        callbacks=callbacks,
+        callbacks=[
+            FiniteLoss(every=config.logger.every, examples_of=data.rows_of_step),
+            TrainingLog(metrics, every=config.logger.every, total_steps=total_steps),
+            *_watching(config, data=data),
+            checkpoints,
+        ],
+        plugins=[io],
         logger=loggers,
-        log_every_n_steps=config.logger.every,
-        max_steps=total_steps,
+        # The finetuner ends at the last step: a limit in steps would skip the loop, and a validation still owed for it.
         max_epochs=-(-total_steps // data.steps_per_epoch),
         val_check_interval=validation_every,
         check_val_every_n_epoch=None,
@@ -164,34 +180,73 @@ def train(config: TrainConfig, *, run: Run, data: MultilingualDataModule, model:
         f"{model.num_parameters():,}",
         run.folder,
     )
-    if resumed_from:
-        log.info("going on from %s", resumed_from)
-    try:
-        trainer.fit(finetuner, datamodule=data, ckpt_path=resumed_from, weights_only=True)
-    except SystemExit as end:
-        # Lightning turns Ctrl-C into an exit of its own, which would hide the reason from status.json.
-        if trainer.interrupted:
-            raise KeyboardInterrupt from end
-        raise
-    return checkpoints.best[0] | {"by": config.selection, "of": total_steps}
+    if resumed is None:
+        metrics.rewind(0)
+    else:
+        log.info("going on from %s, step %d", resumed.path, resumed.step)
+    with preemption.deferred(), stopped_by_keyboard(trainer):
+        trainer.fit(finetuner, datamodule=data, ckpt_path=resumed.path if resumed else None, weights_only=True)
+    if trainer.global_step < total_steps and not trainer.should_stop:
+        raise RuntimeError(f"training ended at step {trainer.global_step} of {total_steps}, and nothing asked it to")
+    ranks.from_first(lambda: files.keep({one["step"] for one in checkpoints.best}))
+    return _selection(checkpoints.best, files=files, by=config.selection, total_steps=total_steps)
+
+
+def _watching(config: TrainConfig, *, data: MultilingualDataModule) -> list[Callback]:
+    """Build what looks at the scores of each validation."""
+    watching: list[Callback] = []
+    if config.validation.patience is not None:
+        watching.append(Patience(config.selection, patience=config.validation.patience))
+    # Guessing has an accuracy; it has no span F1 worth the name.
+    if config.validation.chance_patience is not None and data.head == "sequence_classification":
+        gold = [pc.list_flatten(data.open("validation", one).data["labels"]).to_numpy() for one in data.train_languages]
+        level = chance_level([labels[labels != NO_LABEL] for labels in gold])
+        watching.append(ChanceWarning(config.selection, level=level, patience=config.validation.chance_patience))
+    return watching
+
+
+def _total_steps(config: TrainConfig, *, data: MultilingualDataModule) -> int:
+    whole_epochs = config.optimization.epochs * data.steps_per_epoch
+    return whole_epochs if config.optimization.max_steps is None else min(whole_epochs, config.optimization.max_steps)
+
+
+def _selection(best: Any, *, files: CheckpointFiles, by: str, total_steps: int) -> dict[str, Any]:
+    return {"file": files.at(best[0]["step"]).name, **best[0], "by": by, "of": total_steps}
+
+
+def _selected_before(
+    config: TrainConfig, *, run: Run, files: CheckpointFiles, data: MultilingualDataModule
+) -> dict[str, Any] | None:
+    """Find out which checkpoint an earlier start has selected; none where there is still training to do."""
+    selected: dict[str, Any] | None = run.status().get("selected")
+    if not run.model.exists():
+        # A selected checkpoint that is damaged is made again, from the newest whole one before it.
+        is_there = selected is not None and files.is_whole(run.checkpoints / selected["file"])
+        return selected if is_there else None
+    if selected is not None:
+        return selected
+    # The model is exported, and status.json was lost.
+    found = files.newest()
+    if found is None or not found.ranking:
+        raise UserError(
+            f"{run.model} is there, but neither status.json nor a checkpoint says which step it is. Score it as it is "
+            f"with evaluate.py model={run.model}, or delete {run.model} to train again"
+        )
+    return _selection(found.ranking, files=files, by=config.selection, total_steps=_total_steps(config, data=data))
 
 
 def export(run: Run, *, model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast) -> None:
     """Write the selected checkpoint as a Hugging Face folder."""
-    checkpoint = run.checkpoints / run.status()["selected"]["file"]
-    state = torch.load(checkpoint, map_location="cpu", weights_only=True)["state_dict"]
+    state = load_weights(run.checkpoints / run.status()["selected"]["file"])["state_dict"]
     prefix = "model."
-    model.load_state_dict(
-        {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
+    # A model beside the trained one, whose weights may be sharded; it has no weights of its own until it takes these.
+    with torch.device("meta"):
+        whole = type(model)(model.config)
+    whole.load_state_dict(
+        {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}, assign=True
     )
     unfinished = run.folder / "model.tmp"
     shutil.rmtree(unfinished, ignore_errors=True)
-    model.save_pretrained(unfinished)
+    whole.save_pretrained(unfinished)
     tokenizer.save_pretrained(unfinished)
     unfinished.replace(run.model)
-
-
-def _step_of(checkpoint: Any) -> int:
-    if checkpoint is None:
-        return 0
-    return int(torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=True)["global_step"])

@@ -67,7 +67,9 @@ def test_the_undamaged_folder_trains(train_on: Callable[..., Any]) -> None:
         (["trainer.precision=16-mixed"], ["16-mixed", "bf16-mixed"]),
         (["trainer.precision=fp16"], ["fp16", "bf16-mixed"]),
         (["trainer.accelerator=gpu"], ["no GPU", "trainer.accelerator=cpu"]),
-        (["trainer.devices=2"], ["trainer.devices"]),
+        (["trainer.devices=8"], ["trainer.devices=8", "0 visible GPUs", "trainer.accelerator=cpu"]),
+        (["trainer.num_nodes=2"], ["trainer.num_nodes=2", "torchrun", "srun"]),
+        (["trainer=fsdp", "trainer.precision=16-mixed"], ["fsdp", "16-mixed", "bf16-mixed"]),
         (["name=../elsewhere"], ["../elsewhere"]),
         (["selection=target_dev"], ["target_dev", "source_dev"]),
     ],
@@ -225,24 +227,24 @@ def test_a_damaged_run_configuration_is_named(train: Callable[..., Any], command
 
 
 def test_a_full_disk_keeps_the_earlier_checkpoint(train: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    from pytorch_lightning import Trainer
+    import torch
 
-    save = Trainer.save_checkpoint
+    save = torch.save
 
-    def full(self: Trainer, path: Path, **options: Any) -> None:
-        if self.global_step >= 8:
-            Path(path).write_bytes(b"half of it")
+    def full(values: Any, file: Any) -> None:
+        if values["global_step"] >= 8:
+            file.write(b"half of it")
             raise RuntimeError("[enforce fail at inline_container.cc:672] . unexpected pos 64 vs 0")
-        save(self, path, **options)
+        save(values, file)
 
-    monkeypatch.setattr(Trainer, "save_checkpoint", full)
+    monkeypatch.setattr(torch, "save", full)
     refused(train("validation.every=4", "data.languages=[en]"), "step 8", "kept", "start the same command again")
     assert {path.name for path in (RUN / "checkpoints").iterdir()} >= {"last.ckpt"}
     assert not list(RUN.rglob("*.tmp"))
     status = json.loads((RUN / "status.json").read_text())
     assert status["state"] == "failed"
     assert "step 8" in status["why"]
-    monkeypatch.setattr(Trainer, "save_checkpoint", save)
+    monkeypatch.setattr(torch, "save", save)
     assert train("validation.every=4", "data.languages=[en]").status == 0
 
 

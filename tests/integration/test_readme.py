@@ -13,18 +13,32 @@ from babelfit.config import EvaluateConfig, TrainConfig, checked
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 COMMANDS = re.findall(
-    r"^(?:[A-Z_]+=\S+ )*python ((?:train\.py|evaluate\.py|-m babelfit fetch)[^#\n]*)", README, re.MULTILINE
+    r"^(?:[A-Z_]+=\S+ )*(?:python|torchrun .*|srun .* python) ((?:train\.py|evaluate\.py|-m babelfit fetch)[^#\n]*)",
+    README,
+    re.MULTILINE,
 )
 
 
 def test_there_are_commands() -> None:
-    assert len(COMMANDS) >= 6
+    assert len(COMMANDS) >= 12
+
+
+def test_torchrun_is_told_of_as_many_processes_as_the_config() -> None:
+    (command,) = re.findall(r"^torchrun .*", README, re.MULTILINE)
+    options = dict(re.findall(r"(--nnodes|--nproc-per-node|trainer\.devices|trainer\.num_nodes)[= ](\d+)", command))
+    assert options["--nproc-per-node"] == options["trainer.devices"]
+    assert options["--nnodes"] == options["trainer.num_nodes"]
 
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_command_of_the_readme_is_valid(command: str) -> None:
     script, *arguments = shlex.split(command.replace("-m babelfit fetch", "train.py"))
-    overrides = [argument for argument in arguments if not argument.startswith("--") and argument != "job"]
+    # Of a sweep, the first trial.
+    overrides = [
+        argument.split(",")[0] if "-m" in arguments else argument
+        for argument in arguments
+        if not argument.startswith("-") and argument != "job"
+    ]
     with_open_overrides()
     with initialize_config_dir(str(ROOT / "conf")):
         name, kind = ("train", TrainConfig) if script == "train.py" else ("evaluate", EvaluateConfig)

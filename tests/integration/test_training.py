@@ -39,9 +39,8 @@ def test_one_command_leaves_a_whole_run_and_prints_a_row_per_language(train: Cal
     for name in ("config.yaml", "status.json", "environment.json", "metrics.csv", "report.md", "scores/test.json"):
         assert (RUN / name).is_file(), name
     assert list((RUN / "tensorboard").glob("events.out.tfevents.*"))
-    assert [path.name for path in (RUN / "checkpoints").iterdir()] == [
-        json.loads((RUN / "status.json").read_text())["selected"]["file"]
-    ]
+    selected = json.loads((RUN / "status.json").read_text())["selected"]["file"]
+    assert {path.name for path in (RUN / "checkpoints").iterdir()} == {selected, "checksums.json"}
     assert not list(RUN.rglob("*.tmp"))
     assert json.loads((RUN / "status.json").read_text())["state"] == "complete"
     assert json.loads((RUN / "environment.json").read_text())["threads"] == torch.get_num_threads()
@@ -135,7 +134,8 @@ def test_validation_every_n_steps_includes_the_last_and_selects_the_best(train: 
     assert sorted(scores) == [5, 10, 11]
     assert metrics(RUN, "validation/accuracy/en") == scores
     ranked = sorted(scores, key=lambda step: (-scores[step], step))
-    assert {path.name for path in (RUN / "checkpoints").iterdir()} == {f"step-{step}.ckpt" for step in ranked[:2]}
+    kept = {f"step-{step}.ckpt" for step in ranked[:2]}
+    assert {path.name for path in (RUN / "checkpoints").iterdir()} == {*kept, "checksums.json"}
     selected = json.loads((RUN / "status.json").read_text())["selected"]
     assert selected["step"] == ranked[0]
     state = torch.load(RUN / "checkpoints" / selected["file"], weights_only=True)["state_dict"]
@@ -181,6 +181,23 @@ def test_out_of_memory_halves_the_budget_and_changes_no_loss(
     assert losses[0] == pytest.approx(losses[1], abs=1e-5)
 
 
+def test_pretrained_weights_are_trained_with_dropout(
+    train: Callable[..., Any], command: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train("data.languages=[en]")
+    step, modes = Finetuner.training_step, []
+
+    def noted(self: Finetuner, *given: Any) -> torch.Tensor:
+        modes.append(all(module.training for module in self.modules()))
+        return step(self, *given)
+
+    monkeypatch.setattr(Finetuner, "training_step", noted)
+    limit = ("data.limit={train: 64, validation: 48, test: 48}", "optimization.epochs=2", "data.languages=[en]")
+    outcome = command("train.py", f"encoder.path={RUN}/model", "encoder.pretrained=true", "name=further", *limit)
+    assert outcome.status == 0, outcome.err
+    assert modes == [True] * 4
+
+
 def test_a_run_goes_on_where_it_stopped_and_ends_the_same(
     train: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -195,7 +212,7 @@ def test_a_run_goes_on_where_it_stopped_and_ends_the_same(
 
     monkeypatch.setattr(Finetuner, "training_step", broken)
     assert train("name=halved", *arguments).status == 130
-    assert json.loads(Path("outputs/halved/status.json").read_text())["state"] == "failed"
+    assert json.loads(Path("outputs/halved/status.json").read_text())["state"] == "interrupted"
     monkeypatch.setattr(Finetuner, "training_step", step)
     assert train("name=halved", *arguments).status == 0
 

@@ -11,13 +11,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from babelfit.data.batching import (
+    NO_LABEL,
+    NOBODY,
     EvaluationBatches,
     Examples,
     RaggedBatch,
     StepBatch,
     Steps,
     TrainingSteps,
+    dealt,
     epoch_order,
+    ghost,
 )
 
 SIZES = {4: 7, 0: 1, 2: 12}
@@ -184,3 +188,54 @@ def test_an_evaluation_takes_every_example_once_and_the_longest_first(tokens_per
     assert (np.diff(lengths) <= 0).all()
     assert all(batch.num_tokens <= tokens_per_device or batch.num_sequences == 1 for batch in taken)
     assert len(taken) > 1 or tokens_per_device == 10_000
+
+
+SHARES = st.tuples(st.lists(st.integers(1, 60), max_size=40), st.integers(1, 5))
+
+
+@given(SHARES)
+@settings(max_examples=100, deadline=None)
+def test_a_step_is_dealt_out_whole_and_nearly_evenly(drawn: tuple[list[int], int]) -> None:
+    lengths, num_ranks = np.array(drawn[0], dtype=np.int64), drawn[1]
+    shares = dealt(lengths, num_ranks=num_ranks)
+    held = [int(lengths[share].sum()) for share in shares]
+
+    assert len(shares) == num_ranks
+    assert sorted(place for share in shares for place in share.tolist()) == list(range(len(lengths)))
+    assert max(held) - min(held) <= max(lengths, default=0)
+    assert [share.tolist() for share in dealt(lengths, num_ranks=num_ranks)] == [share.tolist() for share in shares]
+
+
+@pytest.mark.parametrize("num_ranks", [2, 3, 7])
+@pytest.mark.parametrize("tokens_per_device", [11, 24, 10_000])
+def test_the_ranks_share_a_step_in_equally_many_micro_batches(num_ranks: int, tokens_per_device: int) -> None:
+    options = {"batch_size": 6, "tokens_per_device": tokens_per_device, "seed": 1}
+    ranks = [TrainingSteps(examples(), **options, rank=rank, num_ranks=num_ranks) for rank in range(num_ranks)]
+    whole = TrainingSteps(examples(), **options)
+    for step in range(len(whole)):
+        parts = [rank[0, step] for rank in ranks]
+        real = [one for part in parts for one in all_of(part) if one[0] != NOBODY]
+        assert sorted(real) == sorted(all_of(whole[0, step]))
+        assert {part.num_targets for part in parts} == {whole[0, step].num_targets}
+        assert len({len(part.micro_batches) for part in parts}) == 1
+        assert all(len(part.micro_batches) > 0 for part in parts)
+
+
+@pytest.mark.parametrize("num_ranks", [2, 3, 30])
+def test_an_evaluation_is_dealt_out_in_whole_batches(num_ranks: int) -> None:
+    whole = EvaluationBatches(examples(), tokens_per_device=24)
+    ranks = [
+        EvaluationBatches(examples(), tokens_per_device=24, rank=rank, num_ranks=num_ranks) for rank in range(num_ranks)
+    ]
+    dealt_out = [held(rank[place]) for rank in ranks for place in range(len(rank))]
+
+    assert len({len(rank) for rank in ranks}) == 1
+    assert len(ranks[0]) > 0
+    assert sorted(one for one in dealt_out if one[0][0] != NOBODY) == sorted(held(whole[n]) for n in range(len(whole)))
+
+
+def test_a_ghost_is_one_token_without_a_label() -> None:
+    batch = ghost()
+
+    assert (batch.num_tokens, batch.num_sequences, batch.labels.tolist()) == (1, 1, [NO_LABEL])
+    assert batch.languages.tolist() == [NOBODY]

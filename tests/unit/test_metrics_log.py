@@ -1,5 +1,6 @@
-"""metrics.csv grows a row per number, and goes on behind the step that a run resumes from."""
+"""metrics.csv grows a row per number, and goes on behind the rows that a checkpoint knew."""
 
+import logging
 from pathlib import Path
 
 import pytest
@@ -12,21 +13,20 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "metrics.csv"
 
 
-def log(path: Path, *steps: int, resumed_step: int = 0, loss: float = 0.5) -> None:
-    """Log the loss of these optimizer steps, counted from 1."""
-    metrics = MetricsLog(path, resumed_step=resumed_step)
-    for step in steps:
-        metrics.log_metrics({"loss": loss}, step=step - 1)
+@pytest.fixture
+def metrics(path: Path) -> MetricsLog:
+    log = MetricsLog(path)
+    log.rewind(0)
+    return log
 
 
 def rows(path: Path) -> list[str]:
     return path.read_text(encoding="utf-8").splitlines()
 
 
-def test_a_number_is_a_row_of_the_steps_done_then(path: Path) -> None:
-    metrics = MetricsLog(path, resumed_step=0)
-    metrics.log_metrics({"train_loss": 0.123456789, "epoch": 1}, step=9)
-    metrics.log_metrics({"dev/en": 1.0, "dev/de": 1e-12}, step=19)
+def test_a_number_is_a_row_of_the_steps_done_then(metrics: MetricsLog, path: Path) -> None:
+    metrics.log_metrics({"train_loss": 0.123456789}, step=10)
+    metrics.log_metrics({"dev/en": 1.0, "dev/de": 1e-12}, step=20)
     metrics.log_metrics({"start": 2.0})
 
     assert rows(path) == [
@@ -38,49 +38,43 @@ def test_a_number_is_a_row_of_the_steps_done_then(path: Path) -> None:
     ]
 
 
-def test_rows_are_on_disk_as_soon_as_they_are_logged(path: Path) -> None:
-    metrics = MetricsLog(path, resumed_step=0)
+def test_rows_are_on_disk_as_soon_as_they_are_logged(metrics: MetricsLog, path: Path) -> None:
     assert rows(path) == ["step,metric,value"]
     for step in range(3):
         metrics.log_metrics({"loss": 1.0}, step=step)
         assert len(rows(path)) == step + 2
+        assert metrics.size == path.stat().st_size
 
 
-def test_a_resumed_run_drops_what_lies_behind_its_step_and_goes_on(path: Path) -> None:
-    log(path, 1, 2, 3, 4, loss=0.5)
-    log(path, 3, 4, resumed_step=2, loss=0.25)
-
-    assert rows(path) == ["step,metric,value", "1,loss,0.5", "2,loss,0.5", "3,loss,0.25", "4,loss,0.25"]
-
-
-def test_a_run_that_starts_anew_keeps_nothing(path: Path) -> None:
-    log(path, 1, 2)
-    log(path, 1, resumed_step=0, loss=0.25)
-
-    assert rows(path) == ["step,metric,value", "1,loss,0.25"]
-
-
-def test_resuming_twice_from_one_step_changes_nothing(path: Path) -> None:
-    log(path, 1, 2)
-    before = path.read_bytes()
-    log(path, resumed_step=2)
-    log(path, resumed_step=2)
-
-    assert path.read_bytes() == before
-
-
-@pytest.mark.parametrize("torn", ["3", "3,loss", "3,loss,0.25", "3,loss,0.25\r", "x"])
-def test_a_last_row_cut_off_by_a_kill_is_dropped(path: Path, torn: str) -> None:
-    log(path, 1, 2)
-    with path.open("a", encoding="utf-8") as file:
+@pytest.mark.parametrize("torn", ["", "2,loss,0.5\n", "2,loss,0.5\n3", "x"])
+def test_a_resumed_run_drops_what_its_checkpoint_did_not_know(metrics: MetricsLog, path: Path, torn: str) -> None:
+    metrics.log_metrics({"loss": 0.5}, step=1)
+    size = metrics.size
+    with path.open("a") as file:
         file.write(torn)
-    log(path, resumed_step=3)
+    for _ in range(2):
+        metrics.rewind(size)
+        assert rows(path) == ["step,metric,value", "1,loss,0.5"]
+    metrics.log_metrics({"loss": 0.25}, step=2)
+    assert rows(path) == ["step,metric,value", "1,loss,0.5", "2,loss,0.25"]
 
-    assert rows(path) == ["step,metric,value", "1,loss,0.5", "2,loss,0.5"]
+
+def test_a_run_that_starts_anew_keeps_nothing(metrics: MetricsLog, path: Path) -> None:
+    metrics.log_metrics({"loss": 0.5}, step=1)
+    metrics.rewind(0)
+    assert rows(path) == ["step,metric,value"]
 
 
-def test_an_empty_file_gets_its_header(path: Path) -> None:
-    path.touch()
-    log(path, 1, resumed_step=1)
-
-    assert rows(path) == ["step,metric,value", "1,loss,0.5"]
+@pytest.mark.parametrize("left", [None, "", "step,metric,value\n"])
+def test_rows_that_are_lost_are_told(
+    metrics: MetricsLog, path: Path, left: str | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    metrics.log_metrics({"loss": 0.5}, step=1)
+    size = metrics.size
+    path.unlink()
+    if left is not None:
+        path.write_text(left)
+    with caplog.at_level(logging.WARNING):
+        metrics.rewind(size)
+    assert "has lost rows" in caplog.text
+    assert rows(path) == ["step,metric,value"]

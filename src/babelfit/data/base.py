@@ -17,6 +17,7 @@ from pytorch_lightning import LightningDataModule
 from torch.utils.data import DataLoader
 from transformers import PreTrainedTokenizerFast
 
+from babelfit import ranks
 from babelfit.data import sources
 from babelfit.data.batching import Array, EvaluationBatches, Examples, Steps, TrainingSteps
 from babelfit.data.origin import SAMPLE, Origin
@@ -202,15 +203,33 @@ class MultilingualDataModule(LightningDataModule, ABC):
         """Count the optimizer steps of one epoch."""
         return len(self._training_steps())
 
-    def _training_steps(self) -> TrainingSteps:
+    def _training_steps(self, **share: int) -> TrainingSteps:
         examples = self._examples("train", self.train_languages)
         return TrainingSteps(
-            examples, batch_size=self.batch_size, tokens_per_device=self.tokens_per_device, seed=self.seed
+            examples,
+            batch_size=self.batch_size,
+            tokens_per_device=self.tokens_per_device,
+            seed=self.seed,
+            **share,
         )
 
-    def train_dataloader(self) -> DataLoader[Any]:
-        """Deal out one optimizer step a batch, from the step at which the trainer stands."""
+    def rows_of_step(self, step: int) -> str:
+        """Say in words which rows an optimizer step is made of, counted from 1, and in which files they are."""
         steps = self._training_steps()
+        batches = steps[divmod(step - 1, len(steps))].micro_batches
+        numbers = np.concatenate([batch.languages for batch in batches])
+        indices = np.concatenate([batch.indices for batch in batches])
+        lines = []
+        for number in np.unique(numbers):
+            language = self.numbered_languages[number]
+            files = self.origin.source(self.train_split, language).files
+            rows = " ".join(str(index) for index in sorted(indices[numbers == number]))
+            lines.append(f"  {language}: rows {rows} (counted from 0) of {', '.join(map(str, files))}")
+        return "\n".join(lines)
+
+    def train_dataloader(self) -> DataLoader[Any]:
+        """Deal out this rank's share of one optimizer step a batch, from the step at which the trainer stands."""
+        steps = self._training_steps(rank=ranks.rank(), num_ranks=ranks.world_size())
         sampler = Steps(steps_per_epoch=len(steps), steps_done=lambda: self.trainer.global_step)  # type: ignore[union-attr]
         return DataLoader(steps, sampler=sampler, batch_size=None, collate_fn=_as_it_is)
 
@@ -219,8 +238,13 @@ class MultilingualDataModule(LightningDataModule, ABC):
         return self.evaluation_dataloader("validation", languages=self.train_languages)
 
     def evaluation_dataloader(self, split: str, *, languages: Sequence[str]) -> DataLoader[Any]:
-        """Deal out a split in some languages, pooled, longest first."""
-        batches = EvaluationBatches(self._examples(split, languages), tokens_per_device=self.tokens_per_device)
+        """Deal out this rank's share of a split in some languages, pooled, longest first."""
+        batches = EvaluationBatches(
+            self._examples(split, languages),
+            tokens_per_device=self.tokens_per_device,
+            rank=ranks.rank(),
+            num_ranks=ranks.world_size(),
+        )
         return DataLoader(batches, batch_size=None, collate_fn=_as_it_is)
 
     def _examples(self, split: str, languages: Sequence[str]) -> Examples:

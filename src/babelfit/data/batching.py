@@ -1,7 +1,7 @@
 """Ragged batches, and which examples make up each optimizer step; knows lengths and ids, no text and no model.
 
 Batch size is mathematics, token budget is memory: a step's examples follow from (seed, epoch, step) alone, and how
-they are cut into micro-batches changes nothing but rounding.
+they are divided over the devices and cut into micro-batches changes nothing but rounding.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -21,6 +21,9 @@ Array = np.ndarray[Any, Any]
 
 NO_LABEL = -100
 """The label of an example without gold; torch's cross entropy leaves it out by default."""
+
+NOBODY = -1
+"""The language of a ghost (below), and its row."""
 
 
 @dataclass(kw_only=True)  # not frozen: Lightning refuses such batches under bf16-true
@@ -171,6 +174,8 @@ def cut(lengths: Array, *, tokens_per_device: int) -> list[Array]:
     order. An example longer than the budget stands alone.
     """
     order = np.argsort(-lengths, kind="stable")
+    if not len(lengths):
+        return []
     borders, held = [], 0
     for place, length in enumerate(lengths[order]):
         if place and held + length > tokens_per_device:
@@ -178,6 +183,40 @@ def cut(lengths: Array, *, tokens_per_device: int) -> list[Array]:
             held = 0
         held += length
     return np.split(order, borders)
+
+
+def dealt(lengths: Array, *, num_ranks: int) -> list[Array]:
+    """Divide examples of the given lengths over the ranks, so that they get nearly equal numbers of tokens.
+
+    Returns positions in `lengths` for each rank; of few examples some ranks get none. The longest comes first, onto the
+    rank that has least (Graham 1969): the heaviest rank gets at most the mean and one example.
+    """
+    held = np.zeros(num_ranks, dtype=np.int64)
+    shares: list[list[int]] = [[] for _ in range(num_ranks)]
+    for place in np.argsort(-lengths, kind="stable").tolist():
+        lightest = int(held.argmin())
+        shares[lightest].append(place)
+        held[lightest] += lengths[place]
+    return [np.array(sorted(share), dtype=np.int64) for share in shares]
+
+
+def ghost() -> RaggedBatch:
+    """Make a batch of one token that counts for nothing, for a rank that has to take part without an example.
+
+    Its loss is 0, and so is its gradient in every parameter.
+    """
+    zero, none = np.zeros(1, dtype=np.int64), np.full(1, NOBODY)
+    return RaggedBatch(
+        input_ids=zero,
+        token_type_ids=zero,
+        position_ids=zero,
+        cu_seqlens=np.array([0, 1]),
+        targets=zero,
+        labels=np.full(1, NO_LABEL),
+        indices=none,
+        languages=none,
+        longest=1,
+    )
 
 
 @lru_cache(maxsize=1)
@@ -204,13 +243,24 @@ class Steps(Sampler[tuple[int, int]]):
 
 
 class TrainingSteps(TorchDataset[StepBatch]):
-    """Optimizer steps by (epoch, step)."""
+    """One rank's share of each optimizer step, by (epoch, step); `num_targets` is the whole step's."""
 
-    def __init__(self, examples: Examples, *, batch_size: int, tokens_per_device: int, seed: int) -> None:
+    def __init__(
+        self,
+        examples: Examples,
+        *,
+        batch_size: int,
+        tokens_per_device: int,
+        seed: int,
+        rank: int = 0,
+        num_ranks: int = 1,
+    ) -> None:
         self._examples = examples
         self._batch_size = batch_size
         self._tokens_per_device = tokens_per_device
         self._seed = seed
+        self._rank = rank
+        self._num_ranks = num_ranks
 
     def __len__(self) -> int:
         return -(-len(self._examples) // self._batch_size)
@@ -220,22 +270,40 @@ class TrainingSteps(TorchDataset[StepBatch]):
         order = epoch_order(len(self._examples), seed=self._seed, epoch=epoch)
         # The last step of an epoch holds what is left.
         ids = order[step * self._batch_size : (step + 1) * self._batch_size]
-        parts = cut(self._examples.lengths[ids], tokens_per_device=self._tokens_per_device)
+        lengths = self._examples.lengths[ids]
+        shares = [
+            [share[part] for part in cut(lengths[share], tokens_per_device=self._tokens_per_device)]
+            for share in dealt(lengths, num_ranks=self._num_ranks)
+        ]
         return StepBatch(
-            micro_batches=tuple(self._examples.ragged(ids[part]) for part in parts),
+            # Sharded weights are gathered by all ranks for each micro-batch, so all have equally many.
+            micro_batches=_filled(
+                [self._examples.ragged(ids[part]) for part in shares[self._rank]],
+                number=max(len(parts) for parts in shares),
+            ),
             num_targets=int(self._examples.num_targets[ids].sum()),
         )
 
 
 class EvaluationBatches(TorchDataset[RaggedBatch]):
-    """All examples of several languages in one stream, longest first, cut under the token budget."""
+    """One rank's share of all examples of several languages: one stream, longest first, cut under the token budget.
 
-    def __init__(self, examples: Examples, *, tokens_per_device: int) -> None:
+    Whole batches are dealt out, so that an example has the same company, and the same logits, on any number of ranks.
+    """
+
+    def __init__(self, examples: Examples, *, tokens_per_device: int, rank: int = 0, num_ranks: int = 1) -> None:
         self._examples = examples
-        self._parts = cut(examples.lengths, tokens_per_device=tokens_per_device)
+        parts = cut(examples.lengths, tokens_per_device=tokens_per_device)
+        self._parts = parts[rank::num_ranks]
+        self._number = -(-len(parts) // num_ranks)  # on every rank: they go through them in step
 
     def __len__(self) -> int:
-        return len(self._parts)
+        return self._number
 
     def __getitem__(self, place: int) -> RaggedBatch:
-        return self._examples.ragged(self._parts[place])
+        return self._examples.ragged(self._parts[place]) if place < len(self._parts) else ghost()
+
+
+def _filled(batches: list[RaggedBatch], *, number: int) -> tuple[RaggedBatch, ...]:
+    """Add ghosts until there are so many batches; in front, because the last is the one that exchanges gradients."""
+    return (*(ghost() for _ in range(number - len(batches))), *batches)

@@ -4,11 +4,13 @@ The key is a hash of all that decides the ids (the rows' bytes, the tokenizer, t
 cache is never stale and runs share it.
 """
 
+import fcntl
 import hashlib
 import json
 import logging
 import os
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -59,20 +61,55 @@ def tokenized(
     path = cache_folder() / "tokens" / f"{digest[:32]}.arrow"
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
-        # A name of its own for each process: two that tokenize the same rows at once write the same bytes twice.
-        temporary = path.with_suffix(f".{os.getpid()}.tmp")
-        try:
-            table, facts = rows()
-            noted = schema.with_metadata({_FACTS: json.dumps(facts)})
-            with pa.OSFile(str(temporary), "wb") as sink, pa.ipc.new_stream(sink, noted) as writer:
-                for chunk in _with_progress(table, description):
-                    writer.write_table(pa.table(encode(chunk), schema=noted))
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        with _locked(path.with_suffix(".lock")):
+            # Another process may have tokenized these rows while this one waited.
+            if not path.exists():
+                _write(path, rows=rows, encode=encode, schema=schema, description=description)
     with pa.memory_map(str(path)) as file:
         facts = json.loads(pa.ipc.open_stream(file).schema.metadata[_FACTS])
     return Dataset.from_file(str(path)), facts
+
+
+def _write(
+    path: Path,
+    *,
+    rows: Callable[[], tuple[pa.Table, dict[str, Any]]],
+    encode: Callable[[pa.Table], dict[str, Any]],
+    schema: pa.Schema,
+    description: str,
+) -> None:
+    # A name of its own for each process: without locks, two that tokenize the same rows write the same bytes twice.
+    temporary = path.with_suffix(f".{os.getpid()}.tmp")
+    try:
+        table, facts = rows()
+        noted = schema.with_metadata({_FACTS: json.dumps(facts)})
+        with pa.OSFile(str(temporary), "wb") as sink, pa.ipc.new_stream(sink, noted) as writer:
+            for chunk in _with_progress(table, description):
+                writer.write_table(pa.table(encode(chunk), schema=noted))
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Let one process at a time in; the lock ends with the process that holds it, however that ends.
+
+    On a file system without locks, all are let in.
+    """
+    with path.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            log.info("waiting for another process, which tokenizes the same rows")
+            fcntl.flock(file, fcntl.LOCK_EX)
+        except OSError as error:
+            log.debug("no lock on %s: %s", path, error)
+        try:
+            yield
+        finally:
+            # Whoever opened it before has it still, and whoever comes now finds the rows.
+            path.unlink(missing_ok=True)
 
 
 def _with_progress(table: pa.Table, description: str) -> Iterator[pa.Table]:

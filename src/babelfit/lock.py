@@ -1,0 +1,94 @@
+"""One process at a time works in a folder: a lock that the kernel takes back when its holder dies, however it dies.
+
+The holder's process and host stand in the file `lock`, for messages. Where the file system has no locks, they are all
+there is: then a process of this host is looked for by its number, and one of another host cannot be.
+"""
+
+import fcntl
+import json
+import logging
+import os
+import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from babelfit.errors import UserError
+
+log = logging.getLogger(__name__)
+
+FILE = "lock"
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold a folder's lock; raises UserError, with process and host, where another process holds it."""
+    with (folder / FILE).open("a+", encoding="utf-8") as file:
+        other = _holder(file, fcntl.LOCK_EX)
+        if other is not None:
+            raise UserError(f"{other} works in {folder}: let it end, or stop it, and start again; nothing was changed")
+        file.truncate(0)
+        json.dump({"process": os.getpid(), "host": platform.node()}, file)
+        file.flush()
+        yield
+        # Only for file systems without locks: the lock itself goes with the file's closing.
+        file.truncate(0)
+
+
+def holder(folder: Path) -> str | None:
+    """Say which process holds a folder's lock, as `process N on HOST`; none if nobody does."""
+    try:
+        with (folder / FILE).open(encoding="utf-8") as file:
+            return _holder(file, fcntl.LOCK_SH)
+    except FileNotFoundError:
+        return None
+
+
+def _holder(file: IO[str], kind: int) -> str | None:
+    """Take the lock, and say who has it where that fails."""
+    try:
+        fcntl.flock(file, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return _named(_entry(file))
+    except OSError as error:
+        log.debug("no lock on %s: %s", file.name, error)
+        return _living(_entry(file))
+    return None
+
+
+def _living(entry: dict[str, object]) -> str | None:
+    """Say who is noted as the holder, unless that process is known to be gone."""
+    if entry.get("host") != platform.node():
+        if entry:
+            log.warning(
+                "%s may still work here, or have died: this file system has no locks to tell. If it works, stop one "
+                "of the two",
+                _named(entry),
+            )
+        return None
+    process = entry["process"]
+    if process == os.getpid() or not isinstance(process, int):
+        return None
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return None
+    except PermissionError:
+        pass
+    return _named(entry)
+
+
+def _entry(file: IO[str]) -> dict[str, object]:
+    file.seek(0)
+    try:
+        entry = json.load(file)
+    except ValueError:
+        return {}
+    return entry if isinstance(entry, dict) else {}
+
+
+def _named(entry: dict[str, object]) -> str:
+    if not entry:
+        return "another process"
+    return f"process {entry.get('process')} on {entry.get('host')}"

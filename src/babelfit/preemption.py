@@ -1,0 +1,110 @@
+"""SIGTERM and SIGUSR1: what a cluster sends before it takes the machine away. Knows no training.
+
+In training a signal is only noted, and answered between two steps, with a checkpoint; anywhere else it ends the command
+at once.
+"""
+
+import logging
+import os
+import re
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pytorch_lightning import Trainer
+
+log = logging.getLogger(__name__)
+
+SIGNALS = (signal.SIGTERM, signal.SIGUSR1)
+
+EXIT_STATUS = os.EX_TEMPFAIL
+"""75: not done, but the same command will go on."""
+
+
+class Preempted(BaseException):
+    """Say which signal ended the command; like KeyboardInterrupt, not for `except Exception`."""
+
+
+class _Signals:
+    """Which signal came, and whether it may end what is going on."""
+
+    def __init__(self) -> None:
+        self.received: str | None = None
+        self.at_once = True
+
+    def handle(self, number: int, _: FrameType | None) -> None:
+        self.received = signal.Signals(number).name
+        if self.at_once:
+            # Once: a second signal must not break off the writing down of the first.
+            self.at_once = False
+            raise Preempted(self.received)
+
+
+_signals = _Signals()
+
+
+@contextmanager
+def answered() -> Iterator[None]:
+    """Answer the signals for as long as a command runs."""
+    _signals.received, _signals.at_once = None, True
+    before = [signal.getsignal(number) for number in SIGNALS]
+    install()
+    try:
+        yield
+    finally:
+        for number, handler in zip(SIGNALS, before, strict=True):
+            signal.signal(number, handler)
+
+
+def install() -> None:
+    """Make ours the handlers, also after Lightning has put its own in front of them.
+
+    Lightning's would end training without a checkpoint, and on several devices start a broadcast from within the
+    handler.
+    """
+    for number in SIGNALS:
+        signal.signal(number, _signals.handle)
+
+
+@contextmanager
+def deferred() -> Iterator[None]:
+    """Only note a signal while training goes on; one that nobody asked for is answered at the end."""
+    _signals.at_once = False
+    yield
+    if _signals.received is not None:
+        raise Preempted(_signals.received)
+    _signals.at_once = True
+
+
+def agreed(trainer: "Trainer") -> bool:
+    """Tell whether to stop now: all ranks must ask at the same place, and all stop if one of them got a signal."""
+    return trainer.strategy.reduce_boolean_decision(_signals.received is not None, all=False)
+
+
+def preempted() -> Preempted:
+    """Build what ends the command, on this rank, for the signal that came to it or to another."""
+    return Preempted(_signals.received or "a signal to another process")
+
+
+def requeue() -> None:
+    """Put this job back into SLURM's queue, if it is one. SLURM ends the job at once, so this comes last."""
+    job = os.environ.get("SLURM_JOB_ID")
+    if job is None:
+        return
+    if "SLURM_ARRAY_JOB_ID" in os.environ:
+        job = f"{os.environ['SLURM_ARRAY_JOB_ID']}_{os.environ.get('SLURM_ARRAY_TASK_ID')}"
+    if not re.fullmatch(r"\d+(_\d+)?", job):
+        log.warning("SLURM_JOB_ID=%s is no job number: not put back into the queue", job)
+        return
+    try:
+        subprocess.run(["scontrol", "requeue", job], capture_output=True, text=True, check=True)
+    except FileNotFoundError:
+        log.warning("scontrol is not on PATH: job %s was not put back into the queue; submit it again", job)
+    except subprocess.CalledProcessError as error:
+        log.warning("job %s was not put back into the queue (%s); submit it again", job, error.stderr.strip())
+    else:
+        log.info("job %s is back in SLURM's queue", job)

@@ -1,0 +1,152 @@
+"""The processes of one run: who is who, and how they agree. One process alone needs no group and agrees with itself.
+
+Rank 0 alone decides and writes what is shared; `from_first` gives the others its result, or ends them with its mistake.
+"""
+
+import logging
+import os
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from babelfit.config import TrainerConfig
+from babelfit.errors import UserError
+from babelfit.launch import check_devices
+
+if TYPE_CHECKING:
+    from lightning_fabric.plugins.environments.cluster_environment import ClusterEnvironment
+
+Result = TypeVar("Result")
+
+_TOLD = "babelfit/told"
+
+
+@contextmanager
+def joined(config: TrainerConfig) -> Iterator[None]:
+    """Make the group of all processes of this command, for as long as it works well."""
+    import torch
+    from torch import distributed
+
+    size = config.devices * config.num_nodes
+    if size == 1 or distributed.is_initialized():
+        yield
+        return
+    cluster = cluster_environment()
+    os.environ["MASTER_ADDR"], os.environ["MASTER_PORT"] = cluster.main_address, str(cluster.main_port)
+    options: dict[str, Any] = {"backend": "gloo"}
+    if check_devices(config) == "gpu":
+        device = torch.device("cuda", cluster.local_rank())
+        torch.cuda.set_device(device)
+        options = {"backend": "nccl", "device_id": device}
+    rank = cluster.node_rank() * config.devices + cluster.local_rank()
+    distributed.init_process_group(rank=rank, world_size=size, **options)
+    yield
+    # After a mistake the others may be anywhere: the end of the process takes the group with it.
+    distributed.barrier()
+    distributed.destroy_process_group()
+
+
+def cluster_environment() -> "ClusterEnvironment":
+    """Say for Lightning who started the processes: torchrun, srun, or launch.py."""
+    from lightning_fabric.plugins.environments.lightning import LightningEnvironment
+    from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
+    from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
+
+    if TorchElasticEnvironment.detect():
+        return TorchElasticEnvironment()
+    if "SLURM_STEP_ID" in os.environ and SLURMEnvironment.detect():
+        return SLURMEnvironment(auto_requeue=False)
+    return LightningEnvironment()
+
+
+def rank() -> int:
+    """Say which process this is; before there is a group, as whoever started it says."""
+    if _grouped():
+        from torch import distributed
+
+        return distributed.get_rank()
+    started = os.environ.get
+    return int(started("RANK") or (started("SLURM_PROCID") if "SLURM_STEP_ID" in os.environ else None) or 0)
+
+
+def world_size() -> int:
+    """Count the processes of this run."""
+    if _grouped():
+        from torch import distributed
+
+        return distributed.get_world_size()
+    return 1
+
+
+def from_first(work: Callable[[], Result]) -> Result:
+    """Let rank 0 do a piece of work; every rank gets its result, or its UserError or OSError."""
+    if world_size() == 1:
+        return work()
+    from torch import distributed
+
+    outcome: list[Any] = [None, None]
+    raised: Exception | None = None
+    if rank() == 0:
+        try:
+            outcome[0] = work()
+        except (UserError, OSError) as error:
+            raised, outcome[1] = error, str(error)
+    distributed.broadcast_object_list(outcome)
+    if raised is not None:
+        raise raised
+    if outcome[1] is not None:
+        raise UserError(outcome[1])
+    result: Result = outcome[0]
+    return result
+
+
+@contextmanager
+def entered_by_first(context: Callable[[], AbstractContextManager[Result]]) -> Iterator[Result]:
+    """Enter a context on rank 0 alone; every rank gets what it gives."""
+    with ExitStack() as stack:
+        yield from_first(lambda: stack.enter_context(context()))
+
+
+def gathered(value: Result) -> list[Result]:
+    """Collect a value from every rank on rank 0, in the order of ranks; the others get nothing."""
+    if world_size() == 1:
+        return [value]
+    from torch import distributed
+
+    values: list[Any] | None = [None] * world_size() if rank() == 0 else None
+    distributed.gather_object(value, values)
+    return values or []
+
+
+def is_first_to_tell() -> bool:
+    """Tell whether this process is the first of its run to end badly: it says why, the others follow from it."""
+    if not _grouped():
+        # Each machine for itself: what is wrong may be wrong on one of them.
+        return int(os.environ.get("LOCAL_RANK") or os.environ.get("SLURM_LOCALID") or 0) == 0
+    from torch import distributed
+
+    store = distributed.distributed_c10d._get_default_store()
+    try:
+        return bool(store.add(_TOLD, 1) == 1)
+    except RuntimeError:
+        # The store is rank 0's: without it, rank 0 has ended, and has told.
+        return False
+
+
+def quiet_others() -> None:
+    """Let every rank but the first say only what goes wrong, and what happens on it alone."""
+    if rank():
+        logging.getLogger().setLevel(logging.ERROR)
+        logging.getLogger("babelfit.finetuner").setLevel(logging.WARNING)
+        os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+
+
+def _grouped() -> bool:
+    # A command that never gets as far as torch has no group, and shall not wait for the import.
+    import sys
+
+    if "torch" not in sys.modules:
+        return False
+    from torch import distributed
+
+    return distributed.is_available() and distributed.is_initialized()

@@ -1,0 +1,79 @@
+"""What may be taken from a folder that somebody else made: data, never code, and never from outside the folder.
+
+Weights are read by `torch.load(weights_only=True)` or safetensors, and remote code is never trusted; that stands where
+they are loaded. Here is what files themselves can be made of.
+"""
+
+import os
+import pickle
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from babelfit.errors import UserError
+
+
+def check_folder(folder: Path) -> None:
+    """Refuse a run folder in which something leads out of it, or is neither file nor folder; raises UserError."""
+    root = folder.resolve()
+    for parent, folders, files in os.walk(folder):
+        for name in (*folders, *files):
+            path = Path(parent) / name
+            if path.is_symlink():
+                try:
+                    inside = path.resolve().is_relative_to(root)
+                except (OSError, RuntimeError):  # a link to itself
+                    inside = False
+                if not inside:
+                    raise UserError(
+                        f"{path} is a link that leads out of {folder}: a run's files lie in its folder. Copy what it "
+                        "points to in its place, or delete it"
+                    )
+            elif not (path.is_file() or path.is_dir()):
+                raise UserError(f"{path} is neither a file nor a folder: delete it")
+
+
+def read_yaml(path: Path) -> Any:
+    """Read a YAML file as data; raises UserError for what Hydra or OmegaConf would act upon."""
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        active = list(_active(values))
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+        raise UserError(f"{path} is not readable as YAML: {error}") from error
+    if active:
+        raise UserError(f"{path} holds {active[0]!r}, which is no plain value: a run's configuration is data alone")
+    return values
+
+
+def _active(values: Any) -> Iterator[str]:
+    """Yield the keys that Hydra acts upon (`_target_`), and the strings that OmegaConf replaces."""
+    if isinstance(values, dict):
+        yield from (key for key in values if str(key).startswith("_"))
+        for key, value in values.items():
+            yield from _active(str(key))
+            yield from _active(value)
+    elif isinstance(values, list):
+        for value in values:
+            yield from _active(value)
+    elif isinstance(values, str) and ("${" in values or values == "???"):
+        yield values
+
+
+def load_weights(path: Path, **options: Any) -> Any:
+    """Read a file of torch.save as data; raises UserError, with nothing run, for one that wants to run something."""
+    import torch
+
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True, **options)
+    except pickle.UnpicklingError as error:
+        raise UserError(
+            f"{path} holds more than plain data ({refusal(error)}): refused, and nothing in it was run"
+        ) from error
+
+
+def refusal(error: pickle.UnpicklingError) -> str:
+    """Say in a few words what torch refused to unpickle."""
+    lines = [line.strip() for line in str(error).splitlines() if "GLOBAL" in line or "Unsupported" in line]
+    return (lines or ["not even that could be told"])[0][:200]

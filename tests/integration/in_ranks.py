@@ -1,0 +1,115 @@
+"""Commands one after the other in the same processes: starting the stack anew for each would take seconds.
+
+    python in_ranks.py DEVICES '[{"script": "train", "arguments": [...], "fault": {...}}, ...]'
+
+Each rank writes how the commands ended to statuses-RANK.json. A fault makes one rank misbehave at one step.
+"""
+
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+from hydra import compose, initialize_config_dir
+
+from babelfit import preemption, ranks
+from babelfit.commands import told, with_open_overrides
+from babelfit.config import EvaluateConfig, TrainConfig, TrainerConfig, checked
+
+CONF = Path(__file__).resolve().parents[2] / "conf"
+
+
+def run(script: str, arguments: list[str], *, fault: dict[str, Any] | None = None) -> int:
+    """Run train.py or evaluate.py with these arguments, as this rank; return the exit status."""
+    with_open_overrides()
+    with initialize_config_dir(str(CONF)):
+        composed = compose(script, arguments)
+    # Of each command somebody may be the first to tell.
+    anew = mock.patch.object(ranks, "_TOLD", f"told of {arguments}")
+    try:
+        with anew, told(), _faulty(**(fault or {})):
+            if script == "train":
+                from babelfit.training import fit
+
+                fit(checked(composed, TrainConfig))
+            else:
+                from babelfit.evaluation import evaluate
+
+                evaluate(checked(composed, EvaluateConfig))
+    except SystemExit as end:
+        return int(end.code or 0)
+    return 0
+
+
+@contextmanager
+def _faulty(kind: str = "none", rank: int = 0, step: int = 0, tokens: int = 0) -> Iterator[None]:
+    """Let a rank stop, or run out of memory."""
+    import torch
+
+    from babelfit.finetuner import Finetuner
+
+    training_step, head_logits, backward = Finetuner.training_step, Finetuner._head_logits, torch.Tensor.backward
+
+    def faulty_step(self: Finetuner, *given: Any) -> Any:
+        if self.global_step == step and ranks.rank() == rank:
+            if kind == "signal":
+                os.kill(os.getpid(), signal.SIGTERM)
+            elif kind == "signal to the supervisor":
+                os.kill(os.getppid(), signal.SIGTERM)
+                while preemption._signals.received is None:
+                    time.sleep(0.01)
+            elif kind == "killed supervisor":
+                os.kill(os.getppid(), signal.SIGKILL)
+                time.sleep(3)
+            elif kind == "killed":
+                os.kill(os.getpid(), signal.SIGKILL)
+        return training_step(self, *given)
+
+    def poor_logits(self: Finetuner, batch: Any) -> Any:
+        if ranks.rank() == rank and batch.num_tokens > tokens:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return head_logits(self, batch)
+
+    def poor_backward(self: torch.Tensor, *given: Any, **options: Any) -> None:
+        # The returned loss alone comes here with Lightning's own frames below.
+        if ranks.rank() == rank and sys._getframe(1).f_code.co_qualname == "Finetuner.backward":
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        backward(self, *given, **options)
+
+    patches = {
+        "little memory": mock.patch.object(Finetuner, "_head_logits", poor_logits),
+        "no memory for the last backward": mock.patch.object(torch.Tensor, "backward", poor_backward),
+    }
+    with patches.get(kind, mock.patch.object(Finetuner, "training_step", faulty_step)):
+        yield
+
+
+def main() -> None:
+    devices, commands = int(sys.argv[1]), json.loads(sys.argv[2])
+    config = TrainerConfig(
+        accelerator="cpu", devices=devices, num_nodes=1, strategy="auto", precision=None, tokens_per_device=1
+    )
+    with told():
+        from babelfit.launch import supervised
+
+        if supervised(config):
+            return
+        with ranks.joined(config):
+            statuses = []
+            for command in commands:
+                arguments = [*command["arguments"], "trainer.accelerator=cpu", f"trainer.devices={devices}"]
+                statuses.append(run(command["script"], arguments, fault=command.get("fault")))
+                Path(f"statuses-{ranks.rank()}.json").write_text(json.dumps(statuses))
+            # The last may leave the others in the middle of something.
+            if statuses[-1]:
+                sys.exit(statuses[-1])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,316 @@
+"""One, two and three processes on the CPU (gloo) do the same run; whatever one of them does, none hangs.
+
+Losses and weights are compared in 64-true, where no rounding can hide a mistake. Starting processes takes seconds, so
+most runs share three groups of them (`several`), made once.
+"""
+
+import csv
+import json
+import os
+import re
+import runpy
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+ROOT = Path(__file__).resolve().parents[2]
+IN_RANKS = Path(__file__).with_name("in_ranks.py")
+SECONDS = 150
+"""How long a command may take before it counts as hanging."""
+
+UNEVEN = (
+    "encoder.overrides={num_hidden_layers: 2, hidden_size: 32, num_attention_heads: 2, intermediate_size: 64, "
+    "hidden_dropout_prob: 0.0, attention_probs_dropout_prob: 0.0}",
+    # Four steps an epoch: three of 15 examples, which neither two nor three ranks divide evenly, and one of 2.
+    "data.train_languages=[en,de]",
+    "data.limit={train: 23, validation: 11, test: 31}",
+    "optimization.batch_size=15",
+    "data.max_length=64",
+    "trainer.tokens_per_device=64",
+    "data.languages=[en,de,sw]",
+    "optimization.epochs=2",
+    "validation.every=3",
+    "checkpoint.every=1",
+    "logger.every=1",
+    "logger.tensorboard=false",
+)
+
+
+def train(name: str, *arguments: str, fault: dict[str, Any] | None = None) -> dict[str, Any]:
+    return {"script": "train", "arguments": [*UNEVEN, f"name={name}", *arguments], "fault": fault}
+
+
+def evaluate(name: str, *arguments: str) -> dict[str, Any]:
+    return {
+        "script": "evaluate",
+        "arguments": ["model=outputs/double-1/model", "data=xnli_sample", "languages=[en,de,sw]", f"name={name}",
+                      "data.max_length=64", "trainer.tokens_per_device=300", "data.limit.test=40", *arguments],
+    }  # fmt: skip
+
+
+POOR = {"kind": "little memory", "rank": 1, "tokens": 40}
+DOUBLE, SINGLE, FSDP = "trainer.precision=64-true", "trainer.precision=32-true", "trainer.strategy=fsdp"
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a group of processes ended: as a whole, and each command on each rank."""
+
+    status: int
+    err: str
+    statuses: list[list[int]]
+
+
+class Folder:
+    """A folder in which commands are run, and what they leave there."""
+
+    def __init__(self, path: Path, *, environment: dict[str, str]) -> None:
+        self.path = path
+        self.environment = environment
+
+    def start(self, *command: str | Path, **variables: str) -> subprocess.CompletedProcess[str]:
+        """Run a Python command to its end; raises TimeoutExpired where it hangs."""
+        return subprocess.run(
+            [sys.executable, *map(str, command)],
+            cwd=self.path,
+            env=self.environment | variables,
+            capture_output=True,
+            text=True,
+            timeout=SECONDS,
+            check=False,
+        )
+
+    def in_ranks(self, devices: int, *commands: dict[str, Any]) -> Ended:
+        for path in self.path.glob("statuses-*.json"):
+            path.unlink()
+        done = self.start(IN_RANKS, str(devices), json.dumps(commands))
+        written = sorted(self.path.glob("statuses-*.json"))
+        return Ended(done.returncode, done.stderr, [json.loads(path.read_text()) for path in written])
+
+    def run(self, name: str) -> Path:
+        return self.path / "outputs" / name
+
+    def metrics(self, run: str, name: str) -> dict[int, float]:
+        with (self.run(run) / "metrics.csv").open(newline="") as file:
+            return {int(row["step"]): float(row["value"]) for row in csv.DictReader(file) if row["metric"] == name}
+
+    def status(self, run: str) -> dict[str, Any]:
+        status: dict[str, Any] = json.loads((self.run(run) / "status.json").read_text())
+        return status
+
+    def predictions(self, run: str) -> dict[str, bytes]:
+        return {path.name: path.read_bytes() for path in (self.run(run) / "predictions" / "test").glob("*.jsonl")}
+
+
+@pytest.fixture(scope="module")
+def empty(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Folder:
+    own = {"BABELFIT_CACHE": str(cache), "OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo", "COLUMNS": "200"}
+    return Folder(tmp_path_factory.mktemp("devices"), environment=os.environ | own)
+
+
+@pytest.fixture(scope="module")
+def several(empty: Folder) -> Iterator[tuple[Folder, Ended, Ended]]:
+    """All runs that share processes, on one, two and three; how they ended on two and on three."""
+    in_process = runpy.run_path(str(IN_RANKS))["run"]
+
+    def alone(command: dict[str, Any]) -> int:
+        arguments = [*command["arguments"], "trainer.accelerator=cpu"]
+        return int(in_process(command["script"], arguments, fault=command.get("fault")))
+
+    threads = torch.get_num_threads()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(empty.path)
+        patch.setenv("BABELFIT_CACHE", empty.environment["BABELFIT_CACHE"])
+        torch.set_num_threads(1)
+        assert alone(train("double-1", DOUBLE)) == 0
+        assert alone(train("single-1", SINGLE)) == 0
+        assert alone(evaluate("evaluated-1")) == 0
+        two = empty.in_ranks(
+            2,
+            train("double-2", DOUBLE),
+            train("single-2", SINGLE),
+            train("fsdp-2", SINGLE, FSDP),
+            evaluate("evaluated-2"),
+            train("moved", DOUBLE, fault={"kind": "signal", "rank": 1, "step": 2}),
+            train("moved-fsdp", SINGLE, FSDP, fault={"kind": "signal to the supervisor", "rank": 1, "step": 3}),
+            train("poor", DOUBLE, "trainer.tokens_per_device=500", fault=POOR),
+            train("double-2", DOUBLE, "seed=2"),
+            train("unlucky", DOUBLE, fault={"kind": "no memory for the last backward", "rank": 1}),
+        )
+        assert alone(train("moved", DOUBLE, fault={"kind": "signal", "rank": 0, "step": 4})) == 75
+        assert alone(train("moved-fsdp", SINGLE, fault={"kind": "signal", "rank": 0, "step": 5})) == 75
+        three = empty.in_ranks(
+            3,
+            train("double-3", DOUBLE),
+            train("single-3", SINGLE),
+            evaluate("evaluated-3", FSDP),
+            train("moved", DOUBLE),
+            train("moved-fsdp", SINGLE, "trainer.strategy=ddp"),
+        )
+        torch.set_num_threads(threads)
+        yield empty, two, three
+
+
+def same(folder: Folder, run: str, reference: str, *, within: float) -> None:
+    """Check that two runs had the same losses, scores and final weights."""
+    assert sorted(folder.metrics(run, "train/loss")) == list(range(1, 9))
+    for name in ("train/loss", "source_dev", "validation/f1/en", "validation/accuracy/de", "learning_rate"):
+        # metrics.csv has eight digits.
+        expected = pytest.approx(folder.metrics(reference, name), abs=max(within, 2e-7))
+        assert folder.metrics(run, name) == expected, name
+    weights, theirs = (load_file(folder.run(one) / "model" / "model.safetensors") for one in (run, reference))
+    for name, value in weights.items():
+        # A key's bias changes no attention: its gradient is rounding alone, and Adam makes full steps of it where
+        # that is not far below its epsilon.
+        if run.startswith("double") or "key.bias" not in name:
+            assert (value - theirs[name]).abs().max() < within, name
+    assert folder.status(run)["selected"]["step"] == folder.status(reference)["selected"]["step"]
+
+
+@pytest.mark.parametrize("devices", [2, 3])
+def test_several_processes_take_the_steps_of_one(several: tuple[Folder, Ended, Ended], devices: int) -> None:
+    folder = several[0]
+    same(folder, f"double-{devices}", "double-1", within=1e-11)
+    same(folder, f"single-{devices}", "single-1", within=1e-5)
+    environment = json.loads((folder.run(f"double-{devices}") / "environment.json").read_text())
+    assert environment["processes"] == devices
+
+
+def test_sharded_weights_take_the_same_steps(several: tuple[Folder, Ended, Ended]) -> None:
+    same(several[0], "fsdp-2", "single-1", within=1e-5)
+
+
+def test_a_run_moves_from_two_processes_to_one_to_three(several: tuple[Folder, Ended, Ended]) -> None:
+    folder, two, three = several
+    assert ([one[4] for one in two.statuses], [one[3] for one in three.statuses]) == ([75, 75], [0, 0, 0])
+    assert two.err.count("stopped by") == 2, "each signal is told once"
+    same(folder, "moved", "double-1", within=1e-11)
+
+
+def test_a_run_moves_from_sharded_weights_to_whole_ones(several: tuple[Folder, Ended, Ended]) -> None:
+    folder, two, three = several
+    assert ([one[5] for one in two.statuses], [one[4] for one in three.statuses]) == ([75, 75], [0, 0, 0])
+    same(folder, "moved-fsdp", "single-1", within=1e-5)
+
+
+def test_a_rank_that_runs_out_of_memory_halves_its_budget_alone(several: tuple[Folder, Ended, Ended]) -> None:
+    folder, two, _ = several
+    assert [one[6] for one in two.statuses] == [0, 0]
+    assert "tokens_per_device=250 (half)" in two.err
+    same(folder, "poor", "double-1", within=1e-11)
+
+
+def test_a_mistake_is_told_once_and_ends_every_rank(several: tuple[Folder, Ended, Ended]) -> None:
+    _, two, _ = several
+    assert [one[7] for one in two.statuses] == [2, 2]
+    assert two.err.count("outputs/double-2 holds another run") == 1
+    assert "Traceback" not in two.err
+
+
+def test_memory_that_runs_out_while_others_wait_ends_the_run_with_the_way_on(
+    several: tuple[Folder, Ended, Ended],
+) -> None:
+    _, two, _ = several
+    assert two.status == 2
+    assert two.err.count("out of memory where the other devices cannot wait") == 1
+    assert "trainer.tokens_per_device=32" in two.err
+
+
+def test_predictions_are_equal_byte_for_byte_on_any_number_of_processes(several: tuple[Folder, Ended, Ended]) -> None:
+    folder = several[0]
+    one = folder.predictions("evaluated-1")
+    assert sorted(one) == ["de.jsonl", "en.jsonl", "sw.jsonl"]
+    assert all(len(rows.splitlines()) == 40 for rows in one.values())
+    assert folder.predictions("evaluated-2") == folder.predictions("evaluated-3") == one
+
+
+def test_torchrun_starts_the_processes_of_one_run(several: tuple[Folder, Ended, Ended]) -> None:
+    folder = several[0]
+    start = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", ROOT / "train.py")
+    done = folder.start(*start, "trainer=cpu", "trainer.devices=2", *UNEVEN, DOUBLE, "name=torchrun")
+
+    assert done.returncode == 0, done.stderr
+    same(folder, "torchrun", "double-1", within=1e-11)
+
+
+def test_srun_starts_the_processes_of_one_evaluation(several: tuple[Folder, Ended, Ended]) -> None:
+    folder = several[0]
+    of_step = {
+        "SLURM_JOB_ID": str(os.getpid()), "SLURM_JOB_NAME": "train", "SLURM_STEP_ID": "0", "SLURM_STEP_NUM_NODES": "1",
+        "SLURM_STEP_NUM_TASKS": "2", "SLURM_NTASKS": "2", "SLURM_NTASKS_PER_NODE": "2", "SLURM_JOB_NUM_NODES": "1",
+        "SLURM_NNODES": "1", "SLURM_NODEID": "0", "SLURM_NODELIST": "localhost",
+    }  # fmt: skip
+    arguments = evaluate("srun")["arguments"]
+    command = [sys.executable, str(ROOT / "evaluate.py"), "trainer=slurm", "trainer.accelerator=cpu", *arguments]
+    tasks = [
+        subprocess.Popen(
+            command,
+            cwd=folder.path,
+            env=folder.environment | of_step | {"SLURM_PROCID": str(task), "SLURM_LOCALID": str(task)},
+            stderr=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+        )
+        for task in range(2)
+    ]
+    errors = [task.communicate(timeout=SECONDS)[1].decode() for task in tasks]
+
+    assert [task.returncode for task in tasks] == [0, 0], errors
+    assert folder.predictions("srun") == folder.predictions("evaluated-1")
+    assert errors[1] == "", "the first rank speaks"
+
+
+def test_every_trial_of_a_sweep_is_a_run_of_its_own_whatever_the_last_one_did(
+    several: tuple[Folder, Ended, Ended],
+) -> None:
+    folder = several[0]
+    sweep = ("-m", "name=sweep", "optimization.max_steps=0,8", DOUBLE, *UNEVEN)
+    done = folder.start(ROOT / "train.py", "trainer=cpu", "trainer.devices=2", *sweep)
+
+    assert done.returncode == 1, done.stderr
+    assert done.stderr.count("optimization.max_steps=0: must be at least 1") == 1
+    assert "Traceback" not in done.stderr
+    wrong, trained = dict.fromkeys(re.findall("trial (sweep/[0-9a-f]{8})", done.stderr))
+    assert not folder.run(wrong).exists()
+    same(folder, trained, "double-1", within=1e-11)
+    refused = folder.start(ROOT / "train.py", "-m", "name=double-1", "seed=1,2")
+    assert (refused.returncode, refused.stderr.count("outputs/double-1 is a run")) == (2, 1)
+
+
+def test_a_mistake_in_the_data_ends_all_processes_and_is_told_once(empty: Folder) -> None:
+    (empty.path / "data" / "xnli").mkdir(parents=True)
+    (empty.path / "data" / "xnli" / "train-en.tsv").write_text("p\th\tmaybe\n")
+    arguments = ("data=xnli", "data.folder=data", "data.languages=[en]", "name=mistake")
+    done = empty.start(ROOT / "train.py", "trainer=cpu", "trainer.devices=2", *arguments)
+
+    assert done.returncode == 2
+    assert done.stderr.count("train-en.tsv, line 1") == 1
+    assert "Traceback" not in done.stderr
+    assert not empty.run("mistake").exists()
+
+
+def test_a_killed_process_ends_the_others(empty: Folder) -> None:
+    ended = empty.in_ranks(2, train("killed", fault={"kind": "killed", "rank": 1, "step": 3}))
+
+    assert ended.status == 128 + signal.SIGKILL
+    assert "process 1 of 2 was killed by SIGKILL" in ended.err
+    assert sorted(empty.metrics("killed", "train/loss")) == [1, 2, 3]
+
+
+def test_processes_whose_supervisor_is_killed_stop_with_a_checkpoint(empty: Folder) -> None:
+    empty.in_ranks(2, train("orphaned", fault={"kind": "killed supervisor", "rank": 1, "step": 3}))
+    for _ in range(20 * SECONDS):
+        if empty.status("orphaned")["state"] != "running":
+            break
+        time.sleep(0.05)
+
+    assert empty.status("orphaned")["state"] == "interrupted"
+    assert (empty.run("orphaned") / "checkpoints" / "last.ckpt").exists()

@@ -1,0 +1,71 @@
+"""Which processes a command needs, and what is said where they cannot be."""
+
+from dataclasses import replace
+
+import pytest
+
+from babelfit import launch, ranks
+from babelfit.config import TrainerConfig
+from babelfit.errors import UserError
+
+CONFIG = TrainerConfig(
+    accelerator="cpu", devices=1, num_nodes=1, strategy="auto", precision="32-true", tokens_per_device=512
+)
+TORCHRUN = {"TORCHELASTIC_RUN_ID": "x", "LOCAL_RANK": "1", "RANK": "3", "LOCAL_WORLD_SIZE": "2", "WORLD_SIZE": "4"}
+SRUN = {
+    "SLURM_STEP_ID": "0", "SLURM_STEP_NUM_NODES": "2", "SLURM_STEP_NUM_TASKS": "4", "SLURM_PROCID": "3",
+    "SLURM_JOB_NAME": "train",
+}  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def _nothing_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in {*TORCHRUN, *SRUN}:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(launch, "run", lambda *_, **__: pytest.fail("a process was started"))
+
+
+def test_one_device_needs_no_supervisor() -> None:
+    assert not launch.supervised(CONFIG)
+    assert ranks.rank() == 0
+
+
+@pytest.mark.parametrize(("started", "name"), [(TORCHRUN, "torchrun"), (SRUN, "srun")])
+def test_processes_that_somebody_else_started_must_fit_the_configuration(
+    monkeypatch: pytest.MonkeyPatch, started: dict[str, str], name: str
+) -> None:
+    for key, value in started.items():
+        monkeypatch.setenv(key, value)
+
+    assert not launch.supervised(replace(CONFIG, devices=2, num_nodes=2))
+    assert ranks.rank() == 3
+    with pytest.raises(UserError, match=f"{name} started 2 processes.*trainer.devices=2 trainer.num_nodes=2"):
+        launch.supervised(replace(CONFIG, devices=2))
+
+
+def test_a_batch_script_without_srun_starts_its_processes_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SLURM_PROCID", "0")
+    started = []
+    monkeypatch.setattr(launch, "run", lambda environments: started.extend(environments))
+
+    assert launch.supervised(replace(CONFIG, devices=3))
+    assert [(one["RANK"], one["LOCAL_RANK"], one["WORLD_SIZE"]) for one in started] == [
+        (str(rank), str(rank), "3") for rank in range(3)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("changes", "num_gpus", "message"),
+    [
+        ({"devices": 8, "accelerator": "gpu"}, 4, "trainer.devices=8: this machine has 4 visible GPUs"),
+        ({"devices": 2, "accelerator": "auto"}, 0, "0 visible GPUs; for processes on the CPU add"),
+        ({"num_nodes": 2}, 0, "torchrun --nnodes 2 --nproc-per-node 1"),
+        ({"accelerator": "gpu"}, 0, "no GPU is visible"),
+    ],
+)
+def test_what_is_not_there_is_named(
+    monkeypatch: pytest.MonkeyPatch, changes: dict[str, object], num_gpus: int, message: str
+) -> None:
+    monkeypatch.setattr(launch, "_num_gpus", lambda: num_gpus)
+    with pytest.raises(UserError, match=message):
+        launch.supervised(replace(CONFIG, **changes))  # type: ignore[arg-type]
