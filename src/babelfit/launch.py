@@ -56,7 +56,7 @@ def supervised(config: TrainerConfig) -> bool:
         "WORLD_SIZE": str(wanted),
         "NODE_RANK": "0",
         # As many threads in all as there are cores.
-        "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", str(max(1, len(os.sched_getaffinity(0)) // wanted))),
+        "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", str(max(1, _num_cores() // wanted))),
     }
     status = run([shared | {"RANK": str(rank), "LOCAL_RANK": str(rank)} for rank in range(wanted)])
     if status:
@@ -158,6 +158,11 @@ def _num_gpus() -> int:
     import torch
 
     return torch.cuda.device_count() if torch.cuda.is_available() else 0
+
+
+def _num_cores() -> int:
+    # Where a system can say it: those that this process may use.
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _free_port() -> int:

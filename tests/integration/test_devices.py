@@ -131,6 +131,8 @@ def several(empty: Folder) -> Iterator[tuple[Folder, Ended, Ended]]:
         patch.chdir(empty.path)
         patch.setenv("BABELFIT_CACHE", empty.environment["BABELFIT_CACHE"])
         torch.set_num_threads(1)
+        (empty.path / "damaged" / "xnli").mkdir(parents=True)
+        (empty.path / "damaged" / "xnli" / "train-en.tsv").write_text("p\th\tmaybe\n")
         assert alone(train("double-1", DOUBLE)) == 0
         assert alone(train("single-1", SINGLE)) == 0
         assert alone(evaluate("evaluated-1")) == 0
@@ -143,6 +145,7 @@ def several(empty: Folder) -> Iterator[tuple[Folder, Ended, Ended]]:
             train("moved", DOUBLE, fault={"kind": "signal", "rank": 1, "step": 2}),
             train("moved-fsdp", SINGLE, FSDP, fault={"kind": "signal to the supervisor", "rank": 1, "step": 3}),
             train("poor", DOUBLE, "trainer.tokens_per_device=500", fault=POOR),
+            train("mistaken", "data=xnli", "data.folder=damaged"),
             train("double-2", DOUBLE, "seed=2"),
             train("unlucky", DOUBLE, fault={"kind": "no memory for the last backward", "rank": 1}),
         )
@@ -155,6 +158,7 @@ def several(empty: Folder) -> Iterator[tuple[Folder, Ended, Ended]]:
             evaluate("evaluated-3", FSDP),
             train("moved", DOUBLE),
             train("moved-fsdp", SINGLE, "trainer.strategy=ddp"),
+            train("killed", fault={"kind": "killed", "rank": 1, "step": 3}),
         )
         torch.set_num_threads(threads)
         yield empty, two, three
@@ -210,9 +214,11 @@ def test_a_rank_that_runs_out_of_memory_halves_its_budget_alone(several: tuple[F
 
 
 def test_a_mistake_is_told_once_and_ends_every_rank(several: tuple[Folder, Ended, Ended]) -> None:
-    _, two, _ = several
-    assert [one[7] for one in two.statuses] == [2, 2]
-    assert two.err.count("outputs/double-2 holds another run") == 1
+    folder, two, _ = several
+    assert [one[7:9] for one in two.statuses] == [[2, 2], [2, 2]]
+    assert two.err.count("train-en.tsv, line 1") == 1, "what every rank finds"
+    assert not folder.run("mistaken").exists()
+    assert two.err.count("outputs/double-2 holds another run") == 1, "what rank 0 finds"
     assert "Traceback" not in two.err
 
 
@@ -285,24 +291,11 @@ def test_every_trial_of_a_sweep_is_a_run_of_its_own_whatever_the_last_one_did(
     assert (refused.returncode, refused.stderr.count("outputs/double-1 is a run")) == (2, 1)
 
 
-def test_a_mistake_in_the_data_ends_all_processes_and_is_told_once(empty: Folder) -> None:
-    (empty.path / "data" / "xnli").mkdir(parents=True)
-    (empty.path / "data" / "xnli" / "train-en.tsv").write_text("p\th\tmaybe\n")
-    arguments = ("data=xnli", "data.folder=data", "data.languages=[en]", "name=mistake")
-    done = empty.start(ROOT / "train.py", "trainer=cpu", "trainer.devices=2", *arguments)
-
-    assert done.returncode == 2
-    assert done.stderr.count("train-en.tsv, line 1") == 1
-    assert "Traceback" not in done.stderr
-    assert not empty.run("mistake").exists()
-
-
-def test_a_killed_process_ends_the_others(empty: Folder) -> None:
-    ended = empty.in_ranks(2, train("killed", fault={"kind": "killed", "rank": 1, "step": 3}))
-
-    assert ended.status == 128 + signal.SIGKILL
-    assert "process 1 of 2 was killed by SIGKILL" in ended.err
-    assert sorted(empty.metrics("killed", "train/loss")) == [1, 2, 3]
+def test_a_killed_process_ends_the_others(several: tuple[Folder, Ended, Ended]) -> None:
+    folder, _, three = several
+    assert three.status == 128 + signal.SIGKILL
+    assert "process 1 of 3 was killed by SIGKILL" in three.err
+    assert sorted(folder.metrics("killed", "train/loss")) == [1, 2, 3]
 
 
 def test_processes_whose_supervisor_is_killed_stop_with_a_checkpoint(empty: Folder) -> None:

@@ -47,6 +47,22 @@ def test_every_dataset_composes_for_an_evaluation(choice: str) -> None:
     assert config.data.train_languages == ["en"]
 
 
+@pytest.mark.parametrize("choice", [choice for group, choice in CHOICES if group == "trainer"])
+def test_every_trainer_composes_for_an_evaluation(choice: str) -> None:
+    config = checked(compose("evaluate", [f"trainer={choice}", "run=x"]), EvaluateConfig)
+
+    assert config.trainer.precision is None
+    assert config.trainer.devices == (2 if choice in ("ddp", "fsdp") else 1)
+
+
+def test_slurm_says_how_many_devices_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SLURM_NTASKS_PER_NODE", "4")
+    monkeypatch.setenv("SLURM_JOB_NUM_NODES", "2")
+    config = train("trainer=slurm")
+
+    assert (config.trainer.devices, config.trainer.num_nodes, config.trainer.strategy) == (4, 2, "ddp")
+
+
 def test_an_evaluation_of_a_run_composes() -> None:
     config = checked(compose("evaluate", ["run=outputs/x", "split=test", "languages=[de,sw]"]), EvaluateConfig)
 
