@@ -162,7 +162,7 @@ AT_LEAST: dict[str, float] = {
 
 AT_MOST: dict[str, float] = {"optimization.layer_decay": 1}
 
-ADDED_IN_VERSION_2: dict[str, dict[str, Any]] = {
+NEW_IN_2: dict[str, dict[str, Any]] = {
     "data": {"train_split": "train", "revision": None},
     "encoder": {"revision": None, "gradient_checkpointing": False, "freeze_embeddings": False, "freeze_layers": 0},
     "optimization": {"layer_decay": 1.0},
@@ -266,7 +266,7 @@ def load(path: Path, kind: type[Config]) -> Config:
     version = values.pop("version")
     if version not in range(1, VERSION + 1):
         raise UserError(f"{path} has version {version}; this babelfit reads versions 1 to {VERSION}")
-    for section, added in ADDED_IN_VERSION_2.items():
+    for section, added in NEW_IN_2.items():
         if version == 1 and isinstance(values.get(section), dict):
             values[section] |= added
     return checked(OmegaConf.create(values), kind)

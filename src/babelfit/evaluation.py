@@ -122,8 +122,8 @@ def evaluate_model(
             precision=precision,
             folder=folder,
         )
-    read = manifest.add(folder, splits=data.read, data=data.data_name, origin=data.origin)["splits"][split]
-    notes: dict[str, Any] = {"synthetic": True} if data.is_sample else {}
+    read = manifest.add(folder, splits=data.read, data=data.data_name, origin=data.origin.facts())["splits"][split]
+    notes: dict[str, Any] = {"synthetic": True} if data.origin.is_sample else {}
     if trained_on.name == data.data_name and trained_on.train_split == split:
         notes["contaminated"] = data.contamination(split, train_languages=trained_on.train_languages)
     scores = scoring.score(

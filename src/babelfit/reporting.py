@@ -5,11 +5,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
 from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
 from babelfit.languages import LANGUAGE_NAMES
+
+SOURCE = "source"
+"""Stands where other languages have their distance to the source mean."""
 
 SHOWN = {
     "accuracy": {"accuracy": "accuracy", "f1": "macro F1", "examples": "examples"},
@@ -27,11 +31,20 @@ SHOWN = {
 def table(scores: Mapping[str, Any]) -> Table:
     """Lay out one split's scores for the terminal: a row a language, the transfer numbers below."""
     caption = Text("\n".join([*_warnings(scores), *transfer_lines(scores)]), justify="left")
-    laid_out = Table(title=escape(_title(scores)), caption=caption, caption_justify="left", title_justify="left")
-    for place, column in enumerate(_columns(scores)):
-        laid_out.add_column(column, justify="left" if place < 2 else "right")
+    laid_out = Table(
+        title=escape(_title(scores)),
+        caption=caption,
+        caption_justify="left",
+        title_justify="left",
+        box=SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),  # so that the widest table fits into 80 columns
+    )
+    language, *numbers = _columns(scores)
+    laid_out.add_column(language, no_wrap=True)
+    for column in numbers:
+        laid_out.add_column(column, justify="right")
     for row in _rows(scores):
-        laid_out.add_row(*(escape(cell) for cell in row), style="bold" if row[1] == "source" else None)
+        laid_out.add_row(*(escape(cell) for cell in row), style="bold" if row[-1] == SOURCE else None)
     return laid_out
 
 
@@ -45,7 +58,7 @@ def markdown(all_scores: Sequence[Mapping[str, Any]], *, facts: Mapping[str, str
         lines += ["", f"## {_escaped(_title(scores))}", ""]
         lines += [line for warning in _warnings(scores) for line in (f"**{_escaped(warning)}**", "")]
         columns = _columns(scores)
-        lines += [f"| {' | '.join(columns)} |", f"|---|---|{'---:|' * (len(columns) - 2)}"]
+        lines += [f"| {' | '.join(columns)} |", f"|---|{'---:|' * (len(columns) - 1)}"]
         lines += [f"| {' | '.join(_escaped(cell) for cell in row)} |" for row in _rows(scores)]
         lines += ["", *(f"- {_escaped(line)}" for line in transfer_lines(scores))]
     names = {SHOWN[scores["metric"]][scores["metric"]] for scores in all_scores}
@@ -107,7 +120,7 @@ def _warnings(scores: Mapping[str, Any]) -> list[str]:
 
 
 def _columns(scores: Mapping[str, Any]) -> tuple[str, ...]:
-    return ("language", "", *SHOWN[scores["metric"]].values(), "to source")
+    return ("language", *SHOWN[scores["metric"]].values(), "to source")
 
 
 def _title(scores: Mapping[str, Any]) -> str:
@@ -126,10 +139,9 @@ def _rows(scores: Mapping[str, Any]) -> list[tuple[str, ...]]:
         rows.append(
             (
                 named,
-                "source" if is_source else "",
                 *(_percent(values[share]) for share in shares),
                 f"{values[examples]:,}{unlabelled}",
-                "" if is_source or source is None else f"{100 * (values[scores['metric']] - source):+.1f}",
+                SOURCE if is_source else "" if source is None else f"{100 * (values[scores['metric']] - source):+.1f}",
             )
         )
     return rows

@@ -61,7 +61,7 @@ def fit(config: TrainConfig) -> None:
         run.folder,
         splits=data.read,
         data=data.data_name,
-        origin=data.origin,
+        origin=data.origin.facts(),
         encoder=files_read(config.encoder.path, revision=config.encoder.revision),
     )
     with run.recorded():

@@ -17,7 +17,7 @@ import torch
 from huggingface_hub import constants
 
 import hub_repos
-from babelfit import cli, loading
+from babelfit import cli, encoder
 from babelfit import hub as babelfit_hub
 from babelfit.data import DATA, MultilingualDataModule
 from babelfit.errors import UserError
@@ -31,11 +31,12 @@ XNLI = hub_repos.DATASETS["xnli"]
 
 
 def built(name: str = "xnli", **settings: Any) -> MultilingualDataModule:
-    defaults: dict[str, Any] = {"folder": None, "revision": None, "train_split": "train"}
-    defaults |= {"train_languages": ["en"], "languages": ["en", "de", "fr"]}
+    defaults = {"folder": None, "revision": None, "train_languages": ["en"], "languages": ["en", "de", "fr"]}
     limit = dict.fromkeys(("train", "validation", "test"))
     sizes = {"max_length": 32, "batch_size": 4, "tokens_per_device": 256, "seed": 0}
-    return DATA[name](**defaults | settings, **sizes, limit=limit, tokenizer=loading.load_tokenizer("mini"))
+    return DATA[name](
+        **defaults | settings, **sizes, limit=limit, train_split="train", tokenizer=encoder.load_tokenizer("mini")
+    )
 
 
 def rows(data: MultilingualDataModule, split: str, language: str) -> dict[str, list[Any]]:
@@ -47,8 +48,8 @@ def commits(hub: StandIn, kind: str, repo: str) -> list[tuple[str, Path]]:
 
 
 def weights(repo: str, revision: str | None) -> torch.Tensor:
-    model = loading.load_model(
-        HEADS["sequence_classification"],
+    model = encoder.load_model(
+        HEADS["sequence_classification"].model_class,
         repo,
         revision=revision,
         pretrained=True,
@@ -70,8 +71,8 @@ def test_rows_from_the_hub_are_those_of_a_folder(name: str, hub: StandIn) -> Non
     for split in ("train", "validation", "test"):
         for language in ("en", "de"):
             assert rows(there, split, language) == rows(here, split, language)
-    assert there.commit == commit
-    assert here.commit is None
+    assert there.origin.facts() == {"hub": DATA[name].hub_repo, "revision": commit}
+    assert here.origin.facts() == {"folder": str(folder)}
 
 
 def test_a_pinned_revision_is_honoured(hub: StandIn) -> None:
@@ -80,7 +81,7 @@ def test_a_pinned_revision_is_honoured(hub: StandIn) -> None:
 
     assert rows(pinned, "test", "de") == rows(built(folder=str(old_folder)), "test", "de")
     assert rows(pinned, "test", "de") != rows(built(), "test", "de")
-    assert pinned.commit == old
+    assert pinned.origin.facts()["revision"] == old
 
 
 def test_only_the_needed_files_are_downloaded_and_all_languages_at_once(hub: StandIn) -> None:
@@ -185,7 +186,7 @@ def test_a_changed_schema_is_named(hub: StandIn, tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(hub, "commits", dict(hub.commits))
     hub.add("dataset", XNLI, folder)
 
-    with pytest.raises(UserError, match=r"found columns premise: string, gold: int64; expected premise, hypothesis"):
+    with pytest.raises(UserError, match=r"found columns premise: string, gold: int64; expected premise as string"):
         built().open("test", "de")
 
 
@@ -250,7 +251,7 @@ def test_weights_that_hold_objects_are_refused(hub: StandIn, tmp_path: Path, mon
 )
 def test_a_wrong_encoder_is_named(repo: str, revision: str | None, words: list[str], hub: StandIn) -> None:
     with pytest.raises(UserError) as refused:
-        loading.located(repo, revision=revision, weights=True)
+        encoder.located(repo, revision=revision, weights=True)
     for word in words:
         assert word in str(refused.value)
 

@@ -5,32 +5,25 @@ A dataset adds facts (languages, labels, row counts, layouts) and how a row beco
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
-from functools import reduce
+from collections.abc import Mapping, Sequence
 from itertools import chain
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, ClassVar
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from datasets import Dataset
 from pytorch_lightning import LightningDataModule
 from torch.utils.data import DataLoader
 from transformers import PreTrainedTokenizerFast
 
-from babelfit import hub
-from babelfit.data import readers, sample, sources
-from babelfit.data.batching import NO_LABEL, Array, EvaluationBatches, Examples, Steps, TrainingSteps
-from babelfit.data.tokenization import cache_folder, tokenized, tokenizer_fingerprint
+from babelfit.data import sources
+from babelfit.data.batching import Array, EvaluationBatches, Examples, Steps, TrainingSteps
+from babelfit.data.origin import SAMPLE, Origin
+from babelfit.data.splits import num_labelled, read_split
 from babelfit.errors import UserError
 
 log = logging.getLogger(__name__)
-
-SAMPLE = "sample"
-"""The `data.folder` that names the bundled synthetic sample."""
 
 
 class MultilingualDataModule(LightningDataModule, ABC):
@@ -39,13 +32,14 @@ class MultilingualDataModule(LightningDataModule, ABC):
     data_name: ClassVar[str]
     head: ClassVar[str]
     label_names: ClassVar[tuple[str, ...]]
-    label_aliases: ClassVar[Mapping[str, str]]
+    label_aliases: ClassVar[Mapping[str, str]] = {}
     known_rows: ClassVar[Mapping[str, Mapping[str, int]]]  # language -> split -> rows of a whole copy
     layouts: ClassVar[tuple[sources.Layout, ...]]
     is_parallel: ClassVar[bool]  # row i of every language is the same item
-    hub_repo: ClassVar[str]  # the dataset on the Hub, in one of the layouts
-    sample_languages: ClassVar[tuple[str, ...]]
-    sample_rows: ClassVar[Mapping[str, int]]
+    hub_repo: ClassVar[str | None] = None  # the dataset on the Hub, in one of the layouts
+    hub_languages: ClassVar[tuple[str, ...]] = ()  # evaluated from the Hub, if nothing else is asked for
+    sample_languages: ClassVar[tuple[str, ...]] = ()
+    sample_rows: ClassVar[Mapping[str, int]] = {}
 
     def __init__(
         self,
@@ -63,17 +57,23 @@ class MultilingualDataModule(LightningDataModule, ABC):
         seed: int,
     ) -> None:
         super().__init__()
-        self.is_sample = folder == SAMPLE
-        self.origin = {"sample": f"synthetic, version {sample.VERSION}"} if self.is_sample else {"folder": folder}
-        known = self.sample_languages if self.is_sample else tuple(self.known_rows)
-        self.revision = revision
-        self._folder = None if folder is None else self._located(folder)
-        self._downloaded: set[str] = set()
-        self._snapshot: Path | None = None
+        if folder is None and self.hub_repo is None:
+            raise UserError(f"data.folder=null: {self.data_name} is not on the Hub; give a folder")
+        if folder == SAMPLE and not self.sample_languages:
+            raise UserError(f"data.folder={SAMPLE}: {self.data_name} has no bundled sample; give a folder")
+        self.origin = Origin(
+            self.data_name,
+            folder=folder,
+            repo=self.hub_repo,
+            revision=revision,
+            layouts=self.layouts,
+            write_sample=self.write_sample,
+        )
+        known = self.sample_languages if self.origin.is_sample else tuple(self.known_rows)
         self.train_languages = _checked_languages(train_languages, known=known, name=self.data_name)
-        found = known if self._folder is None or languages is not None else self._found(known, self._folder)
-        chosen = found if languages is None else languages
-        self.languages = _checked_languages(chosen, known=known, name=self.data_name)
+        if languages is None:
+            languages = self.hub_languages if self.origin.is_hub else self.origin.evaluable(known)
+        self.languages = _checked_languages(languages, known=known, name=self.data_name)
         self.numbered_languages = list(dict.fromkeys([*self.languages, *self.train_languages]))
         self.max_length = max_length
         self.limit = limit
@@ -82,7 +82,6 @@ class MultilingualDataModule(LightningDataModule, ABC):
         self.batch_size = batch_size
         self.tokens_per_device = tokens_per_device
         self.seed = seed
-        self._tokenizer_fingerprint = tokenizer_fingerprint(tokenizer)
         self._datasets: dict[tuple[str, str], Dataset] = {}
         self.read: dict[str, dict[str, Any]] = {}
         """What was read, for the manifest: split -> language -> files, rows, labels."""
@@ -93,9 +92,8 @@ class MultilingualDataModule(LightningDataModule, ABC):
             )
 
     @staticmethod
-    @abstractmethod
     def write_sample(folder: Path) -> None:
-        """Write the bundled synthetic sample in one of the layouts."""
+        """Write the bundled synthetic sample in one of the layouts, for a dataset that has `sample_languages`."""
 
     @abstractmethod
     def encode(self, table: pa.Table) -> dict[str, Any]:
@@ -107,64 +105,22 @@ class MultilingualDataModule(LightningDataModule, ABC):
 
     # Reading
 
-    @property
-    def commit(self) -> str | None:
-        """Name the Hub's commit that the data came from; None for a folder, and before anything was read."""
-        return None if self._snapshot is None else self._snapshot.name
-
-    def folder(self, split: str, *, languages: Sequence[str]) -> Path:
-        """Name the folder that holds a split in some languages; what comes from the Hub is downloaded first, at once.
-
-        Languages that have no such split are not an error here.
-        """
-        if self._folder is not None:
-            return self._folder
-        wanted = {
-            pattern.replace("{language}", language)
-            for layout in self.layouts
-            if (pattern := layout.patterns.get(split))
-            for language in languages
-        }
-        if self._snapshot is None or not wanted <= self._downloaded:
-            # One commit for all: the branch may move while this runs.
-            revision = self.revision if self._snapshot is None else self._snapshot.name
-            self._snapshot = hub.download(
-                self.hub_repo, kind="dataset", revision=revision, patterns=tuple(sorted(wanted - self._downloaded))
-            )
-            self._downloaded |= wanted
-        return self._snapshot
-
-    def source(self, split: str, language: str) -> sources.Source:
-        """Find the files of one language in one split; raises UserError where there are none."""
-        folder = self.folder(split, languages=[language])
-        if self._folder is None and not sources.available(
-            folder, layouts=self.layouts, split=split, languages=[language]
-        ):
-            raise UserError(
-                f"{self.hub_repo} at {folder.name} has no {split} split for language '{language}'"
-                + (f" in {folder}: `python -m babelfit fetch` downloads it" if hub.is_offline() else "")
-                + ". Choose another language, or another commit with data.revision"
-            )
-        return sources.find(folder, layouts=self.layouts, dataset=self.data_name, split=split, language=language)
-
     def download(self) -> None:
         """Download what a run reads where that comes from the Hub: training and dev data, and all that can be scored.
 
         Raises UserError where the data to train on are not there.
         """
-        self.folder("train", languages=self.train_languages)
-        self.folder("validation", languages=self.numbered_languages)
-        self.folder("test", languages=self.languages)
-        for split in ("train", "validation"):
+        self.origin.folder(self.train_split, languages=self.train_languages)
+        self.origin.folder("validation", languages=self.numbered_languages)
+        self.origin.folder("test", languages=self.languages)
+        for split in (self.train_split, "validation"):
             for language in self.train_languages:
-                self.source(split, language)
+                self.origin.source(split, language)
 
     def has(self, split: str) -> bool:
         """Tell whether every evaluated language has a split with gold labels, all of them read and tokenized."""
-        folder = self.folder(split, languages=self.languages)
-        found = sources.available(folder, layouts=self.layouts, split=split, languages=self.languages)
-        return set(found) == set(self.languages) and all(
-            _num_labelled(self.open(split, language)) > 0 for language in self.languages
+        return len(self.origin.available(split, languages=self.languages)) == len(self.languages) and all(
+            num_labelled(self.open(split, language)) > 0 for language in self.languages
         )
 
     def open(self, split: str, language: str) -> Dataset:
@@ -174,99 +130,60 @@ class MultilingualDataModule(LightningDataModule, ABC):
         """
         key = (split, language)
         if key not in self._datasets:
-            self._datasets[key] = self._opened(split, language)
+            self._datasets[key], self.read.setdefault(split, {})[language] = self._opened(split, language)
         return self._datasets[key]
 
-    def _opened(self, split: str, language: str) -> Dataset:
+    def _opened(self, split: str, language: str) -> tuple[Dataset, dict[str, Any]]:
         theirs = self.train_split if split == "train" else split
-        source = self.source(theirs, language)
-
-        def rows() -> tuple[pa.Table, dict[str, Any]]:
-            table = source.read()
-            indices = pa.array(np.arange(table.num_rows))
-            drop = {reason: pc.fill_null(mask, False) for reason, mask in self.dropped(table).items()}
-            facts = {
-                "rows": table.num_rows,
-                "dropped": {reason: indices.filter(mask).to_pylist() for reason, mask in drop.items()},
-            }
-            table = table.append_column("index", indices)
-            return (table.filter(pc.invert(reduce(pc.or_, drop.values()))) if drop else table), facts
-
-        digests = source.sha256()
-        dataset, facts = tokenized(
-            {
-                "data": self.data_name,
-                "rows": digests,
-                "layout": source.layout.name,
-                "language": language,
-                "labels": self.label_names,
-                "max_length": self.max_length,
-                "tokenizer": self._tokenizer_fingerprint,
-            },
-            rows=rows,
-            encode=lambda table: {
-                "index": table["index"],
-                "labels": _label_ids(table, label_names=self.label_names),
-                **self.encode(table),
-            },
-            schema=_schema(token_type_ids="token_type_ids" in self.tokenizer.model_input_names),
-            description=f"Tokenizing {self.data_name} {theirs} {language}",
+        source = self.origin.source(theirs, language)
+        dataset, facts = read_split(
+            source,
+            tokenizer=self.tokenizer,
+            label_names=self.label_names,
+            max_length=self.max_length,
+            limit=self.limit[split],
+            encode=self.encode,
+            dropped=self.dropped,
         )
-        if len(dataset) == 0:
-            raise UserError(f"{self.data_name} {theirs} {language}: all {facts['rows']} rows are placeholders")
-        labels = _label_counts(dataset, label_names=self.label_names)
         for doubt in sources.check_rows(
             source,
             num_rows=facts["rows"],
-            seen=[name for name, count in labels.items() if count],
-            expected=self.sample_rows[theirs] if self.is_sample else self.known_rows[language][theirs],
+            seen=[name for name, count in facts["labels"].items() if count],
+            expected=self.sample_rows[theirs] if self.origin.is_sample else self.known_rows[language][theirs],
             labels=self.label_names,
         ):
             log.warning("%s", doubt)
-        limit = self.limit[split]
-        dataset = dataset if limit is None else dataset.select(range(min(limit, len(dataset))))
-        self.read.setdefault(split, {})[language] = {
-            "split": theirs,
-            "layout": source.layout.name,
-            "files": [
-                {"path": str(path), "bytes": path.stat().st_size, "sha256": digest}
-                for path, digest in zip(source.files, digests, strict=True)
-            ],
-            **facts,
-            "examples": len(dataset),
-            "labels": _label_counts(dataset, label_names=self.label_names),
-            "truncated": int(np.sum(dataset.data["truncated"].to_numpy())),
-        }
-        return dataset
+        return dataset, facts
 
     def prepare(self, split: str, *, languages: Sequence[str]) -> None:
         """Tokenize a split in some languages where it is not yet, and tell its size and what was cut or dropped."""
-        self.folder(split if split != "train" else self.train_split, languages=languages)
+        self.origin.folder(self.train_split if split == "train" else split, languages=languages)
+        for language in languages if split == "train" else ():
+            if missing := len(self.open(split, language)) - num_labelled(self.open(split, language)):
+                raise UserError(f"{self.data_name} train {language}: {missing:,} rows have no label to train on")
         examples = Examples([(0, self.open(split, language)) for language in languages])
         read = {language: self.read[split][language] for language in languages}
-        cut = {language: entry["truncated"] for language, entry in read.items()}
-        windows = sum(
-            pc.sum(pc.greater(pc.list_value_length(self.open(split, one).data["windows"]), 1)).as_py()
-            for one in languages
-        )
+        cut = {language: facts["truncated"] for language, facts in read.items()}
+        windows = sum(facts["windows"] for facts in read.values())
         log.info(
-            "%s%s %s: %s examples, %s tokens in %s; %s cut at %d subwords%s%s",
-            "synthetic sample of " if self.is_sample else "",
+            "%s%s %s: %s examples%s, %s tokens in %s; %s cut at %d subwords%s",
+            "synthetic sample of " if self.origin.is_sample else "",
             self.data_name,
             split,
             f"{len(examples):,}",
+            f" in {windows:,} windows" if windows > len(examples) else "",
             f"{int(examples.lengths.sum()):,}",
             " ".join(languages),
             f"{sum(cut.values()):,}",
             self.max_length,
             _counted(cut),
-            f"; {windows:,} split into windows" if windows else "",
         )
-        for reason in dict.fromkeys(chain(*(entry["dropped"] for entry in read.values()))):
-            dropped = {language: len(entry["dropped"].get(reason, ())) for language, entry in read.items()}
-            log.warning(
-                "%s %s: %d rows dropped (%s)%s", self.data_name, split, sum(dropped.values()), reason, _counted(dropped)
-            )
+        for reason in dict.fromkeys(chain(*(facts["dropped"] for facts in read.values()))):
+            dropped = {language: len(facts["dropped"].get(reason, ())) for language, facts in read.items()}
+            if total := sum(dropped.values()):
+                log.warning(
+                    "%s %s: %s rows dropped (%s)%s", self.data_name, split, f"{total:,}", reason, _counted(dropped)
+                )
 
     def contamination(self, split: str, *, train_languages: Sequence[str]) -> str:
         """Say what is wrong with the scores of a split that was trained on."""
@@ -287,10 +204,6 @@ class MultilingualDataModule(LightningDataModule, ABC):
 
     def _training_steps(self) -> TrainingSteps:
         examples = self._examples("train", self.train_languages)
-        for language in self.train_languages:
-            dataset = self.open("train", language)
-            if (missing := len(dataset) - _num_labelled(dataset)) > 0:
-                raise UserError(f"{self.data_name} train {language}: {missing:,} rows have no label to train on")
         return TrainingSteps(
             examples, batch_size=self.batch_size, tokens_per_device=self.tokens_per_device, seed=self.seed
         )
@@ -314,55 +227,6 @@ class MultilingualDataModule(LightningDataModule, ABC):
         numbers = {language: number for number, language in enumerate(self.numbered_languages)}
         return Examples([(numbers[language], self.open(split, language)) for language in languages])
 
-    def _located(self, folder: str) -> Path:
-        if folder == SAMPLE:
-            return _written_sample(self.data_name, write=self.write_sample)
-        return Path(folder).expanduser()
-
-    def _found(self, known: Sequence[str], folder: Path) -> Sequence[str]:
-        """List the languages that can be evaluated: those with a validation or test split."""
-        found = {
-            language
-            for split in ("validation", "test")
-            for language in sources.available(folder, layouts=self.layouts, split=split, languages=known)
-        }
-        if len(found) < len(known):
-            absent = [language for language in known if language not in found]
-            told = ", ".join(absent) if len(absent) <= 20 else f"{len(absent)} of {len(known)} languages"
-            log.info("%s: nothing to evaluate in %s, which the folder does not have", self.data_name, told)
-        # None at all: the error for the first one says what was looked for.
-        return [language for language in known if language in found] or known
-
-
-def _schema(*, token_type_ids: bool) -> pa.Schema:
-    """Lay out a tokenized example: its sequences end to end, their lengths, its targets and what it is."""
-    of_tokens = ["input_ids", "token_type_ids"] if token_type_ids else ["input_ids"]
-    lists = [pa.field(name, pa.list_(pa.int32())) for name in (*of_tokens, "windows", "targets", "labels")]
-    return pa.schema([*lists, pa.field("index", pa.int64()), pa.field("truncated", pa.bool_())])
-
-
-def _label_ids(table: pa.Table, *, label_names: Sequence[str]) -> list[list[int]]:
-    """Turn each row's label, or its words' tags, into ids; NO_LABEL where there is no gold."""
-    ids = {name: label_id for label_id, name in enumerate(label_names)}
-    if readers.LABEL in table.column_names:
-        return [[ids.get(label, NO_LABEL)] for label in table[readers.LABEL].to_pylist()]
-    rows = zip(table[readers.WORDS].to_pylist(), table[readers.TAGS].to_pylist(), strict=True)
-    return [[NO_LABEL] * len(words) if tags is None else [ids[tag] for tag in tags] for words, tags in rows]
-
-
-def _label_counts(dataset: Dataset, *, label_names: Sequence[str]) -> dict[str, int]:
-    """Count each label, and the targets without gold as ""."""
-    counts = {
-        item["values"]: item["counts"] for item in pc.list_flatten(dataset.data["labels"]).value_counts().to_pylist()
-    }
-    named = {name: counts.get(label_id, 0) for label_id, name in enumerate(label_names)}
-    return named | ({"": counts[NO_LABEL]} if NO_LABEL in counts else {})
-
-
-def _num_labelled(dataset: Dataset) -> int:
-    """Count the examples with gold: each has it for all of its targets or for none."""
-    return int(pc.sum(pc.not_equal(pc.list_element(dataset.data["labels"], 0), NO_LABEL)).as_py())
-
 
 def _counted(numbers: Mapping[str, int]) -> str:
     told = ", ".join(f"{language} {number:,}" for language, number in numbers.items() if number)
@@ -379,19 +243,6 @@ def _checked_languages(languages: Sequence[str], *, known: Sequence[str], name: 
     if not languages or len(set(languages)) < len(languages):
         raise UserError(f"languages {list(languages)}: give at least one, and each one once")
     return list(languages)
-
-
-def _written_sample(name: str, *, write: Callable[[Path], None]) -> Path:
-    """Write the bundled sample into the cache, unless it is there."""
-    folder = cache_folder() / "sample" / f"{name}-{sample.VERSION}"
-    if not folder.exists():
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(dir=folder.parent) as temporary:
-            write(Path(temporary))
-            # Another process may have been faster; what it wrote is the same.
-            with suppress(OSError):
-                Path(temporary).rename(folder)
-    return folder
 
 
 def _as_it_is(batch: Any) -> Any:

@@ -69,8 +69,9 @@ class PAWSX(MultilingualDataModule):
     label_aliases: ClassVar[Mapping[str, str]] = {"0": "not_paraphrase", "1": "paraphrase"}
     known_rows = dict.fromkeys(LANGUAGES, ROWS)
     layouts = LAYOUTS
-    is_parallel = True
     hub_repo = "google-research-datasets/paws-x"
+    hub_languages = LANGUAGES
+    is_parallel = True
     sample_languages = PARAPHRASE_LANGUAGES
     sample_rows = PARAPHRASE_ROWS
 

@@ -3,10 +3,9 @@
 All facts about the dataset and how its files lie; not how files are found or read.
 """
 
-from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import pyarrow as pa
 
@@ -81,11 +80,11 @@ class WikiANN(MultilingualDataModule):
     data_name = "wikiann"
     head = "token_classification"
     label_names = LABELS
-    label_aliases: ClassVar[Mapping[str, str]] = {}
     known_rows = ROWS
     layouts = LAYOUTS
-    is_parallel = False
     hub_repo = "unimelb-nlp/wikiann"
+    hub_languages = tuple(XTREME_LANGUAGES.split())
+    is_parallel = False
     sample_languages = NER_LANGUAGES
     sample_rows = NER_ROWS
 

@@ -70,8 +70,9 @@ class XNLI(MultilingualDataModule):
     label_aliases = ALIASES
     known_rows = dict.fromkeys(LANGUAGES, ROWS)
     layouts = LAYOUTS
-    is_parallel = True
     hub_repo = "facebook/xnli"
+    hub_languages = LANGUAGES
+    is_parallel = True
     sample_languages = NLI_LANGUAGES
     sample_rows = NLI_ROWS
 

@@ -1,7 +1,7 @@
 """Rebuild the mini encoder's folder: `python -m babelfit.mini.make [folder]`.
 
-The tokenizer is of XLM-R's kind and knows the bundled synthetic sample's text in all its languages; the same sample
-gives the same bytes. Weights are not made here: the config is for a model that starts from random ones.
+The tokenizer is of XLM-R's kind and knows the text of all parts of the bundled synthetic sample in all their languages;
+the same sample gives the same bytes. Weights are not made here: the config is for a model that starts from random ones.
 """
 
 import argparse
@@ -16,11 +16,11 @@ from tokenizers import AddedToken, Tokenizer, decoders, pre_tokenizers, processo
 from tokenizers.models import BPE, Model, Unigram
 from tokenizers.trainers import BpeTrainer
 
-from babelfit.data.sample import NLI_LANGUAGES, write_nli
+from babelfit.data.sample import write_ner, write_nli, write_paraphrase
 
 FOLDER = Path(__file__).parent
-NUM_PIECES = 3000
-NUM_ROWS = 900  # of each language: enough to meet every word
+NUM_PIECES = 7000
+NUM_ROWS = 900  # pairs of each language: enough to meet every word
 SPECIAL_TOKENS = ("<s>", "<pad>", "</s>", "<unk>")  # XLM-R's ids 0 to 3; <mask> is its last
 CONFIG = {
     "model_type": "xlm-roberta",
@@ -64,8 +64,9 @@ def make(folder: Path = FOLDER) -> None:
 
 def _train_tokenizer() -> Tokenizer:
     with tempfile.TemporaryDirectory() as folder:
-        write_nli(Path(folder))
-        sentences = list(_sentences(Path(folder)))
+        for write in (write_nli, write_paraphrase, write_ner):
+            write(Path(folder))
+        sentences = [*_pairs(Path(folder)), *_tagged(Path(folder))]
     # Pieces come from BPE because the unigram trainer breaks ties by hash order; their scores are the unigram model's.
     splitter = _tokenizer(BPE())
     # A word keeps its piece in front of a full stop.
@@ -100,11 +101,18 @@ def _tokenizer(model: Model) -> Tokenizer:
     return tokenizer
 
 
-def _sentences(folder: Path) -> Iterator[str]:
-    """Yield the training split's distinct sentences, language after language."""
-    for language in NLI_LANGUAGES:
-        lines = (folder / "xnli" / f"train-{language}.tsv").read_text(encoding="utf-8").splitlines()[:NUM_ROWS]
+def _pairs(folder: Path) -> Iterator[str]:
+    """Yield the distinct sentences of the training pairs, file after file."""
+    for path in [*sorted(folder.glob("xnli/train-*")), *sorted(folder.glob("pawsx/train-*"))]:
+        lines = path.read_text(encoding="utf-8").splitlines()[:NUM_ROWS]
         yield from dict.fromkeys(sentence for line in lines for sentence in line.split("\t")[:2])
+
+
+def _tagged(folder: Path) -> Iterator[str]:
+    """Yield the tagged sentences with their words apart; some names are only in the other splits."""
+    for path in sorted(folder.glob("panx/*")):
+        for sentence in path.read_text(encoding="utf-8").strip().split("\n\n"):
+            yield " ".join(line.partition("\t")[0] for line in sentence.split("\n"))
 
 
 def _write_json(path: Path, *, content: dict[str, object]) -> None:

@@ -2,8 +2,9 @@
 
 Words, truth conditions and sentence templates live in `lexicon.tsv`, one concept a row and one language a column; what
 is said about whom is decided elsewhere. A `value` row is a fact about a person in one slot, of which only one holds at
-a time; a row that lists values is a more general phrase, true of these. Inside a cell `[a|b]` is the form for a man or
-a woman.
+a time; a row that lists values is a more general phrase, true of these; a `rewording` says a value in other words.
+Inside a cell `[a|b]` is the form for a man or a woman, and `<a|b>` the form at the end of a sentence or before another
+clause about the same person. An empty cell is a phrase that no part of the sample says in that language.
 """
 
 import csv
@@ -14,7 +15,8 @@ from pathlib import Path
 
 _FILE = Path(__file__).with_name("lexicon.tsv")
 _GENDERED = re.compile(r"\[([^|\]]*)\|([^|\]]*)\]")
-_PATTERNS = {1: "one", 2: "two"}
+_JOINED = re.compile(r"<([^|>]*)\|([^|>]*)>")
+_PATTERNS = {(1, 1): "one", (1, 2): "two", (2, 2): "both"}  # by number of persons and of clauses
 
 
 @dataclass(frozen=True)
@@ -34,31 +36,53 @@ class Lexicon:
 
     def __init__(self, path: Path = _FILE) -> None:
         """Read a lexicon file: columns group, concept, meaning, then one per language."""
-        with path.open(encoding="utf-8", newline="") as file:
-            rows = list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE, strict=True))
-        self.languages = tuple(rows[0])[3:]
-        self.genders = {row["concept"]: row["meaning"] for row in rows if row["group"] == "name"}
-        self.slots = tuple(dict.fromkeys(row["group"] for row in rows if row["meaning"] == "value"))
-        self._cells = {(row["group"], row["concept"]): row for row in rows}
+        self._cells = read_cells(path)
+        self.languages = tuple(self._cells["sentence", "one"])[3:]
+        meanings = {key: row["meaning"] for key, row in self._cells.items()}
+        self.genders = {concept: meaning for (group, concept), meaning in meanings.items() if group == "name"}
+        self.slots = tuple(dict.fromkeys(group for (group, _), meaning in meanings.items() if meaning == "value"))
+        reworded = {concept.partition(".")[0] for group, concept in self._cells if group == "rewording"}
+        self.reworded_slots = tuple(slot for slot in self.slots if slot in reworded)
         self._statements = {slot: self._list_statements(slot) for slot in self.slots}
 
     def statements(self, slot: str) -> Sequence[Statement]:
         """List each value and each more general phrase of a slot, and their negations if its frame can be negated."""
         return self._statements[slot]
 
-    def clause(self, language: str, *, slot: str, concept: str, gender: str, negated: bool = False) -> str:
-        """Say a concept of a slot as a predicate that follows its subject."""
-        frame = self._cells["frame", f"{slot}.{'no' if negated else 'yes'}"][language]
-        return _inflect(frame.replace("{}", self._cells[slot, concept][language]), gender=gender)
+    def values(self, slot: str) -> Sequence[str]:
+        """List the concepts of a slot of which only one holds at a time."""
+        return [concept for (group, concept), row in self._cells.items() if group == slot and row["meaning"] == "value"]
 
-    def sentence(self, language: str, *, name: str, clauses: Sequence[str]) -> str:
-        """Make a sentence about a named person out of one or two clauses."""
-        template = _inflect(self._cells["sentence", _PATTERNS[len(clauses)]][language], gender=self.genders[name])
-        return template.format(*clauses, name=self._cells["name", name][language])
+    def name(self, language: str, *, concept: str) -> str:
+        """Say a person's name."""
+        return self._cells["name", concept][language]
+
+    def phrase(self, language: str, *, slot: str, concept: str, reworded: bool = False) -> str:
+        """Say a concept of a slot without its verb."""
+        cell = self._cells["rewording", f"{slot}.{concept}"] if reworded else self._cells[slot, concept]
+        return cell[language]
+
+    def clause(
+        self, language: str, *, slot: str, concept: str, gender: str, negated: bool = False, reworded: bool = False
+    ) -> str:
+        """Say a concept of a slot as a predicate that follows its subject; how it is joined is left to the sentence."""
+        frame = self._cells["frame", f"{slot}.{'no' if negated else 'yes'}"][language]
+        phrase = self.phrase(language, slot=slot, concept=concept, reworded=reworded)
+        return inflect(frame.replace("{}", phrase), gender=gender)
+
+    def sentence(self, language: str, *, names: Sequence[str], clauses: Sequence[str]) -> str:
+        """Make a sentence out of one or two clauses about one person, or a clause about each of two."""
+        pattern = self._cells["sentence", _PATTERNS[len(names), len(clauses)]][language]
+        # Of two persons' clauses neither gets another form for its place, or the words alone would tell their order.
+        num_joined = len(clauses) - len(names)
+        forms = [_JOINED.sub(r"\2" if place < num_joined else r"\1", clause) for place, clause in enumerate(clauses)]
+        persons = [self.name(language, concept=name) for name in names]
+        template = inflect(pattern, gender=self.genders[names[0]])
+        return template.format(*forms, name=persons[0], other=persons[-1])
 
     def _list_statements(self, slot: str) -> tuple[Statement, ...]:
         meanings = {concept: row["meaning"] for (group, concept), row in self._cells.items() if group == slot}
-        values = tuple(concept for concept, meaning in meanings.items() if meaning == "value")
+        values = self.values(slot)
         negatable = ("frame", f"{slot}.no") in self._cells
         statements = []
         for concept, meaning in meanings.items():
@@ -71,5 +95,16 @@ class Lexicon:
         return tuple(statements)
 
 
-def _inflect(phrase: str, *, gender: str) -> str:
+def read_cells(path: Path) -> dict[tuple[str, str], dict[str, str]]:
+    """Read a file of the sample's words: (group, concept) to its row, by column."""
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE, strict=True)
+        return {(row["group"], row["concept"]): row for row in rows}
+
+
+def inflect(phrase: str, *, gender: str) -> str:
+    """Choose the forms for a man (m) or a woman (f)."""
     return _GENDERED.sub(r"\1" if gender == "m" else r"\2", phrase)
+
+
+LEXICON = Lexicon()

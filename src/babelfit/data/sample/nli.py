@@ -10,14 +10,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from babelfit.data.sample.lexicon import Lexicon, Statement
+from babelfit.data.sample.files import write_lines
+from babelfit.data.sample.lexicon import LEXICON, Statement
 
-LEXICON = Lexicon()
-NLI_LANGUAGES = LEXICON.languages
+NLI_LANGUAGES = ("en", "fr", "es", "de", "el", "bg", "ru", "tr", "ar", "vi", "th", "zh", "hi", "sw", "ur")
 NLI_ROWS = {"train": 4500, "validation": 306, "test": 504}
-VERSION = 1
 
-_FILES = {"train": "train", "validation": "dev", "test": "test"}
 # One row a premise, one column a hypothesis: a premise tells two of the three things that hypotheses are about.
 _LABELS = (
     ("entailment", "neutral", "contradiction"),
@@ -53,13 +51,11 @@ def write_nli(folder: Path, *, seed: int = 0) -> None:
     """Write `xnli/{train,dev,test}-{language}.tsv` under a folder: premise, hypothesis and label, no header."""
     generator = random.Random(seed)
     used: set[frozenset[object]] = set()
-    (folder / "xnli").mkdir(parents=True, exist_ok=True)
     for split, rows in NLI_ROWS.items():
         blocks = [_compose(generator, used=used) for _ in range(rows // _BLOCK)]
         for language in NLI_LANGUAGES:
-            lines = [line for block in blocks for line in _say(block, language=language)]
-            path = folder / "xnli" / f"{_FILES[split]}-{language}.tsv"
-            path.write_text("".join(lines), encoding="utf-8", newline="\n")
+            lines = (line for block in blocks for line in _say(block, language=language))
+            write_lines(folder / "xnli", split=split, language=language, lines=lines)
 
 
 def _compose(generator: random.Random, *, used: set[frozenset[object]]) -> _Block:
@@ -102,7 +98,7 @@ def _say(block: _Block, *, language: str) -> Iterator[str]:
     premises = [
         LEXICON.sentence(
             language,
-            name=premise.name,
+            names=[premise.name],
             clauses=[LEXICON.clause(language, slot=s, concept=c, gender=gender) for s, c in premise.facts],
         )
         for premise in block.premises
@@ -110,7 +106,7 @@ def _say(block: _Block, *, language: str) -> Iterator[str]:
     hypotheses = [
         LEXICON.sentence(
             language,
-            name=block.name,
+            names=[block.name],
             clauses=[LEXICON.clause(language, slot=s.slot, concept=s.concept, gender=gender, negated=s.negated)],
         )
         for s in block.hypotheses

@@ -1,6 +1,5 @@
-"""The bundled synthetic sample and the mini tokenizer keep their promises; what a model learns is not tested."""
+"""The sample's NLI part keeps its promises; what a model learns is not tested."""
 
-import json
 from collections import Counter
 from pathlib import Path
 
@@ -8,10 +7,8 @@ import pytest
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline, make_union
-from transformers import AutoConfig, AutoTokenizer, PreTrainedTokenizerBase
 
 from babelfit.data.sample import NLI_LANGUAGES, NLI_ROWS, write_nli
-from babelfit.mini import make
 
 FILES = {"train": "train", "validation": "dev", "test": "test"}
 LABELS = {"entailment", "neutral", "contradiction"}
@@ -31,11 +28,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def sample(folder: Path) -> Sample:
     return {split: {language: read(folder, split, language) for language in NLI_LANGUAGES} for split in FILES}
-
-
-@pytest.fixture(scope="module")
-def tokenizer() -> PreTrainedTokenizerBase:
-    return AutoTokenizer.from_pretrained(make.FOLDER)
 
 
 def read(folder: Path, split: str, language: str) -> Rows:
@@ -112,32 +104,3 @@ def test_a_classifier_that_sees_half_a_pair_is_at_chance(sample: Sample, languag
     classifier = make_pipeline(features, LogisticRegression(max_iter=200))
     classifier.fit([row[column] for row in train], [row[2] for row in train])
     assert classifier.score([row[column] for row in validation], [row[2] for row in validation]) < 0.45
-
-
-def test_the_mini_tokenizer_is_of_the_kind_of_xlmr(tokenizer: PreTrainedTokenizerBase) -> None:
-    config = AutoConfig.from_pretrained(make.FOLDER)
-    assert tokenizer.is_fast
-    assert tokenizer.convert_tokens_to_ids(["<s>", "<pad>", "</s>", "<unk>"]) == [0, 1, 2, 3]
-    assert tokenizer.mask_token_id == len(tokenizer) - 1 == config.vocab_size - 1
-    special = (tokenizer.bos_token_id, tokenizer.pad_token_id, tokenizer.eos_token_id)
-    assert special == (config.bos_token_id, config.pad_token_id, config.eos_token_id)
-    first, second = (tokenizer(text, add_special_tokens=False).input_ids for text in ("Maria", "David"))
-    assert tokenizer("Maria", "David").input_ids == [0, *first, 2, 2, *second, 2]
-    assert tokenizer("龘", add_special_tokens=False).input_ids[-1] == tokenizer.unk_token_id
-
-
-def test_the_mini_tokenizer_knows_every_sentence(tokenizer: PreTrainedTokenizerBase, sample: Sample) -> None:
-    for split in FILES:
-        for rows in sample[split].values():
-            sentences = sorted({sentence for row in rows for sentence in row[:2]})
-            assert all(3 not in ids for ids in tokenizer(sentences).input_ids)
-            assert (
-                tokenizer.batch_decode(tokenizer(sentences[:20]).input_ids, skip_special_tokens=True) == sentences[:20]
-            )
-
-
-def test_the_shipped_mini_folder_is_what_the_sample_gives(tmp_path: Path) -> None:
-    make.make(tmp_path)
-    for name in ("config.json", "tokenizer.json", "tokenizer_config.json"):
-        assert json.loads((make.FOLDER / name).read_text("utf-8")) == json.loads((tmp_path / name).read_text("utf-8"))
-        assert (make.FOLDER / name).read_bytes() == (tmp_path / name).read_bytes()

@@ -1,0 +1,114 @@
+"""Where a dataset's files come from: a folder of the user's, the bundled sample, or the Hub. Reads none of them."""
+
+import logging
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from babelfit import hub
+from babelfit.data import sample, sources
+from babelfit.data.tokenization import cache_folder
+from babelfit.errors import UserError
+
+log = logging.getLogger(__name__)
+
+SAMPLE = "sample"
+"""The `data.folder` that names the bundled synthetic sample."""
+
+
+class Origin:
+    """The files of one dataset, found by looking; what comes from the Hub is downloaded when it is asked for."""
+
+    def __init__(
+        self,
+        dataset: str,
+        *,
+        folder: str | None,
+        repo: str | None,
+        revision: str | None,
+        layouts: Sequence[sources.Layout],
+        write_sample: Callable[[Path], None],
+    ) -> None:
+        """Take a folder, `sample`, or None for the repository of the Hub."""
+        self.is_sample = folder == SAMPLE
+        self.is_hub = folder is None
+        self._dataset = dataset
+        self._repo = repo or ""
+        self._layouts = layouts
+        # For the Hub, the commit's folder in its cache, once something was asked for.
+        self._folder = None if folder is None else Path(folder).expanduser()
+        self._revision = revision
+        self._downloaded: set[str] = set()
+        if self.is_sample:
+            self._folder = _written_sample(dataset, write=write_sample)
+
+    def facts(self) -> dict[str, Any]:
+        """Say for the manifest where the files come from."""
+        if self.is_sample:
+            return {"sample": f"synthetic, version {sample.VERSION}"}
+        if self.is_hub:
+            return {"hub": self._repo, "revision": None if self._folder is None else self._folder.name}
+        return {"folder": str(self._folder)}
+
+    def folder(self, split: str, *, languages: Sequence[str]) -> Path:
+        """Name the folder that holds a split in some languages; what comes from the Hub is downloaded first, at once.
+
+        Languages that have no such split are not an error here.
+        """
+        if not self.is_hub:
+            assert self._folder is not None
+            return self._folder
+        wanted = {
+            pattern.replace("{language}", language)
+            for layout in self._layouts
+            if (pattern := layout.patterns.get(split))
+            for language in languages
+        }
+        if self._folder is None or not wanted <= self._downloaded:
+            # One commit for all: the branch may move while this runs.
+            revision = self._revision if self._folder is None else self._folder.name
+            missing = tuple(sorted(wanted - self._downloaded))
+            self._folder = hub.download(self._repo, kind="dataset", revision=revision, patterns=missing)
+            self._downloaded |= wanted
+        return self._folder
+
+    def available(self, split: str, *, languages: Sequence[str]) -> tuple[str, ...]:
+        """Say which languages have files for a split; whether these hold gold labels only reading tells."""
+        folder = self.folder(split, languages=languages)
+        return sources.available(folder, layouts=self._layouts, split=split, languages=languages)
+
+    def source(self, split: str, language: str) -> sources.Source:
+        """Find the files of one language in one split; raises UserError where there are none."""
+        folder = self.folder(split, languages=[language])
+        if self.is_hub and not self.available(split, languages=[language]):
+            raise UserError(
+                f"{self._repo} at {folder.name} has no {split} split for language '{language}'"
+                + (f" in {folder}: `python -m babelfit fetch` downloads it" if hub.is_offline() else "")
+                + ". Choose another language, or another commit with data.revision"
+            )
+        return sources.find(folder, layouts=self._layouts, dataset=self._dataset, split=split, language=language)
+
+    def evaluable(self, known: Sequence[str]) -> Sequence[str]:
+        """List the languages that a folder has a validation or test split of, and tell which it has not."""
+        found = {one for split in ("validation", "test") for one in self.available(split, languages=known)}
+        absent = [language for language in known if language not in found]
+        if absent:
+            told = ", ".join(absent) if len(absent) <= 20 else f"{len(absent)} of {len(known)} languages"
+            log.info("%s: nothing to evaluate in %s, which the folder does not have", self._dataset, told)
+        # Where there are none at all, the error for the first one says what was looked for.
+        return [language for language in known if language in found] or known
+
+
+def _written_sample(name: str, *, write: Callable[[Path], None]) -> Path:
+    """Write the bundled sample into the cache, unless it is there."""
+    folder = cache_folder() / "sample" / f"{name}-{sample.VERSION}"
+    if not folder.exists():
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(dir=folder.parent) as temporary:
+            write(Path(temporary))
+            # Another process may have been faster; what it wrote is the same.
+            with suppress(OSError):
+                Path(temporary).rename(folder)
+    return folder

@@ -1,0 +1,166 @@
+"""Synthetic parallel NER in the XTREME layout of WikiANN (PAN-X): composes the sentences and writes the files.
+
+Names and sentence templates live in `ner.tsv`, one concept a row and one language a column; an empty cell is said as in
+English. The same name may be a person's, a place's or part of an organisation's, so context decides. A share of the
+names is kept from the training split. Reading such files, or anybody's, is not done here.
+"""
+
+import random
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from babelfit.data.sample.files import write_lines
+from babelfit.data.sample.lexicon import LEXICON, inflect, read_cells
+
+NER_LANGUAGES = LEXICON.languages
+NER_ROWS = {"train": 3000, "validation": 300, "test": 500}
+
+_CELLS = read_cells(Path(__file__).with_name("ner.tsv"))
+_CHARACTERS = ("ja", "th", "zh")  # languages of which WikiANN has a character a word
+_UNSEEN = 1 / 3  # the share of the names of each kind that only validation and test have
+_WITHOUT = 0.1  # the share of sentences without an entity
+_OUTSIDE = "O"
+_FIELD = re.compile(r"\{([^}]*)\}")
+_TIME = "wake"  # the lexicon's slot for times of day
+
+_FIELDS = {
+    concept: tuple(_FIELD.findall(cells["en"])) for (group, concept), cells in _CELLS.items() if group == "sentence"
+}
+_ABOUT_NOTHING = tuple(concept for concept, fields in _FIELDS.items() if "noun" in fields)
+_ABOUT_ENTITIES = tuple(concept for concept in _FIELDS if concept not in _ABOUT_NOTHING)
+
+_Names = Mapping[str, tuple[str, ...]]
+"""The concepts of names by kind: given names for a man (m) and a woman (f), family, place, and both of the latter."""
+
+
+@dataclass(frozen=True)
+class _Entity:
+    """A name of one type, made of one or more names' concepts in one of the type's forms."""
+
+    label: str
+    form: str
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Item:
+    """A sentence: its template, what stands in each field in English order, and its person's gender."""
+
+    template: str
+    values: tuple[_Entity | str, ...]
+    gender: str
+
+
+def write_ner(folder: Path, *, seed: int = 0) -> None:
+    """Write `panx/{train,dev,test}-{language}.tsv` under a folder: a word and its tag a line, sentences apart."""
+    generator = random.Random(seed)
+    names = _all_names()
+    seen = {kind: _kept(generator, concepts=concepts) for kind, concepts in names.items()}
+    used: set[object] = set()
+    for split, rows in NER_ROWS.items():
+        items = [_compose(generator, names=seen if split == "train" else names, used=used) for _ in range(rows)]
+        for language in NER_LANGUAGES:
+            lines = (line for item in items for line in _lines(item, language=language))
+            write_lines(folder / "panx", split=split, language=language, lines=lines)
+
+
+def _all_names() -> _Names:
+    given = {kind: tuple(name for name, gender in LEXICON.genders.items() if gender == kind) for kind in ("m", "f")}
+    others = {kind: tuple(c for group, c in _CELLS if group == kind) for kind in ("family", "place", "both")}
+    return given | others
+
+
+def _kept(generator: random.Random, *, concepts: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(generator.sample(concepts, len(concepts) - round(len(concepts) * _UNSEEN)))
+
+
+def _compose(generator: random.Random, *, names: _Names, used: set[object]) -> _Item:
+    """Draw a sentence that was never drawn before."""
+    while True:
+        template = generator.choice(_ABOUT_NOTHING if generator.random() < _WITHOUT else _ABOUT_ENTITIES)
+        gender = generator.choice(("m", "f"))
+        values = tuple(_value(generator, field=field, gender=gender, names=names) for field in _FIELDS[template])
+        # Some languages do not tell a man's sentence from a woman's.
+        if (template, values) not in used and len(set(values)) == len(values):
+            used.add((template, values))
+            return _Item(template, values, gender)
+
+
+def _value(generator: random.Random, *, field: str, gender: str, names: _Names) -> _Entity | str:
+    """Draw what stands in a field of a template."""
+    if field == "time":
+        return generator.choice([statement.concept for statement in LEXICON.statements(_TIME)])
+    if field in ("noun", "day"):
+        return generator.choice([concept for group, concept in _CELLS if group == field])
+    # Where nothing around a name tells its type, the name must: no lone or ambiguous one.
+    clear = field == "ANY"
+    label = generator.choice(("PER", "ORG", "LOC")) if clear else field.removeprefix("the ")
+    given, families, places = names[gender], names["family"] + names["both"], names["place"] + names["both"]
+    if label == "LOC":
+        return _Entity(label, "city", (generator.choice(names["place"] if clear else places),))
+    if label == "PER":
+        form = generator.choices(("full", "middle", "one"), weights=(5, 2, 0 if clear else 3))[0]
+        if form == "one":
+            return _Entity(label, form, (generator.choice(given + families),))
+        firsts = generator.sample(given, 1 if form == "full" else 2)
+        return _Entity(label, form, (*firsts, generator.choice(families)))
+    form = generator.choice([concept for group, concept in _CELLS if group == label])
+    if form == "partners":
+        return _Entity(label, form, tuple(generator.sample(families, 2)))
+    return _Entity(label, form, (generator.choice(families + names["place"]),))
+
+
+def _lines(item: _Item, *, language: str) -> Iterator[str]:
+    """Yield the lines of a sentence in one language."""
+    for number, (word, tag) in enumerate(_say(item, language=language)):
+        yield f"{word if number else word[:1].upper() + word[1:]}\t{tag}\n"
+    yield "\n"
+
+
+def _say(item: _Item, *, language: str) -> Iterator[tuple[str, str]]:
+    """Yield the words of a sentence with their tags."""
+    values: dict[str, list[_Entity | str]] = {}
+    for field, value in zip(_FIELDS[item.template], item.values, strict=True):
+        values.setdefault(field, []).append(value)
+    template = inflect(_cell("sentence", item.template, language=language), gender=item.gender)
+    for number, part in enumerate(_FIELD.split(template)):
+        if number % 2 == 0:
+            yield from _tagged(part, label=None, language=language)
+            continue
+        value = values[part].pop(0)
+        if isinstance(value, _Entity):
+            article, text = _say_entity(value, language=language)
+            if part.startswith("the "):
+                yield from _tagged(article, label=None, language=language)
+            yield from _tagged(text, label=value.label, language=language)
+        elif part == "time":
+            yield from _tagged(LEXICON.phrase(language, slot=_TIME, concept=value), label=None, language=language)
+        else:
+            yield from _tagged(_cell(part, value, language=language), label=None, language=language)
+
+
+def _say_entity(entity: _Entity, *, language: str) -> tuple[str, str]:
+    """Say an entity: its article, which is not part of it, and its text."""
+    names = [_say_name(name, language=language) for name in entity.names]
+    article, _, text = _cell(entity.label, entity.form, language=language).rpartition("|")
+    return article, text.format(*names)
+
+
+def _say_name(name: str, *, language: str) -> str:
+    if name in LEXICON.genders:
+        return LEXICON.name(language, concept=name)
+    group = next(kind for kind in ("family", "place", "both") if (kind, name) in _CELLS)
+    return _cell(group, name, language=language)
+
+
+def _tagged(text: str, *, label: str | None, language: str) -> Iterator[tuple[str, str]]:
+    words = "".join(text.split()) if language in _CHARACTERS else text.split()
+    for number, word in enumerate(words):
+        yield word, _OUTSIDE if label is None else f"{'I' if number else 'B'}-{label}"
+
+
+def _cell(group: str, concept: str, *, language: str) -> str:
+    cells = _CELLS[group, concept]
+    return cells[language] or cells["en"]

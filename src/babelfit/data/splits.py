@@ -1,0 +1,113 @@
+"""One language of one split, from its files to tokenized examples and the facts that a manifest keeps of them."""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import reduce
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from datasets import Dataset
+from transformers import PreTrainedTokenizerFast
+
+from babelfit.data import readers
+from babelfit.data.batching import NO_LABEL
+from babelfit.data.sources import Source
+from babelfit.data.tokenization import tokenized, tokenizer_fingerprint
+from babelfit.errors import UserError
+
+
+def read_split(
+    source: Source,
+    *,
+    tokenizer: PreTrainedTokenizerFast,
+    label_names: Sequence[str],
+    max_length: int,
+    limit: int | None,
+    encode: Callable[[pa.Table], dict[str, Any]],
+    dropped: Callable[[pa.Table], Mapping[str, pa.ChunkedArray]],
+) -> tuple[Dataset, dict[str, Any]]:
+    """Open the examples of some files, tokenized at most once, as many as the limit lets through, and their facts.
+
+    Facts: the files with their SHA-256, `rows` as they came, the indices `dropped` by reason, `examples` (less the
+    dropped ones and those beyond the limit), and of these the targets by label, those `truncated` and `windows`.
+    Raises UserError where no row is an example.
+    """
+
+    def rows() -> tuple[pa.Table, dict[str, Any]]:
+        table = source.read()
+        indices = pa.array(np.arange(table.num_rows))
+        drop = {reason: pc.fill_null(mask, False) for reason, mask in dropped(table).items()}
+        facts = {
+            "rows": table.num_rows,
+            "dropped": {reason: indices.filter(mask).to_pylist() for reason, mask in drop.items()},
+        }
+        table = table.append_column("index", indices)
+        return (table.filter(pc.invert(reduce(pc.or_, drop.values()))) if drop else table), facts
+
+    def columns(table: pa.Table) -> dict[str, Any]:
+        return {"index": table["index"], "labels": _label_ids(table, label_names=label_names), **encode(table)}
+
+    digests = source.sha256()
+    dataset, facts = tokenized(
+        {
+            "data": source.dataset,
+            "rows": digests,
+            "layout": source.layout.name,
+            "language": source.language,
+            "labels": label_names,
+            "max_length": max_length,
+            "tokenizer": tokenizer_fingerprint(tokenizer),
+        },
+        rows=rows,
+        encode=columns,
+        schema=_schema(token_type_ids="token_type_ids" in tokenizer.model_input_names),
+        description=f"Tokenizing {source.dataset} {source.split} {source.language}",
+    )
+    if len(dataset) == 0:
+        reasons = ", ".join(facts["dropped"])
+        raise UserError(f"{source.dataset} {source.split} {source.language}: all rows are dropped ({reasons})")
+    if limit is not None:
+        dataset = dataset.select(range(min(limit, len(dataset))))
+    return dataset, {
+        "split": source.split,
+        "layout": source.layout.name,
+        "files": [
+            {"path": str(path), "bytes": path.stat().st_size, "sha256": digest}
+            for path, digest in zip(source.files, digests, strict=True)
+        ],
+        **facts,
+        "examples": len(dataset),
+        "labels": _label_counts(dataset, label_names=label_names),
+        "truncated": int(np.sum(dataset.data["truncated"].to_numpy())),
+        "windows": int(pc.sum(pc.list_value_length(dataset.data["windows"])).as_py()),
+    }
+
+
+def num_labelled(dataset: Dataset) -> int:
+    """Count the examples with gold: each has it for all of its targets or for none."""
+    return int(pc.sum(pc.not_equal(pc.list_element(dataset.data["labels"], 0), NO_LABEL)).as_py())
+
+
+def _schema(*, token_type_ids: bool) -> pa.Schema:
+    """Lay out a tokenized example: its sequences end to end, their lengths, its targets and what it is."""
+    of_tokens = ["input_ids", "token_type_ids"] if token_type_ids else ["input_ids"]
+    lists = [pa.field(name, pa.list_(pa.int32())) for name in (*of_tokens, "windows", "targets", "labels")]
+    return pa.schema([*lists, pa.field("index", pa.int64()), pa.field("truncated", pa.bool_())])
+
+
+def _label_ids(table: pa.Table, *, label_names: Sequence[str]) -> list[list[int]]:
+    """Turn each row's label, or its words' tags, into ids; NO_LABEL where there is no gold."""
+    ids = {name: label_id for label_id, name in enumerate(label_names)}
+    if readers.LABEL in table.column_names:
+        return [[ids.get(label, NO_LABEL)] for label in table[readers.LABEL].to_pylist()]
+    rows = zip(table[readers.WORDS].to_pylist(), table[readers.TAGS].to_pylist(), strict=True)
+    return [[NO_LABEL] * len(words) if tags is None else [ids[tag] for tag in tags] for words, tags in rows]
+
+
+def _label_counts(dataset: Dataset, *, label_names: Sequence[str]) -> dict[str, int]:
+    """Count each label, and the targets without gold as ""."""
+    pairs = pc.list_flatten(dataset.data["labels"]).value_counts().to_pylist()
+    counts = {pair["values"]: pair["counts"] for pair in pairs}
+    named = {name: counts.get(label_id, 0) for label_id, name in enumerate(label_names)}
+    return named | ({"": counts[NO_LABEL]} if NO_LABEL in counts else {})

@@ -1,0 +1,41 @@
+"""The manifest names every file that was read, and notices when one is no longer what it was."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from babelfit import manifest
+from babelfit.errors import UserError
+
+
+def entry(digest: str, **facts: Any) -> dict[str, Any]:
+    return {"files": [{"path": "x/dev-de.tsv", "bytes": 3, "sha256": digest}], "rows": 3} | facts
+
+
+def test_what_is_added_stands_beside_what_was_there(tmp_path: Path) -> None:
+    manifest.add(tmp_path, splits={"train": {"en": entry("a")}, "test": {"en": entry("b")}}, encoder={"path": "mini"})
+    whole = manifest.add(tmp_path, splits={"test": {"de": entry("c")}}, data="xnli")
+
+    assert whole == json.loads((tmp_path / "manifest.json").read_text())
+    assert whole["splits"] == {"train": {"en": entry("a")}, "test": {"en": entry("b"), "de": entry("c")}}
+    assert (whole["schema"], whole["encoder"], whole["data"]) == (1, {"path": "mini"}, "xnli")
+
+
+def test_the_same_file_may_be_read_again(tmp_path: Path) -> None:
+    manifest.add(tmp_path, splits={"test": {"de": entry("a", examples=2)}})
+    whole = manifest.add(tmp_path, splits={"test": {"de": entry("a", examples=3)}})
+
+    assert whole["splits"]["test"]["de"]["examples"] == 3
+
+
+def test_a_file_that_changed_is_refused_and_the_manifest_stays(tmp_path: Path) -> None:
+    manifest.add(tmp_path, splits={"test": {"de": entry("a")}})
+    before = (tmp_path / "manifest.json").read_bytes()
+
+    with pytest.raises(
+        UserError, match=r"x/dev-de\.tsv changed since .* put the old file back, or choose another name="
+    ):
+        manifest.add(tmp_path, splits={"test": {"en": entry("b"), "de": entry("b")}})
+    assert (tmp_path / "manifest.json").read_bytes() == before
