@@ -9,11 +9,10 @@ from typing import Any
 
 import pytest
 import torch
-import yaml
 from safetensors.torch import load_file
-from transformers import AutoModelForSequenceClassification, AutoTokenizer
+from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreTrainedModel
 
-from babelfit import mini
+from babelfit import mini, training
 from babelfit.errors import UserError
 from babelfit.heads import HEADS
 from babelfit.loading import load_model
@@ -85,12 +84,23 @@ def test_more_frozen_layers_than_there_are_is_an_error(train_on: Callable[..., A
     assert not Path("outputs").exists()
 
 
-def test_activations_that_run_again_change_no_result(train_on: Callable[..., Any], tmp_path: Path) -> None:
+def test_activations_that_run_again_change_no_result(
+    train_on: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = write_folder("xlm-roberta", tmp_path / "encoder", head="sequence_classification")
+    asked: list[str] = []
+    checkpoint_activations = training.checkpoint_activations
+
+    def asking(model: PreTrainedModel) -> None:
+        asked.append(model.config.model_type)
+        checkpoint_activations(model)
+
+    monkeypatch.setattr(training, "checkpoint_activations", asking)
     for name, again in (("plain", "false"), ("again", "true")):
         options = ("encoder.pretrained=true", f"encoder.gradient_checkpointing={again}")
         outcome = train_on(folder, f"name={name}", *options)
         assert outcome.status == 0, outcome.err
+        assert len(asked) == (again == "true")
 
     plain, again = (load_file(Path("outputs") / name / "model/model.safetensors") for name in ("plain", "again"))
     for key, value in plain.items():
@@ -186,10 +196,12 @@ def test_old_checkpoints_in_pytorch_model_bin_are_read(tmp_path: Path) -> None:
     assert torch.equal(next(loaded(folder).base_model.parameters()), next(expected.base_model.parameters()))
 
 
-def test_the_run_says_what_was_chosen(train_on: Callable[..., Any], tmp_path: Path) -> None:
+def test_layer_decay_reaches_the_weights(train_on: Callable[..., Any], tmp_path: Path) -> None:
     shutil.copytree(Path(mini.__file__).parent, tmp_path / "copy")
-    train_on(tmp_path / "copy", "encoder.freeze_embeddings=true", "optimization.layer_decay=0.9")
-    config = yaml.safe_load(Path("outputs/xnli-mini/config.yaml").read_text())
+    for layer_decay in ("1.0", "0.01"):
+        train_on(tmp_path / "copy", f"name=decay{layer_decay}", f"optimization.layer_decay={layer_decay}")
+    evenly, slower = (load_file(Path(f"outputs/decay{name}/model/model.safetensors")) for name in ("1.0", "0.01"))
 
-    assert config["encoder"]["freeze_embeddings"] is True
-    assert config["optimization"]["layer_decay"] == 0.9
+    # From the same random weights; a norm of the lowest layer starts at one.
+    name = "roberta.encoder.layer.0.output.LayerNorm.weight"
+    assert float((slower[name] - 1).abs().max()) < float((evenly[name] - 1).abs().max()) / 10

@@ -8,7 +8,7 @@ import torch
 from transformers import PreTrainedModel
 from transformers.models.bert import modeling_bert
 
-from babelfit import attention
+from babelfit import agreement, attention
 from babelfit.agreement import choose_attention
 from babelfit.encoder import encode
 from babelfit.errors import UserError
@@ -59,6 +59,7 @@ def test_a_model_of_another_kind_gives_its_own_numbers(kind: str) -> None:
 @pytest.mark.parametrize("training", [True, False])
 def test_asking_changes_nothing_else(kind: str, training: bool) -> None:
     made = model(kind).train(training)
+    made.register_forward_hook(lambda *_: torch.rand(1) and None)  # as models do that draw in evaluation too
     weights = {name: value.clone() for name, value in made.state_dict().items()}
     torch.manual_seed(3)
     expected = torch.rand(4)
@@ -118,6 +119,12 @@ def test_diverged_weights_are_not_taken_for_a_strange_model(kind: str) -> None:
     with torch.no_grad():
         next(made.get_submodule("classifier").parameters()).fill_(float("nan"))
     chosen(made)
+
+
+def test_no_numbers_where_the_model_has_some_are_a_difference(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(agreement, "encode", lambda *arguments: encode(*arguments) * float("nan"))
+    with pytest.raises(UserError, match=r"hidden states differ by 1 of their size"):
+        chosen(model("bert"))
 
 
 @pytest.mark.parametrize(

@@ -99,6 +99,23 @@ def test_activations_run_again_give_the_same_gradients(kind: str) -> None:
         torch.testing.assert_close(value.grad, expected[name], atol=1e-6, rtol=1e-5)
 
 
+def test_activations_run_again_above_frozen_embeddings_and_layers() -> None:
+    made = model("xlm-roberta")
+    freeze(made, embeddings=True, layers=1)
+    checkpoint_activations(made)
+    choose_attention(made, head=HEADS[HEAD], max_length=60)
+    batch = ragged([3, 20])
+    made.train()
+    asked: list[bool] = []
+    made.get_submodule("roberta.encoder.layer.0").register_forward_hook(
+        lambda _, __, states: asked.append((states[0] if isinstance(states, tuple) else states).requires_grad)
+    )
+    summed_loss(HEADS[HEAD].logits(made, encode(made, batch)[batch.targets]), batch.labels).backward()
+
+    assert [name for name, value in made.named_parameters() if (value.grad is None) == value.requires_grad] == []
+    assert asked == [False], "nothing below the trained layers is asked for a gradient"
+
+
 def test_what_cannot_run_activations_again_says_so() -> None:
     made = model("bert")
     made.supports_gradient_checkpointing = False
