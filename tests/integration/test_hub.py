@@ -17,7 +17,7 @@ import torch
 from huggingface_hub import constants
 
 import hub_repos
-from babelfit import cli, encoder
+from babelfit import cli, loading
 from babelfit import hub as babelfit_hub
 from babelfit.data import DATA, MultilingualDataModule
 from babelfit.errors import UserError
@@ -35,7 +35,7 @@ def built(name: str = "xnli", **settings: Any) -> MultilingualDataModule:
     limit = dict.fromkeys(("train", "validation", "test"))
     sizes = {"max_length": 32, "batch_size": 4, "tokens_per_device": 256, "seed": 0}
     return DATA[name](
-        **defaults | settings, **sizes, limit=limit, train_split="train", tokenizer=encoder.load_tokenizer("mini")
+        **defaults | settings, **sizes, limit=limit, train_split="train", tokenizer=loading.load_tokenizer("mini")
     )
 
 
@@ -48,8 +48,8 @@ def commits(hub: StandIn, kind: str, repo: str) -> list[tuple[str, Path]]:
 
 
 def weights(repo: str, revision: str | None) -> torch.Tensor:
-    model = encoder.load_model(
-        HEADS["sequence_classification"].model_class,
+    model = loading.load_model(
+        HEADS["sequence_classification"],
         repo,
         revision=revision,
         pretrained=True,
@@ -251,7 +251,7 @@ def test_weights_that_hold_objects_are_refused(hub: StandIn, tmp_path: Path, mon
 )
 def test_a_wrong_encoder_is_named(repo: str, revision: str | None, words: list[str], hub: StandIn) -> None:
     with pytest.raises(UserError) as refused:
-        encoder.located(repo, revision=revision, weights=True)
+        loading.located(repo, revision=revision, weights=True)
     for word in words:
         assert word in str(refused.value)
 
