@@ -74,6 +74,7 @@ class ValidationConfig:
     every: str
     patience: int | None
     chance_patience: int | None
+    at_chance: str
 
 
 @dataclass
@@ -133,6 +134,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "selection": ("source_dev",),
     "split": ("validation", "test"),
     "data.train_split": ("train", "validation"),
+    "validation.at_chance": ("warn", "stop"),
     "optimization.schedule": ("linear", "constant"),
     "trainer.strategy": ("auto", "ddp", "fsdp"),
     "trainer.precision": ("32-true", "16-mixed", "bf16-mixed", "bf16-true", "64-true"),
@@ -169,7 +171,7 @@ NEW_IN_2: dict[str, dict[str, Any]] = {
     "data": {"train_split": "train", "revision": None},
     "encoder": {"revision": None, "gradient_checkpointing": False, "freeze_embeddings": False, "freeze_layers": 0},
     "optimization": {"layer_decay": 1.0},
-    "validation": {"chance_patience": None},
+    "validation": {"chance_patience": None, "at_chance": "warn"},
 }
 """What version 1 did without being told."""
 
@@ -261,7 +263,8 @@ def identity(values: dict[str, Any]) -> dict[str, Any]:
 def _is_identity(key: str) -> bool:
     if key.startswith("trainer."):
         return key == "trainer.precision"
-    free = ("version", "resume", "data.languages", "languages", "split", "validation.chance_patience")
+    watching = ("validation.chance_patience", "validation.at_chance")
+    free = ("version", "resume", "data.languages", "languages", "split", *watching)
     return key not in free and not key.startswith("logger.")
 
 

@@ -85,13 +85,14 @@ class Patience(EarlyStopping):
             trainer.should_stop = True
 
 
-class ChanceWarning(Callback):
-    """Warn when the score stays where guessing would be."""
+class AtChance(Callback):
+    """Warn, or stop, when the score stays where guessing would be."""
 
-    def __init__(self, selection: str, *, level: float, patience: int) -> None:
+    def __init__(self, selection: str, *, level: float, patience: int, stops: bool) -> None:
         self._selection = selection
         self._level = level
         self._patience = patience
+        self._stops = stops
         self._in_a_row = 0
 
     def state_dict(self) -> dict[str, Any]:
@@ -103,21 +104,25 @@ class ChanceWarning(Callback):
         self._in_a_row = int(state_dict["in_a_row"])
 
     def on_validation_end(self, trainer: Trainer, module: LightningModule) -> None:
-        """Count the validations in a row at chance, and say so each time that patience ends."""
+        """Count the validations in a row at chance, and say so each time that patience ends.
+
+        Raises UserError where that is to stop the run; all ranks have the same score, and come to the same.
+        """
         if trainer.state.fn != TrainerFn.FITTING:
             return
         score = float(trainer.callback_metrics[self._selection])
         self._in_a_row = self._in_a_row + 1 if score <= self._level else 0
-        if self._in_a_row and self._in_a_row % self._patience == 0 and trainer.is_global_zero:
-            log.warning(
-                "AT CHANCE: %s is %.1f after step %d; for %d validations in a row it was no better than guessing "
-                "(%.1f), so the model has learned nothing yet. Look at the labels, the learning rate and the warmup",
-                self._selection,
-                100 * score,
-                trainer.global_step,
-                self._in_a_row,
-                100 * self._level,
-            )
+        if not self._in_a_row or self._in_a_row % self._patience:
+            return
+        told = (
+            f"AT CHANCE: {self._selection} is {100 * score:.1f} after step {trainer.global_step}; for {self._in_a_row} "
+            f"validations in a row it was no better than guessing ({100 * self._level:.1f}), so the model has learned "
+            "nothing yet. Look at the labels, the learning rate and the warmup"
+        )
+        if self._stops:
+            raise UserError(f"{told}; or go on with validation.at_chance=warn")
+        if trainer.is_global_zero:
+            log.warning("%s", told)
 
 
 def chance_level(labels: Sequence[np.ndarray[Any, Any]]) -> float:

@@ -25,7 +25,7 @@ from babelfit.launch import check_devices
 from babelfit.loading import check_precision, files_read, load_model, load_tokenizer
 from babelfit.metrics_log import MetricsLog, TrainingLog
 from babelfit.run import Run
-from babelfit.sentries import ChanceWarning, FiniteLoss, Patience, chance_level
+from babelfit.sentries import AtChance, FiniteLoss, Patience, chance_level
 from babelfit.trainer import build_trainer, stopped_by_keyboard
 from babelfit.trust import load_weights
 
@@ -197,12 +197,24 @@ def _watching(config: TrainConfig, *, data: MultilingualDataModule) -> list[Call
     watching: list[Callback] = []
     if config.validation.patience is not None:
         watching.append(Patience(config.selection, patience=config.validation.patience))
-    # Guessing has an accuracy; it has no span F1 worth the name.
-    if config.validation.chance_patience is not None and data.head == "sequence_classification":
-        gold = [pc.list_flatten(data.open("validation", one).data["labels"]).to_numpy() for one in data.train_languages]
-        level = chance_level([labels[labels != NO_LABEL] for labels in gold])
-        watching.append(ChanceWarning(config.selection, level=level, patience=config.validation.chance_patience))
+    if config.validation.chance_patience is not None:
+        watching.append(
+            AtChance(
+                config.selection,
+                level=_chance(data),
+                patience=config.validation.chance_patience,
+                stops=config.validation.at_chance == "stop",
+            )
+        )
     return watching
+
+
+def _chance(data: MultilingualDataModule) -> float:
+    """Say up to which score a model has learned nothing; of span F1 that is 0, where it finds no span at all."""
+    if data.head == "token_classification":
+        return 0.0
+    gold = [pc.list_flatten(data.open("validation", one).data["labels"]).to_numpy() for one in data.train_languages]
+    return chance_level([labels[labels != NO_LABEL] for labels in gold])
 
 
 def _total_steps(config: TrainConfig, *, data: MultilingualDataModule) -> int:

@@ -418,6 +418,20 @@ def test_a_score_at_chance_is_warned_about(train: Callable[..., Any]) -> None:
     assert [line.count("for 3 validations in a row") for line in outcome.err.splitlines() if "AT CHANCE" in line] == [1]
     assert "AT CHANCE" not in train("name=patient", *never, "validation.chance_patience=5").err
     assert "AT CHANCE" not in train("name=silent", *never, "validation.chance_patience=null").err
+    stopped = train("name=strict", *never, "validation.at_chance=stop")
+    assert stopped.status == 2
+    assert "AT CHANCE" in stopped.err
+    assert "validation.at_chance=warn" in stopped.err
+    assert json.loads(Path("outputs/strict/status.json").read_text())["state"] == "failed"
+    assert train("name=strict", *never, "validation.at_chance=warn").status == 0, "the same run goes on"
+
+
+def test_a_tagger_that_finds_no_span_is_warned_about(train: Callable[..., Any]) -> None:
+    never = ("optimization.learning_rate=0", "validation.every=1", "optimization.max_steps=3", "data.languages=[en]")
+    # All weights are 0, so that all tags are the first, O.
+    outcome = train("data=wikiann", "data.folder=sample", "encoder.overrides.initializer_range=0.0", *never)
+    assert outcome.status == 0, outcome.err
+    assert "AT CHANCE" in outcome.err
 
 
 # Who works in a run, and how it stands

@@ -129,7 +129,7 @@ def test_scores_on_the_split_that_was_trained_on_are_called_contaminated(
     assert "training on the validation split" in outcome.err
     assert "contaminated" not in json.loads((run / "scores" / "test.json").read_text()), "test was not trained on"
     again = command("evaluate.py", f"run={run}", "split=validation")
-    assert "Contaminated: the model was trained on the validation split of en" in again.out.replace("\n", " ")
+    assert "Contaminated: the model was trained on the validation split of en" in " ".join(again.out.split())
     scores = json.loads((run / "scores" / "validation.json").read_text())
     assert scores["contaminated"].endswith("of which the other languages' rows are translations")
     assert "**Contaminated" in (run / "report.md").read_text()

@@ -277,6 +277,7 @@ ADDED_IN_VERSION_2 = {
     "encoder.freeze_layers": 0,
     "optimization.layer_decay": 1.0,
     "validation.chance_patience": None,
+    "validation.at_chance": "warn",
 }
 
 
