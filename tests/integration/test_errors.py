@@ -235,24 +235,24 @@ def test_a_damaged_run_configuration_is_named(train: Callable[..., Any], command
 
 
 def test_a_full_disk_keeps_the_earlier_checkpoint(train: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    from pytorch_lightning import Trainer
+    import torch
 
-    save = Trainer.save_checkpoint
+    save = torch.save
 
-    def full(self: Trainer, path: Path, **options: Any) -> None:
-        if self.global_step >= 8:
-            Path(path).write_bytes(b"half of it")
+    def full(checkpoint: dict[str, Any], stream: Any) -> None:
+        if checkpoint["global_step"] >= 8:
+            stream.write(b"half of it")
             raise RuntimeError("[enforce fail at inline_container.cc:672] . unexpected pos 64 vs 0")
-        save(self, path, **options)
+        save(checkpoint, stream)
 
-    monkeypatch.setattr(Trainer, "save_checkpoint", full)
+    monkeypatch.setattr(torch, "save", full)
     refused(train("validation.every=4", "data.languages=[en]"), "step 8", "kept", "start the same command again")
     assert {path.name for path in (RUN / "checkpoints").iterdir()} >= {"last.ckpt"}
     assert not list(RUN.rglob("*.tmp"))
     status = json.loads((RUN / "status.json").read_text())
     assert status["state"] == "failed"
     assert "step 8" in status["why"]
-    monkeypatch.setattr(Trainer, "save_checkpoint", save)
+    monkeypatch.setattr(torch, "save", save)
     assert train("validation.every=4", "data.languages=[en]").status == 0
 
 

@@ -29,7 +29,7 @@ def write(files: CheckpointFiles, step: int, *, best: list[int], before: list[in
     ranking, earlier = ([{"step": one, "score": 0.5} for one in steps] for steps in (best, before))
     io = DurableCheckpointIO()
     io.save_checkpoint(state(step, ranking), files.temporary)
-    files.accept(io.sha256, step=step, ranking=ranking, before=earlier)
+    files.accept(io.sha256(), step=step, ranking=ranking, before=earlier)
 
 
 @pytest.fixture
@@ -167,8 +167,11 @@ def test_a_full_disk_leaves_the_earlier_ones(files: CheckpointFiles) -> None:
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, before[1]))
     try:
+        io = DurableCheckpointIO()
+        # Raised only where all ranks have met: the others wait for this one.
+        io.save_checkpoint({"weights": torch.zeros(100_000)}, files.temporary)
         with pytest.raises((OSError, RuntimeError)):
-            DurableCheckpointIO().save_checkpoint({"weights": torch.zeros(100_000)}, files.temporary)
+            io.sha256()
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     found = CheckpointFiles(files.folder).newest()
