@@ -29,6 +29,9 @@ RESULTS = Path(__file__).resolve().parent / "results" / "crash_soak.json"
 STEPS_PER_KILL = 20
 STEPS_PER_EPOCH = 20
 VALIDATION_EVERY = 15
+OUTPUT = "output.txt"
+
+Process = subprocess.Popen[bytes]
 
 
 def main() -> None:
@@ -51,7 +54,7 @@ def soak(folder: Path, *, kills: int, seed: int) -> dict[str, Any]:
     chance = random.Random(seed)
     steps = STEPS_PER_KILL * kills + STEPS_PER_EPOCH
     started = time.time()
-    finish(start(folder, name="whole", steps=steps))
+    finish(start(folder, name="whole", steps=steps), folder)
     whole_seconds = time.time() - started
     landed = []
     for aim in aims(kills, chance=chance):
@@ -59,7 +62,7 @@ def soak(folder: Path, *, kills: int, seed: int) -> dict[str, Any]:
         waited = AIMS[aim](folder / "outputs" / "killed", process, chance)
         if process.poll() is not None:
             print(f"the run ended before it could be killed at: {aim}")
-            finish(process)
+            finish(process, folder)
             continue
         process.kill()
         process.wait()
@@ -67,7 +70,7 @@ def soak(folder: Path, *, kills: int, seed: int) -> dict[str, Any]:
         landed.append({"aim": aim, "waited": round(waited, 3), **moment})
         print(f"kill {len(landed)} of {kills}, aimed at {aim}: {moment}", flush=True)
     process = start(folder, name="killed", steps=steps)
-    output = finish(process)
+    output = finish(process, folder)
     return {
         "kills": len(landed),
         "steps": steps,
@@ -89,7 +92,7 @@ def aims(kills: int, *, chance: random.Random) -> list[str]:
     return early[:kills] + late
 
 
-def start(folder: Path, *, name: str, steps: int) -> subprocess.Popen[str]:
+def start(folder: Path, *, name: str, steps: int) -> Process:
     """Start the training command, the same each time but for the name."""
     rows = 32 * STEPS_PER_EPOCH
     command = [
@@ -111,31 +114,29 @@ def start(folder: Path, *, name: str, steps: int) -> subprocess.Popen[str]:
         "trainer.accelerator=cpu",
     ]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT / "src")}
-    return subprocess.Popen(
-        [sys.executable, *command],
-        cwd=folder,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
+    # Into a file: a pipe that nobody reads would fill up and stop the process.
+    with (folder / OUTPUT).open("w") as output:
+        return subprocess.Popen(
+            [sys.executable, *command], cwd=folder, env=environment, stdout=output, stderr=subprocess.STDOUT
+        )
 
 
-def finish(process: subprocess.Popen[str]) -> str:
-    """Let a process end well, and give what it said."""
-    output, _ = process.communicate()
+def finish(process: Process, folder: Path) -> str:
+    """Let the latest process end well, and give what it said."""
+    process.wait()
+    output = (folder / OUTPUT).read_text()
     if process.returncode != 0:
         sys.exit(f"the training command failed with status {process.returncode}:\n{output}")
     return output
 
 
-def until(condition: Callable[[], bool], process: subprocess.Popen[str]) -> None:
+def until(condition: Callable[[], bool], process: Process) -> None:
     """Wait for a condition, watching closely, or for the end of the process."""
     while process.poll() is None and not condition():
         time.sleep(0.0002)
 
 
-def in_training(run: Path, process: subprocess.Popen[str], chance: random.Random) -> float:
+def in_training(run: Path, process: Process, chance: random.Random) -> float:
     """Wait for the first step that this process takes, and then a while."""
     path = run / "metrics.csv"
     status = run / "status.json"
@@ -145,23 +146,23 @@ def in_training(run: Path, process: subprocess.Popen[str], chance: random.Random
     return pause(chance.uniform(0, 0.5))
 
 
-def at_checkpoint(run: Path, process: subprocess.Popen[str], chance: random.Random) -> float:
+def at_checkpoint(run: Path, process: Process, chance: random.Random) -> float:
     """Wait for a checkpoint being written, and then for a moment within."""
     in_training(run, process, chance)
     until((run / "checkpoints" / "unfinished.tmp").exists, process)
     return pause(chance.choice([0, 0, 0.001, 0.003, 0.01]))
 
 
-def at_start(run: Path, process: subprocess.Popen[str], chance: random.Random) -> float:
+def at_start(run: Path, process: Process, chance: random.Random) -> float:
     return pause(chance.uniform(0, 10))
 
 
-def at_export(run: Path, process: subprocess.Popen[str], chance: random.Random) -> float:
+def at_export(run: Path, process: Process, chance: random.Random) -> float:
     until((run / "model.tmp").exists, process)
     return pause(chance.choice([0, 0.001, 0.01]))
 
 
-def at_evaluation(run: Path, process: subprocess.Popen[str], chance: random.Random) -> float:
+def at_evaluation(run: Path, process: Process, chance: random.Random) -> float:
     until((run / "model").exists, process)
     return pause(chance.uniform(0, 0.05))
 
@@ -180,7 +181,7 @@ def pause(seconds: float) -> float:
     return seconds
 
 
-def is_of(status: Path, process: subprocess.Popen[str]) -> bool:
+def is_of(status: Path, process: Process) -> bool:
     """Tell whether a status file was written by this process."""
     try:
         return bool(json.loads(status.read_text())["process"] == process.pid)

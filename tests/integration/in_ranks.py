@@ -49,7 +49,7 @@ def run(script: str, arguments: list[str], *, fault: dict[str, Any] | None = Non
 
 @contextmanager
 def _faulty(kind: str = "none", rank: int = 0, step: int = 0, tokens: int = 0) -> Iterator[None]:
-    """Let a rank stop, or run out of memory."""
+    """Let a rank stop, run out of memory or disk, or lose its numbers."""
     import torch
 
     from babelfit.finetuner import Finetuner
@@ -82,7 +82,20 @@ def _faulty(kind: str = "none", rank: int = 0, step: int = 0, tokens: int = 0) -
             raise torch.OutOfMemoryError("CUDA out of memory.")
         backward(self, *given, **options)
 
+    loss, save = Finetuner._loss, torch.save
+
+    def no_number(self: Finetuner, batch: Any) -> Any:
+        wrong = self.global_step == step and ranks.rank() == rank
+        return loss(self, batch) * (float("nan") if wrong else 1)
+
+    def full(checkpoint: dict[str, Any], stream: Any) -> None:
+        if checkpoint["global_step"] == step:
+            raise RuntimeError("[enforce fail at inline_container.cc:672] . unexpected pos 64 vs 0")
+        save(checkpoint, stream)
+
     patches = {
+        "no number": mock.patch.object(Finetuner, "_loss", no_number),
+        "full disk": mock.patch.object(torch, "save", full),
         "little memory": mock.patch.object(Finetuner, "_head_logits", poor_logits),
         "no memory for the last backward": mock.patch.object(torch.Tensor, "backward", poor_backward),
     }

@@ -30,7 +30,7 @@ SECONDS = 150
 UNEVEN = (
     "encoder.overrides={num_hidden_layers: 2, hidden_size: 32, num_attention_heads: 2, intermediate_size: 64, "
     "hidden_dropout_prob: 0.0, attention_probs_dropout_prob: 0.0}",
-    # Four steps an epoch: three of 15 examples, which neither two nor three ranks divide evenly, and one of 2.
+    # Four steps an epoch: three of 15 examples, and one of a single example, of which some ranks get none.
     "data.train_languages=[en,de]",
     "data.limit={train: 23, validation: 11, test: 31}",
     "optimization.batch_size=15",
@@ -147,6 +147,8 @@ def several(empty: Folder) -> Iterator[tuple[Folder, Ended, Ended]]:
             train("poor", DOUBLE, "trainer.tokens_per_device=500", fault=POOR),
             train("mistaken", "data=xnli", "data.folder=damaged"),
             train("double-2", DOUBLE, "seed=2"),
+            train("full", DOUBLE, fault={"kind": "full disk", "step": 3}),
+            train("diverged", DOUBLE, fault={"kind": "no number", "rank": 1, "step": 2}),
             train("unlucky", DOUBLE, fault={"kind": "no memory for the last backward", "rank": 1}),
         )
         assert alone(train("moved", DOUBLE, fault={"kind": "signal", "rank": 0, "step": 4})) == 75
@@ -220,6 +222,21 @@ def test_a_mistake_is_told_once_and_ends_every_rank(several: tuple[Folder, Ended
     assert not folder.run("mistaken").exists()
     assert two.err.count("outputs/double-2 holds another run") == 1, "what rank 0 finds"
     assert "Traceback" not in two.err
+
+
+def test_what_fails_on_one_rank_in_training_ends_all_and_is_told_once(several: tuple[Folder, Ended, Ended]) -> None:
+    folder, two, _ = several
+    assert [one[9:11] for one in two.statuses] == [[2, 2], [2, 2]]
+    assert two.err.count("the checkpoint at step 3 could not be written") == 1
+    assert sorted(path.name for path in (folder.run("full") / "checkpoints").glob("*.ckpt")) == [
+        "last.ckpt",
+        "previous.ckpt",
+    ]
+    assert two.err.count("the loss of step 3 is not finite") == 1
+    rows = re.findall(r"^  (?:en|de): rows ([\d ]+) \(counted", two.err, re.MULTILINE)
+    assert len(" ".join(rows).split()) == 15, "the rows of the whole step are named, not of one rank"
+    for run in ("full", "diverged"):
+        assert folder.status(run)["state"] == "failed"
 
 
 def test_memory_that_runs_out_while_others_wait_ends_the_run_with_the_way_on(

@@ -231,11 +231,11 @@ def test_a_full_disk_keeps_the_earlier_checkpoint(train: Callable[..., Any], mon
 
     save = torch.save
 
-    def full(values: Any, file: Any) -> None:
-        if values["global_step"] >= 8:
-            file.write(b"half of it")
+    def full(checkpoint: dict[str, Any], stream: Any) -> None:
+        if checkpoint["global_step"] >= 8:
+            stream.write(b"half of it")
             raise RuntimeError("[enforce fail at inline_container.cc:672] . unexpected pos 64 vs 0")
-        save(values, file)
+        save(checkpoint, stream)
 
     monkeypatch.setattr(torch, "save", full)
     refused(train("validation.every=4", "data.languages=[en]"), "step 8", "kept", "start the same command again")

@@ -168,6 +168,7 @@ def test_a_full_disk_leaves_the_earlier_ones(files: CheckpointFiles) -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, before[1]))
     try:
         io = DurableCheckpointIO()
+        # Raised only where all ranks have met: the others wait for this one.
         io.save_checkpoint({"weights": torch.zeros(100_000)}, files.temporary)
         with pytest.raises((OSError, RuntimeError)):
             io.sha256()

@@ -23,7 +23,9 @@ def labelled(draw: st.DrawFn) -> Labels:
 
 
 def classification(num_classes: int) -> MetricCollection:
-    return build_metrics("sequence_classification", label_names=[str(label) for label in range(num_classes)])
+    return build_metrics(
+        "sequence_classification", label_names=[str(label) for label in range(num_classes)], across_ranks=False
+    )
 
 
 def update(metrics: torch.nn.Module, pairs: list[tuple[int, int]]) -> None:
