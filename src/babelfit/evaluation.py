@@ -60,14 +60,12 @@ def evaluate(config: EvaluateConfig) -> None:
     data.prepare(split, languages=data.languages)
     # Other data than the run's own are another evaluation: the run's folder speaks of one dataset.
     own = run is not None and config.data is None
-    facts = {"model": model} if run is None else ranks.from_first(run.facts)
+    facts = _facts_of(model, trained_on=chosen) if run is None else ranks.from_first(run.facts)
 
     def opened() -> AbstractContextManager[Path]:
         return run.locked() if run is not None and own else opened_evaluation(config, data_name=data.data_name)
 
     with ranks.entered_by_first(opened) as folder:
-        if run is None or not own:
-            ranks.from_first(lambda: manifest.add(folder, splits={}, model=files_read(model)))
         evaluate_model(
             model,
             data=data,
@@ -78,6 +76,14 @@ def evaluate(config: EvaluateConfig) -> None:
             trained_on=chosen if trained is None else trained.data,
             facts=facts,
         )
+
+
+def _facts_of(model: str, *, trained_on: DataConfig) -> dict[str, str]:
+    """Say what is known of a model that is no run of ours: what it was trained on is only what the user says."""
+    if (Path(model).parent / "status.json").is_file():
+        log.warning("%s belongs to a run, which knows what it was trained on: run=%s", model, Path(model).parent)
+    sources = ", ".join(trained_on.train_languages)
+    return {"model": model, "source languages": f"{sources}, as data.train_languages says; not checked"}
 
 
 def build_data(
@@ -122,7 +128,12 @@ def evaluate_model(
     facts: Mapping[str, str],
 ) -> None:
     """Predict the languages that have no predictions yet, then score all that have, and report."""
-    done = ranks.from_first(lambda: predictions.languages(folder, split=split))
+
+    def done_before() -> list[str]:
+        manifest.add(folder, splits={}, model=files_read(model))
+        return predictions.languages(folder, split=split)
+
+    done = ranks.from_first(done_before)
     missing = [language for language in data.languages if language not in done]
     if missing:
         columns = predict(
@@ -220,6 +231,7 @@ def report(
         head=data.head,
         label_names=data.label_names,
         source_languages=trained_on.train_languages,
+        examples={language: entry["examples"] for language, entry in read.items()},
         dropped={language: set(chain(*entry["dropped"].values())) for language, entry in read.items()},
         notes=notes,
     )

@@ -73,12 +73,18 @@ def write(file: Path, records: Iterable[AnyPrediction]) -> None:
 
 
 def read(
-    file: Path, kind: type[AnyPrediction], *, label_names: Sequence[str], dropped: Collection[int] = ()
+    file: Path,
+    kind: type[AnyPrediction],
+    *,
+    label_names: Sequence[str],
+    num_examples: int | None = None,
+    dropped: Collection[int] = (),
 ) -> list[AnyPrediction]:
     """Read a prediction file, in order of index.
 
     Raises UserError, with the line, for what is no record, for a label that the data do not have, and for an example
-    that is predicted twice or left out. `dropped` are the rows that are no examples.
+    that is predicted twice or left out. `dropped` are the rows that are no examples; `num_examples` is how many there
+    are, where that is known.
     """
     records: dict[int, AnyPrediction] = {}
     with file.open("rb") as lines:
@@ -92,6 +98,11 @@ def read(
     for index in range(max(records)):
         if index not in records and index not in dropped:
             raise UserError(f"{file}: no prediction for index {index}; every example counts once")
+    if num_examples is not None and len(records) != num_examples:
+        raise UserError(
+            f"{file}: {len(records):,} predictions for {num_examples:,} examples; every example counts once. Delete "
+            "the file, and the same command predicts it anew"
+        )
     return [records[index] for index in sorted(records)]
 
 

@@ -95,7 +95,8 @@ def transfer_lines(scores: Mapping[str, Any]) -> list[str]:
     transfer = scores["transfer"]
     lines = []
     if transfer["source"] is not None:
-        lines.append(f"source mean {_percent(transfer['source'])} ({', '.join(scores['source_languages'])})")
+        sources = [one for one in scores["source_languages"] if one in scores["languages"]]
+        lines.append(f"source mean {_percent(transfer['source'])} ({', '.join(sources)})")
     if transfer["target_mean"] is not None:
         lines.append(f"target mean {_percent(transfer['target_mean'])}")
     if transfer["gap"] is not None:
@@ -111,9 +112,14 @@ def _warnings(scores: Mapping[str, Any]) -> list[str]:
     """Say what a reader must know before believing a number."""
     warnings = []
     if "contaminated" in scores:
+        languages = [one for one in scores["languages"] if one in scores["contaminated"]["languages"]]
         warnings.append(
-            f"Contaminated: the model was {scores['contaminated']}. These scores are no measure of transfer."
+            f"Contaminated ({', '.join(languages)}): the model was {scores['contaminated']['why']}. These scores, and "
+            "what is computed from them, are no measure of transfer."
         )
+    absent = [one for one in scores["source_languages"] if one not in scores["languages"]]
+    if absent and scores["transfer"]["source"] is not None:
+        warnings.append(f"The source mean is without {', '.join(absent)}, trained on and not scored here.")
     if "unscored_languages" in scores:
         warnings.append(f"Predicted and not scored, for want of gold labels: {', '.join(scores['unscored_languages'])}")
     return warnings

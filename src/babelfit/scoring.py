@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from babelfit import predictions
+from babelfit.errors import UserError
 from babelfit.metrics import MAIN_METRIC, build_metrics
 from babelfit.predictions import AnyPrediction, Prediction, TagPrediction
 from babelfit.transfer.numbers import transfer_numbers
@@ -28,13 +29,14 @@ def score(
     head: str,
     label_names: Sequence[str],
     source_languages: Sequence[str],
+    examples: Mapping[str, int],
     dropped: Mapping[str, Collection[int]],
     notes: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Score every language of a split that has predictions in a run folder, source languages first.
 
-    A language without any gold is named as unscored. `dropped` are each language's rows that are no examples, `notes`
-    what a reader of the scores must know. Raises UserError for damaged prediction files.
+    A language without any gold is named as unscored. `examples` says how many each language has, `dropped` which rows
+    are none, `notes` what a reader of the scores must know. Raises UserError for damaged prediction files.
     """
     found = predictions.languages(folder, split=split)
     ordered = [
@@ -47,6 +49,7 @@ def score(
                 predictions.path(folder, split=split, language=language),
                 RECORDS[head],
                 label_names=label_names,
+                num_examples=examples.get(language),
                 dropped=dropped.get(language, ()),
             ),
             head=head,
@@ -107,5 +110,18 @@ def write(scores: dict[str, Any], folder: Path) -> None:
 
 
 def read_all(folder: Path) -> list[dict[str, Any]]:
-    """Read the scores of every split in a run folder."""
-    return [json.loads(file.read_text(encoding="utf-8")) for file in sorted((folder / "scores").glob("*.json"))]
+    """Read the scores of every split in a run folder; raises UserError for what is none."""
+    return [_read(file) for file in sorted((folder / "scores").glob("*.json"))]
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        scores: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        known = scores["schema"] == SCHEMA and scores["metric"] in MAIN_METRIC.values()
+        if not known or not isinstance(scores["languages"], dict) or not isinstance(scores["transfer"], dict):
+            raise ValueError("schema, metric, languages or transfer are not as written here")
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        raise UserError(
+            f"{file} holds no scores ({error!r}): delete it, and the same command writes it anew"
+        ) from error
+    return scores

@@ -129,9 +129,10 @@ def test_scores_on_the_split_that_was_trained_on_are_called_contaminated(
     assert "training on the validation split" in outcome.err
     assert "contaminated" not in json.loads((run / "scores" / "test.json").read_text()), "test was not trained on"
     again = command("evaluate.py", f"run={run}", "split=validation")
-    assert "Contaminated: the model was trained on the validation split of en" in " ".join(again.out.split())
+    assert "Contaminated (en, de): the model was trained on the validation split of en" in " ".join(again.out.split())
     scores = json.loads((run / "scores" / "validation.json").read_text())
-    assert scores["contaminated"].endswith("of which the other languages' rows are translations")
+    assert scores["contaminated"]["why"].endswith("of which the other languages' rows are translations")
+    assert set(scores["contaminated"]["languages"]) == set(PARAPHRASE_LANGUAGES)
     assert "**Contaminated" in (run / "report.md").read_text()
     # Asked for by other data of the same name, they are no better.
     other = command("evaluate.py", f"run={run}", *PAIRS, "data.languages=[en]", "split=validation", "name=other")
@@ -203,6 +204,21 @@ def test_damaged_sentences_are_named(train: Callable[..., Any], panx: Path, cont
     (panx / "panx" / "train-en.tsv").write_text(content, encoding="utf-8")
     refused(train("data=wikiann", f"data.folder={panx}", LIMIT, "data.languages=[en]"), *parts)
     assert not Path("outputs").exists()
+
+
+def test_predictions_of_another_model_are_not_taken_for_this_ones(
+    train: Callable[..., Any], command: Callable[..., Any]
+) -> None:
+    train(*PAIRS, "data.languages=[en]")
+    shutil.copytree("outputs/pawsx-mini/model", "model")
+    arguments = ("model=./model", *PAIRS, LIMIT, "name=other")
+    assert command("evaluate.py", *arguments, "data.languages=[en]").status == 0
+    weights = load_file("model/model.safetensors")
+    save_file({key: -value for key, value in weights.items()}, "model/model.safetensors", metadata={"format": "pt"})
+
+    refused(command("evaluate.py", *arguments, "data.languages=[en]"), "./model is no longer the model", "name=")
+    shutil.rmtree("outputs/other/predictions")
+    assert command("evaluate.py", *arguments, "data.languages=[en]").status == 0
 
 
 def test_a_missing_train_file_names_the_way_out(train: Callable[..., Any], panx: Path) -> None:

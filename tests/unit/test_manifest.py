@@ -39,3 +39,29 @@ def test_a_file_that_changed_is_refused_and_the_manifest_stays(tmp_path: Path) -
     ):
         manifest.add(tmp_path, splits={"test": {"en": entry("b"), "de": entry("b")}})
     assert (tmp_path / "manifest.json").read_bytes() == before
+
+
+def test_another_encoder_is_refused_and_the_same_one_elsewhere_is_not(tmp_path: Path) -> None:
+    manifest.add(tmp_path, splits={}, encoder={"path": "a", "files": {"config.json": "1"}})
+    manifest.add(tmp_path, splits={}, encoder={"path": "b", "files": {"config.json": "1"}})
+
+    with pytest.raises(UserError, match="b is no longer the encoder that"):
+        manifest.add(tmp_path, splits={}, encoder={"path": "b", "files": {"config.json": "2"}})
+
+
+def test_another_model_is_refused_where_predictions_of_the_old_one_lie(tmp_path: Path) -> None:
+    manifest.add(tmp_path, splits={}, model={"path": "m", "files": {"model.safetensors": "1"}})
+    manifest.add(tmp_path, splits={}, model={"path": "m", "files": {"model.safetensors": "2"}})
+    (tmp_path / "predictions" / "test").mkdir(parents=True)
+    (tmp_path / "predictions" / "test" / "de.jsonl").touch()
+
+    with pytest.raises(UserError, match="m is no longer the model whose predictions lie in"):
+        manifest.add(tmp_path, splits={}, model={"path": "m", "files": {"model.safetensors": "3"}})
+
+
+@pytest.mark.parametrize("damage", ["{", "[]", '{"splits": {"test": {"en": {}}}}', '{"splits": 3}', "[" * 100_000])
+def test_a_damaged_manifest_is_named(tmp_path: Path, damage: str) -> None:
+    (tmp_path / "manifest.json").write_text(damage)
+
+    with pytest.raises(UserError, match=r"manifest\.json is damaged"):
+        manifest.add(tmp_path, splits={})

@@ -10,7 +10,7 @@ import pytest
 
 from babelfit import predictions
 from babelfit.errors import UserError
-from babelfit.predictions import Prediction
+from babelfit.predictions import Prediction, TagPrediction
 
 NAMES = ("no", "да")
 RECORDS = [
@@ -168,3 +168,55 @@ def test_a_file_gets_its_name_once_its_bytes_are_on_the_disk(tmp_path: Path, mon
     predictions.write(file, RECORDS)
 
     assert sizes == [(tmp_path / "whole.jsonl").stat().st_size]
+
+
+def test_a_file_that_lost_its_end_is_refused_where_the_number_is_known(tmp_path: Path) -> None:
+    file = tmp_path / "de.jsonl"
+    predictions.write(file, RECORDS[:2])
+
+    assert len(predictions.read(file, Prediction, label_names=NAMES)) == 2
+    with pytest.raises(UserError, match="2 predictions for 3 examples"):
+        predictions.read(file, Prediction, label_names=NAMES, num_examples=3)
+
+
+def test_rows_that_are_no_examples_leave_no_hole(tmp_path: Path) -> None:
+    file = tmp_path / "de.jsonl"
+    predictions.write(file, [RECORDS[0], RECORDS[2]])
+
+    assert predictions.read(file, Prediction, label_names=NAMES, num_examples=2, dropped={1}) == [
+        RECORDS[0],
+        RECORDS[2],
+    ]
+    with pytest.raises(UserError, match="no prediction for index 1"):
+        predictions.read(file, Prediction, label_names=NAMES)
+
+
+TAGS = ("O", "B-PER")
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"predicted": ["O"]}, "1 predicted tags for 2 gold ones"),
+        ({"predicted": "O"}, "predicted 'O' is no list of tags"),
+        ({"predicted": []}, "predicted [] is no list of tags"),
+        ({"gold": ["O", "B-LOC"]}, "gold 'B-LOC' is no tag; expected one of O, B-PER"),
+        ({"probabilities": [0.5]}, "probabilities are not 2 shares from 0 to 1"),
+        ({"probabilities": [0.5, 2]}, "probabilities are not 2 shares from 0 to 1"),
+    ],
+)
+def test_tags_stand_one_a_word(tmp_path: Path, changes: dict[str, Any], told: str) -> None:
+    values = {"index": 0, "gold": ["O", "B-PER"], "predicted": ["O", "O"], "probabilities": [0.5, 1]}
+    (tmp_path / "de.jsonl").write_text(json.dumps(values | changes) + "\n")
+
+    with pytest.raises(UserError) as caught:
+        predictions.read(tmp_path / "de.jsonl", TagPrediction, label_names=TAGS)
+    assert told in str(caught.value)
+
+
+def test_a_sentence_without_gold_is_read_back(tmp_path: Path) -> None:
+    record = TagPrediction(index=0, gold=None, predicted=["O", "B-PER"], probabilities=[0.5, 2 / 3])
+    predictions.write(tmp_path / "de.jsonl", [record])
+
+    [read] = predictions.read(tmp_path / "de.jsonl", TagPrediction, label_names=TAGS)
+    assert read == TagPrediction(index=0, gold=None, predicted=["O", "B-PER"], probabilities=[0.5, 0.666667])

@@ -199,3 +199,18 @@ def test_languages_of_pawsx_have_names_too(language: str, name: str) -> None:
     page = markdown([SCORES | {"languages": {language: SCORES["languages"]["de"]}}], facts={})
 
     assert row(page, language)[0] == name
+
+
+def test_a_source_language_without_score_is_in_no_mean_and_named() -> None:
+    printed = " ".join(terminal(SCORES | {"source_languages": ["en", "fr"]}).split())
+
+    assert "source mean 84.4 (en)" in printed
+    assert "The source mean is without fr, trained on and not scored here." in printed
+
+
+def test_contaminated_languages_are_named() -> None:
+    scores = SCORES | {"contaminated": {"languages": ["en", "sw"], "why": "trained on the validation split of en"}}
+
+    assert "Contaminated (en): the model was trained on the validation split of en." in markdown(
+        [scores], facts={}
+    ).replace("\\", "")

@@ -37,6 +37,7 @@ def score(folder: Path, *source_languages: str, **notes: object) -> dict[str, An
         head="sequence_classification",
         label_names=NAMES,
         source_languages=source_languages or ("en",),
+        examples={},
         dropped={},
         notes=notes,
     )
@@ -145,3 +146,29 @@ def test_the_scores_of_all_splits_are_read_back(golden: Path) -> None:
         scoring.write(scores | {"split": split}, golden)
 
     assert scoring.read_all(golden) == [scores, scores | {"split": "validation"}]
+
+
+def test_a_file_that_lost_its_end_is_not_scored(golden: Path) -> None:
+    with pytest.raises(UserError, match=r"de\.jsonl: 4 predictions for 5 examples"):
+        scoring.score(
+            golden,
+            data="xnli",
+            split="test",
+            head="sequence_classification",
+            label_names=NAMES,
+            source_languages=["en"],
+            examples={"de": 5},
+            dropped={},
+            notes={},
+        )
+
+
+@pytest.mark.parametrize(
+    "damage", ["{", "[]", "{}", '{"schema": 1, "metric": "accuracy", "languages": [], "transfer": {}}']
+)
+def test_scores_that_are_none_are_named(golden: Path, damage: str) -> None:
+    scoring.write(score(golden), golden)
+    (golden / "scores" / "test.json").write_text(damage)
+
+    with pytest.raises(UserError, match=r"test\.json holds no scores"):
+        scoring.read_all(golden)

@@ -54,6 +54,7 @@ def test_the_numbers_are_those_of_scoring(transfer: evaluate.EvaluationModule, t
         head="sequence_classification",
         label_names=NAMES,
         source_languages=["en"],
+        examples={},
         dropped={},
         notes={},
     )

@@ -149,7 +149,10 @@ class MultilingualDataModule(LightningDataModule, ABC):
         for doubt in sources.check_rows(
             source,
             num_rows=facts["rows"],
-            seen=[name for name, count in facts["labels"].items() if count],
+            # Of a part that the user asked for, nothing can be said.
+            seen=[name for name, count in facts["labels"].items() if count and name]
+            if self.limit[split] is None
+            else self.label_names,
             expected=self.sample_rows[theirs] if self.origin.is_sample else self.known_rows[language][theirs],
             labels=self.label_names,
         ):
@@ -186,10 +189,12 @@ class MultilingualDataModule(LightningDataModule, ABC):
                     "%s %s: %s rows dropped (%s)%s", self.data_name, split, f"{total:,}", reason, _counted(dropped)
                 )
 
-    def contamination(self, split: str, *, train_languages: Sequence[str]) -> str:
-        """Say what is wrong with the scores of a split that was trained on."""
-        trained = f"trained on the {split} split of {' and '.join(train_languages)}"
-        return f"{trained}, of which the other languages' rows are translations" if self.is_parallel else trained
+    def contamination(self, split: str, *, train_languages: Sequence[str]) -> dict[str, Any]:
+        """Say what is wrong with the scores of a split that was trained on, and of which languages."""
+        why = f"trained on the {split} split of {' and '.join(train_languages)}"
+        if self.is_parallel:
+            why += ", of which the other languages' rows are translations"
+        return {"languages": list(self.known_rows) if self.is_parallel else list(train_languages), "why": why}
 
     def targets(self, split: str, language: str) -> Array:
         """Return the row of each target's example, as the split came: (targets,)."""

@@ -91,12 +91,16 @@ class Origin:
         return sources.find(folder, layouts=self._layouts, dataset=self._dataset, split=split, language=language)
 
     def evaluable(self, known: Sequence[str]) -> Sequence[str]:
-        """List the languages that a folder has a validation or test split of, and tell which it has not."""
-        found = {one for split in ("validation", "test") for one in self.available(split, languages=known)}
+        """List the languages that can be scored together, and tell which cannot: by test where no other has more.
+
+        Where some have only validation, it is validation that is scored (evaluation.chosen_split).
+        """
+        tested, validated = (set(self.available(split, languages=known)) for split in ("test", "validation"))
+        found = tested if validated <= tested else validated
         absent = [language for language in known if language not in found]
         if absent:
             told = ", ".join(absent) if len(absent) <= 20 else f"{len(absent)} of {len(known)} languages"
-            log.info("%s: nothing to evaluate in %s, which the folder does not have", self._dataset, told)
+            log.info("%s: %s are not scored, for want of files", self._dataset, told)
         # Where there are none at all, the error for the first one says what was looked for.
         return [language for language in known if language in found] or known
 
