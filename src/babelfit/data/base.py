@@ -6,6 +6,7 @@ A dataset adds facts (languages, labels, row counts, layouts) and how a row beco
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from itertools import chain
 from pathlib import Path
 from typing import Any, ClassVar
@@ -18,7 +19,7 @@ from torch.utils.data import DataLoader
 from transformers import PreTrainedTokenizerFast
 
 from babelfit import ranks
-from babelfit.data import sources
+from babelfit.data import readers, sources, splits, tokenization
 from babelfit.data.batching import Array, EvaluationBatches, Examples, Steps, TrainingSteps
 from babelfit.data.origin import SAMPLE, Origin
 from babelfit.data.splits import num_labelled, read_split
@@ -140,6 +141,7 @@ class MultilingualDataModule(LightningDataModule, ABC):
         dataset, facts = read_split(
             source,
             tokenizer=self.tokenizer,
+            fingerprint=self._fingerprint,
             label_names=self.label_names,
             max_length=self.max_length,
             limit=self.limit[split],
@@ -155,6 +157,16 @@ class MultilingualDataModule(LightningDataModule, ABC):
         ):
             log.warning("%s", doubt)
         return dataset, facts
+
+    @cached_property
+    def _fingerprint(self) -> dict[str, str]:
+        """Hash what turns rows into tokens: the tokenizer, the dataset's own code and that of all datasets."""
+        own = [cls.__module__ for cls in type(self).__mro__ if issubclass(cls, MultilingualDataModule)]
+        common = [module.__name__ for module in (readers, sources, splits, tokenization)]
+        return {
+            "tokenizer": tokenization.tokenizer_fingerprint(self.tokenizer),
+            "code": tokenization.code_fingerprint([name for name in own if name != __name__] + common),
+        }
 
     def prepare(self, split: str, *, languages: Sequence[str]) -> None:
         """Tokenize a split in some languages where it is not yet, and tell its size and what was cut or dropped."""
