@@ -198,6 +198,16 @@ class MultilingualDataModule(LightningDataModule, ABC):
                     "%s %s: %s rows dropped (%s)%s", self.data_name, split, f"{total:,}", reason, _counted(dropped)
                 )
 
+    def check_selectable(self) -> None:
+        """Raise UserError where the validation split of a source language has no gold to choose a checkpoint by."""
+        for language in self.train_languages:
+            if num_labelled(self.open("validation", language)) == 0:
+                files = ", ".join(entry["path"] for entry in self.read["validation"][language]["files"])
+                raise UserError(
+                    f"{files}: no gold labels to choose a checkpoint by, in {self.data_name} validation {language}; "
+                    "give a file with labels"
+                )
+
     def contamination(self, split: str, *, train_languages: Sequence[str]) -> str:
         """Say what is wrong with the scores of a split that was trained on."""
         trained = f"trained on the {split} split of {' and '.join(train_languages)}"
