@@ -104,6 +104,7 @@ def build_model(config: TrainConfig, *, data: MultilingualDataModule) -> PreTrai
         pretrained=config.encoder.pretrained,
         overrides=config.encoder.overrides,
         label_names=data.label_names,
+        label_aliases=data.label_aliases,
         max_length=data.max_length,
     )
     freeze(model, embeddings=config.encoder.freeze_embeddings, layers=config.encoder.freeze_layers)
