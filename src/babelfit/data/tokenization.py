@@ -194,10 +194,15 @@ def encode_words(table: pa.Table, *, tokenizer: PreTrainedTokenizerFast, words: 
 
 
 def special_tokens(tokenizer: PreTrainedTokenizerFast) -> tuple[list[int], list[int]]:
-    """Say which ids a tokenizer puts before and behind a single sequence."""
+    """Say which ids a tokenizer puts before and behind a sequence; raises UserError where that cannot be told."""
     bare = tokenizer("a", add_special_tokens=False)["input_ids"]
     whole = tokenizer("a")["input_ids"]
-    before = next(place for place in range(len(whole)) if whole[place : place + len(bare)] == bare)
+    before = next((place for place in range(len(whole)) if bare and whole[place : place + len(bare)] == bare), None)
+    if before is None:
+        raise UserError(
+            f"the tokenizer of {tokenizer.name_or_path} makes {bare} of 'a' and {whole} with special tokens, so which "
+            "ones stand before and behind a sentence cannot be told: choose another encoder"
+        )
     return whole[:before], whole[before + len(bare) :]
 
 
@@ -205,8 +210,14 @@ def read_words_as_in_text(tokenizer: PreTrainedTokenizerFast) -> None:
     """Make sure that words given one by one get the subwords that they have in running text.
 
     Byte-level BPE takes the space before a word for a part of it, which a word given alone has only if the tokenizer
-    puts it there: this is set right in place, also for export. Raises UserError where the two differ all the same.
+    puts it there: this is set right in place, also for export. Raises UserError where the two differ all the same, and
+    where there is no unknown token, as which a word is read that the tokenizer turns into nothing.
     """
+    if tokenizer.unk_token_id is None:
+        raise UserError(
+            f"the tokenizer of {tokenizer.name_or_path} has no unknown token (unk_token), as which a word is read "
+            "that it turns into nothing: choose another encoder"
+        )
 
     def differ() -> bool:
         split = tokenizer(_PROBE, is_split_into_words=True, add_special_tokens=False)
