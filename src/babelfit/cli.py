@@ -34,7 +34,12 @@ def _parser() -> argparse.ArgumentParser:
         "HF_HUB_OFFLINE=1, also on a machine without network that sees the same cache (HF_HOME).",
         epilog="Example: python -m babelfit fetch experiment=xnli_zero_shot",
     )
-    fetch_parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="the arguments of train.py")
+    fetch_parser.add_argument(
+        "overrides",
+        nargs="*",
+        metavar="KEY=VALUE",
+        help="the overrides given to train.py (no options of its, such as -m)",
+    )
     fetch_parser.set_defaults(verb=fetch)
     return parser
 

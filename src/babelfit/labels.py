@@ -14,9 +14,7 @@ def label_order(config: PreTrainedConfig, *, label_names: Sequence[str], aliases
     names are others, stand twice, or differ between its id2label and its label2id.
     """
     theirs = {int(label_id): str(name) for label_id, name in (config.id2label or {}).items()}
-    ours = {name.casefold(): name for name in label_names}
-    ours |= {alias.casefold(): name for alias, name in aliases.items()}
-    meant = {label_id: ours.get(name.casefold()) for label_id, name in theirs.items()}
+    meant = _meant(theirs, label_names=label_names, aliases=aliases)
     told = f"the model has {_told(theirs)}; the data have {_told(dict(enumerate(label_names)))}"
     if sorted(meant.values(), key=str) != sorted(label_names):
         raise UserError(
@@ -34,6 +32,22 @@ def label_order(config: PreTrainedConfig, *, label_names: Sequence[str], aliases
 def has_own_labels(config: PreTrainedConfig) -> bool:
     """Tell whether a model's labels have names, rather than the LABEL_0, LABEL_1 that stand for none."""
     return any(not str(name).startswith("LABEL_") for name in (config.id2label or {}).values())
+
+
+def has_labels(config: PreTrainedConfig, *, label_names: Sequence[str], aliases: Mapping[str, str]) -> bool:
+    """Tell whether a model's labels are the data's, in whatever order."""
+    theirs = {int(label_id): str(name) for label_id, name in (config.id2label or {}).items()}
+    meant = _meant(theirs, label_names=label_names, aliases=aliases)
+    return sorted(meant.values(), key=str) == sorted(label_names)
+
+
+def _meant(
+    theirs: Mapping[int, str], *, label_names: Sequence[str], aliases: Mapping[str, str]
+) -> dict[int, str | None]:
+    """Say which of the data's labels each name stands for; None for none."""
+    ours = {name.casefold(): name for name in label_names}
+    ours |= {alias.casefold(): name for alias, name in aliases.items()}
+    return {label_id: ours.get(name.casefold()) for label_id, name in theirs.items()}
 
 
 def _told(names: Mapping[int, str]) -> str:

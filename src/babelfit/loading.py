@@ -1,13 +1,16 @@
 """From a path to a tokenizer, a config and a model that is ready for ragged batches; what it computes is not here."""
 
+import copy
 import hashlib
 import logging
+from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
 
 import torch
+from huggingface_hub.errors import StrictDataclassError
 from transformers import AutoConfig, AutoTokenizer, PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerFast
 from transformers.utils.logging import set_verbosity_error
 
@@ -16,7 +19,7 @@ from babelfit.agreement import choose_attention
 from babelfit.encoder import max_tokens
 from babelfit.errors import UserError
 from babelfit.heads import Head
-from babelfit.labels import has_own_labels, label_order
+from babelfit.labels import has_labels, has_own_labels, label_order
 from babelfit.trust import refusal
 
 log = logging.getLogger(__name__)
@@ -122,10 +125,22 @@ def load_config(path: str, *, revision: str | None = None, overrides: dict[str, 
             raise UserError(
                 f"encoder.overrides.{field}: {type(config).__name__} has no such field, but has {_names(fields)}"
             )
-        if fields[field] is not None and not isinstance(value, type(fields[field])):
-            raise UserError(f"encoder.overrides.{field}={value!r}: must be a {type(fields[field]).__name__}")
-        setattr(config, field, value)
+        try:
+            setattr(config, field, _of_kind(fields[field], value))
+        except (TypeError, ValueError, StrictDataclassError) as error:
+            what = " ".join(str(error).split())
+            raise UserError(f"encoder.overrides.{field}={value!r}: {what}") from error
     return config
+
+
+def _of_kind(before: Any, value: Any) -> Any:
+    """Return a value for a field in the type that it has; raises TypeError for another. What is None has no type."""
+    kind = type(before)
+    if kind is float and type(value) is int:
+        return float(value)
+    if before is not None and (not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool)):
+        raise TypeError(f"must be a {kind.__name__}")
+    return value
 
 
 def load_model(
@@ -136,12 +151,14 @@ def load_model(
     pretrained: bool,
     overrides: dict[str, Any],
     label_names: tuple[str, ...],
+    label_aliases: Mapping[str, str] = {},
     max_length: int,
 ) -> PreTrainedModel:
     """Load a Hugging Face model with a head for these labels: pretrained weights, or random ones from its config.
 
-    It gives its own numbers on ragged batches from here on, or UserError is raised; so it is where the folder or Hub id
-    does not hold the like, or holds a head for these labels in another order.
+    A head for other labels is left behind, with a warning. It gives its own numbers on ragged batches from here on, or
+    UserError is raised; so it is where the folder or Hub id does not hold the like, or holds a head for these labels in
+    another order.
     """
     if pretrained and overrides:
         raise UserError(
@@ -149,9 +166,12 @@ def load_model(
             "drop it, or train from random weights with encoder.pretrained=false"
         )
     config = load_config(path, revision=revision, overrides=overrides)
+    theirs = copy.deepcopy(config)
+    is_tuned = pretrained and has_own_labels(config)
+    is_of_other_labels = is_tuned and not has_labels(config, label_names=label_names, aliases=label_aliases)
     # A head that was trained already goes on only with the same labels in the same places.
-    if pretrained and has_own_labels(config):
-        order = label_order(config, label_names=label_names, aliases={})
+    if is_tuned and not is_of_other_labels:
+        order = label_order(config, label_names=label_names, aliases=label_aliases)
         if order != list(range(len(label_names))):
             raise UserError(
                 f"{path} has a head with the labels {list((config.id2label or {}).values())}; the data have "
@@ -160,7 +180,10 @@ def load_model(
     config.id2label = dict(enumerate(label_names))
     config.label2id = {name: label_id for label_id, name in enumerate(label_names)}
     if pretrained:
-        model, missing = _from_pretrained(head, path, revision=revision, config=config)
+        # Weights are loaded into the shapes that they have.
+        model, missing = _from_pretrained(
+            head, path, revision=revision, config=theirs if is_of_other_labels else config
+        )
         encoders = [name for name in missing if name.startswith(f"{model.base_model_prefix}.")]
         # A pooler is a part of the head that stands in the encoder: masked language models are trained without.
         new_pooler = [name for name in encoders if ".pooler." in name]
@@ -168,6 +191,12 @@ def load_model(
             raise UserError(f"{path} has no weights for {', '.join(encoders[:5])} and {len(encoders)} in all")
         if new_pooler:
             log.warning("%s has no weights for its pooler: like the head, it starts from random ones", path)
+        if is_of_other_labels:
+            names = ", ".join((theirs.id2label or {}).values())
+            log.warning("%s was tuned on other labels (%s): its head is dropped, a new one starts", path, names)
+            tuned = model.base_model.state_dict()
+            model = head.model_class.from_config(config, dtype=torch.float32, trust_remote_code=False)
+            model.base_model.load_state_dict(tuned)
     else:
         try:
             model = head.model_class.from_config(config, trust_remote_code=False)

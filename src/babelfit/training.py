@@ -59,6 +59,7 @@ def fit(config: TrainConfig) -> None:
     # All data are read before anything is trained, so that a missing file is known now and not after the last step.
     data.prepare("train", languages=data.train_languages)
     data.prepare("validation", languages=data.train_languages)
+    data.check_selectable()
     split = evaluation.chosen_split(data)
     data.prepare(split, languages=data.languages)
     seed_everything(config.seed, verbose=False)
@@ -103,6 +104,7 @@ def build_model(config: TrainConfig, *, data: MultilingualDataModule) -> PreTrai
         pretrained=config.encoder.pretrained,
         overrides=config.encoder.overrides,
         label_names=data.label_names,
+        label_aliases=data.label_aliases,
         max_length=data.max_length,
     )
     freeze(model, embeddings=config.encoder.freeze_embeddings, layers=config.encoder.freeze_layers)

@@ -177,6 +177,13 @@ def test_rows_without_gold_are_predicted_not_scored_and_this_is_said(
     assert not (run / "scores" / "test.json").exists()
 
 
+def test_a_validation_split_without_gold_can_choose_no_checkpoint(train: Callable[..., Any], panx: Path) -> None:
+    (panx / "panx" / "dev-en.tsv").write_text("Berlin\nis\n\n", encoding="utf-8")
+    outcome = train("data=wikiann", f"data.folder={panx}", LIMIT, "data.languages=[en,de]")
+    refused(outcome, "dev-en.tsv", "no gold labels to choose a checkpoint by, in wikiann validation en")
+    assert not Path("outputs").exists()
+
+
 def test_a_language_without_gold_is_named_among_others(
     train: Callable[..., Any], command: Callable[..., Any], panx: Path
 ) -> None:

@@ -15,7 +15,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreT
 from babelfit import mini, training
 from babelfit.errors import UserError
 from babelfit.heads import HEADS
-from babelfit.loading import load_model
+from babelfit.loading import MINI, load_config, load_model
 from tiny import model, write_folder
 
 OPTIONS = (
@@ -185,6 +185,109 @@ def test_an_encoder_without_a_layers_weights_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(UserError, match=r"has no weights for bert\.encoder\.layer\.1"):
         loaded(folder)
+
+
+TAGS = ("O", "B-X", "I-X", "B-Y")
+
+
+@pytest.mark.parametrize("kind", ["bert", "xlm-roberta"])
+@pytest.mark.parametrize(
+    ("head", "label_names"),
+    [
+        ("sequence_classification", ("a", "b", "c")),
+        ("sequence_classification", ("a", "b")),
+        ("token_classification", TAGS),
+    ],
+    ids=["as many", "fewer", "tags"],
+)
+def test_a_head_of_another_task_is_dropped_and_this_is_said(
+    kind: str, head: str, label_names: tuple[str, ...], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = write_folder(kind, tmp_path)
+    names = dict(enumerate(("entailment", "neutral", "contradiction")))
+    before = model(kind, vocab_size=200, num_hidden_layers=2, max_position_embeddings=130)
+    before.config.id2label, before.config.label2id = names, {name: number for number, name in names.items()}
+    before.save_pretrained(folder)
+    with caplog.at_level(logging.WARNING):
+        after = load_model(
+            HEADS[head], str(folder), pretrained=True, overrides={}, label_names=label_names, max_length=32
+        )
+
+    assert f"{folder} was tuned on other labels (entailment, neutral, contradiction)" in caplog.text
+    assert after.config.id2label == dict(enumerate(label_names))
+    old, new = before.state_dict(), after.state_dict()
+    encoder = [name for name in new if name.startswith(f"{after.base_model_prefix}.")]
+    assert all(torch.equal(old[name], new[name]) for name in encoder)
+    assert all(torch.equal(new[name], after.base_model.state_dict()[name.partition(".")[2]]) for name in encoder)
+    weights = [name for name in new if name not in encoder and name.endswith("weight")]
+    assert weights
+    assert not any(name in old and torch.equal(old[name], new[name]) for name in weights)
+    assert all(module.training for module in after.modules())
+
+
+def test_a_head_goes_on_whose_labels_are_the_datas_by_another_name(tmp_path: Path) -> None:
+    folder = write_folder("bert", tmp_path)
+    before = model("bert", vocab_size=200, num_hidden_layers=2, max_position_embeddings=130)
+    before.config.id2label, before.config.label2id = {0: "A", 1: "bee", 2: "c"}, {"A": 0, "bee": 1, "c": 2}
+    before.save_pretrained(folder)
+
+    def again(*label_names: str) -> torch.Tensor:
+        loaded = load_model(
+            HEADS["sequence_classification"],
+            str(folder),
+            pretrained=True,
+            overrides={},
+            label_names=label_names,
+            label_aliases={"bee": "b"},
+            max_length=32,
+        )
+        return loaded.classifier.weight.detach()
+
+    assert torch.equal(again("a", "b", "c"), before.classifier.weight.detach())
+    with pytest.raises(UserError, match="reorder the model's outputs"):
+        again("b", "a", "c")
+
+
+def test_an_encoder_tuned_on_sentences_learns_to_tag(train: Callable[..., Any], command: Callable[..., Any]) -> None:
+    assert train("data.languages=[en]", "optimization.epochs=1").status == 0
+    outcome = command(
+        "train.py",
+        "data=wikiann",
+        "data.folder=sample",
+        "encoder.path=outputs/xnli-mini/model",
+        "encoder.pretrained=true",
+        "name=tagger",
+        "data.languages=[en]",
+        *OPTIONS[:1],
+        "optimization.epochs=1",
+    )
+
+    assert outcome.status == 0, outcome.err
+    assert "was tuned on other labels (entailment, neutral, contradiction): its head is dropped" in outcome.err
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "told"),
+    [
+        ("num_hidden_layers", True, "must be a int"),
+        ("num_hidden_layers", 1.0, "must be a int"),
+        ("hidden_dropout_prob", True, "must be a float"),
+        ("hidden_dropout_prob", "0", "must be a float"),
+        ("classifier_dropout", "much", "classifier_dropout"),
+    ],
+)
+def test_an_override_of_another_type_is_refused(field: str, value: object, told: str) -> None:
+    with pytest.raises(UserError) as refused:
+        load_config(MINI, overrides={field: value})
+    assert str(refused.value).startswith(f"encoder.overrides.{field}={value!r}: ")
+    assert told in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_whole_number_is_a_fine_float() -> None:
+    config = load_config(MINI, overrides={"hidden_dropout_prob": 0, "classifier_dropout": 0.5})
+    assert isinstance(config.hidden_dropout_prob, float)
+    assert (config.hidden_dropout_prob, config.classifier_dropout) == (0.0, 0.5)
 
 
 def test_old_checkpoints_in_pytorch_model_bin_are_read(tmp_path: Path) -> None:

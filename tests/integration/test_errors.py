@@ -108,6 +108,13 @@ def test_a_training_row_without_label_is_refused(train_on: Callable[..., Any], f
     refused(train_on(), "train en", "1 rows have no label")
 
 
+def test_a_validation_split_without_gold_can_choose_no_checkpoint(train_on: Callable[..., Any], folder: Path) -> None:
+    for content in ("p\th\n", "p\th\t-\n"):
+        (folder / "xnli" / "dev-en.tsv").write_text(content)
+        refused(train_on(), "dev-en.tsv", "no gold labels to choose a checkpoint by, in xnli validation en")
+        assert not Path("outputs").exists()
+
+
 def test_a_partial_copy_is_warned_about_once(train_on: Callable[..., Any], folder: Path) -> None:
     outcome = train_on()
     warnings = [line for line in outcome.err.splitlines() if "train-en.tsv" in line]

@@ -63,14 +63,36 @@ def weights(repo: str, revision: str | None) -> torch.Tensor:
 # Datasets
 
 
+def write_as_text(name: str, folder: Path) -> Path:
+    """Write the rows of the second commit as XTREME's text files."""
+    for language in hub_repos.LANGUAGES:
+        for split, file in (("train", "train"), ("validation", "dev"), ("test", "test")):
+            rows = [hub_repos.row(name, language=language, number=100 + n) for n in range(hub_repos.ROWS[split])]
+            if name == "wikiann":
+                tagged = [zip(row["tokens"], row["ner_tags"], strict=True) for row in rows]
+                lines = ["".join(f"{word}\t{hub_repos.TAGS[tag]}\n" for word, tag in row) + "\n" for row in tagged]
+            elif name == "xnli":
+                labels = ("entailment", "neutral", "contradiction")
+                lines = [f"{row['premise']}\t{row['hypothesis']}\t{labels[row['label']]}\n" for row in rows]
+            else:
+                lines = [f"{row['sentence1']}\t{row['sentence2']}\t{row['label']}\n" for row in rows]
+            path = folder / {"wikiann": "panx"}.get(name, name) / f"{file}-{language}.tsv"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text("".join(lines), encoding="utf-8")
+    return folder
+
+
 @pytest.mark.parametrize("name", NAMES)
-def test_rows_from_the_hub_are_those_of_a_folder(name: str, hub: StandIn) -> None:
-    (_, _), (commit, folder) = commits(hub, "dataset", DATA[name].hub_repo)
+def test_rows_from_the_hub_are_those_of_text_files(name: str, hub: StandIn, tmp_path: Path) -> None:
+    (_, _), (commit, _) = commits(hub, "dataset", DATA[name].hub_repo)
+    folder = write_as_text(name, tmp_path / "text")
     here, there = built(name, folder=str(folder)), built(name)
 
     for split in ("train", "validation", "test"):
         for language in ("en", "de"):
             assert rows(there, split, language) == rows(here, split, language)
+            assert here.read[split][language]["layout"] == "XTREME"
+            assert there.read[split][language]["layout"] == "Hub parquet"
     assert there.origin.facts() == {"hub": DATA[name].hub_repo, "revision": commit}
     assert here.origin.facts() == {"folder": str(folder)}
 

@@ -3,6 +3,8 @@
 import importlib.util
 import json
 import re
+import subprocess
+import sys
 import textwrap
 from collections.abc import Callable
 from pathlib import Path
@@ -10,9 +12,11 @@ from typing import Any
 
 import pytest
 
-from babelfit.data import DATA
+from babelfit.data import DATA, sources
 
-README = (Path(__file__).resolve().parents[2] / "README.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).resolve().parents[2]
+PYPROJECT = ROOT / "pyproject.toml"
+README = (ROOT / "README.md").read_text(encoding="utf-8")
 SECTION = README.split("## Add a dataset in four steps")[1].split("\n## ")[0]
 
 
@@ -51,6 +55,28 @@ def test_the_four_steps_give_a_dataset(train: Callable[..., Any], questions: Pat
     scores = json.loads(Path("outputs/questions-mini/scores/test.json").read_text())
     assert {language: values["examples"] for language, values in scores["languages"].items()} == {"en": 3, "sw": 3}
     assert "rows" not in outcome.err.replace("rows/s", ""), "a whole copy is not doubted"
+
+
+def test_its_rows_are_read_in_each_layout(questions: Path) -> None:
+    dataset = DATA["questions"]
+    folder = questions.parent / "data"
+    read = [
+        sources.find(folder, layouts=(layout,), dataset="questions", split="validation", language="sw")
+        .read()
+        .to_pylist()
+        for layout in dataset.layouts
+    ]
+
+    assert read == [[{"question": f"q{n}", "passage": f"p{n}", "label": ("no", "yes")[n % 2]} for n in range(3)]]
+
+
+def test_the_module_passes_the_projects_own_checks(questions: Path) -> None:
+    module = questions.parent / "questions.py"
+    # Annotations are mypy's matter in src/; here it is enough that none lacks.
+    for check in (["check", "--extend-select=ANN", "--ignore=ANN401"], ["format", "--check"]):
+        command = [sys.executable, "-m", "ruff", *check, "--no-cache", "--config", str(PYPROJECT), str(module)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.mark.parametrize(

@@ -47,9 +47,10 @@ def test_a_command_of_the_readme_is_valid(command: str) -> None:
 
 def test_the_tree_has_a_line_for_every_file() -> None:
     tree = README.split("## What is where")[1].split("```")[1]
+    names = set(re.findall(r"(?<!\S)\w+(?:/|\.\w+)(?=[\s,;]|$)", tree))
     files = [*ROOT.glob("*.py"), *(ROOT / "src" / "babelfit").rglob("*.py"), *(ROOT / "conf").iterdir()]
-    missing = [path.name for path in files if path.name not in tree and path.name != "__init__.py"]
-    assert missing == []
+    expected = {path.name + "/" * path.is_dir() for path in files} - {"__init__.py"}
+    assert expected - names == set()
 
 
 def test_the_two_commands_of_the_first_screen_are_those_of_the_makefile() -> None:

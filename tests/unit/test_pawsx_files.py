@@ -1,5 +1,6 @@
 """PAWS-X's files are read in each layout, quotes are text, and untranslated rows are dropped and counted."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -57,13 +58,27 @@ def test_text_is_read_in_both_layouts(tmp_path: Path, split: str, language: str,
     assert source.read()["label"].to_pylist() == [pawsx.LABELS[int(row[2])] for row in ROWS]
 
 
-def test_the_hubs_parquet_is_read(tmp_path: Path) -> None:
-    (tmp_path / "fr").mkdir()
+def hub_rows(folder: Path, **changes: Any) -> list[str | None]:
+    """Write two rows as the Hub's copy has them, read them and return their labels."""
+    (folder / "fr").mkdir(exist_ok=True)
     table = {"id": pa.array([1, 2], pa.int32()), "sentence1": ["a", "b"], "sentence2": ["c", "d"], "label": [0, 1]}
-    pq.write_table(pa.table(table), tmp_path / "fr" / "test-00000-of-00001.parquet")
-    source = sources.find(tmp_path, layouts=pawsx.LAYOUTS, dataset="pawsx", split="test", language="fr")
+    pq.write_table(pa.table(table).replace_schema_metadata(changes), folder / "fr" / "test-00000-of-00001.parquet")
+    source = sources.find(folder, layouts=pawsx.LAYOUTS, dataset="pawsx", split="test", language="fr")
+    return list(source.read()["label"].to_pylist())
 
-    assert source.read()["label"].to_pylist() == ["not_paraphrase", "paraphrase"]
+
+def names(*of_labels: str) -> str:
+    return json.dumps({"info": {"features": {"label": {"names": of_labels, "_type": "ClassLabel"}}}})
+
+
+def test_the_hubs_parquet_is_read(tmp_path: Path) -> None:
+    assert hub_rows(tmp_path) == ["not_paraphrase", "paraphrase"]
+
+
+def test_the_hub_calls_the_labels_by_their_numbers(tmp_path: Path) -> None:
+    assert hub_rows(tmp_path, huggingface=names("0", "1")) == ["not_paraphrase", "paraphrase"]
+    with pytest.raises(UserError, match="the ids in label mean 1, 0; expected 0, 1, in this order"):
+        hub_rows(tmp_path, huggingface=names("1", "0"))
 
 
 def test_untranslated_rows_are_dropped_counted_and_leave_the_others_their_index(
@@ -125,6 +140,18 @@ def test_all_languages_that_the_folder_has_are_evaluated(tmp_path: Path, caplog:
     write(tmp_path / "test-en.tsv")
     write(tmp_path / "test-ko.tsv")
     assert data(tmp_path, languages=None).languages == ["de", "en", "ko"], "all of them by test"
+
+
+def test_each_language_has_its_own_labels(tmp_path: Path) -> None:
+    write(tmp_path / "test-en.tsv", [("a", "b", "0"), ("c", "d", "1"), ("e", "f", "1")])
+    write(tmp_path / "test-ko.tsv", [("g", "h", "1"), ("i", "j", "1"), ("k", "l", "0")])
+    pairs = data(tmp_path, languages=["en", "ko"])
+
+    # As they come: the same row may be a paraphrase in one language and none in another.
+    assert {one: list(pairs.open("test", one)["labels"]) for one in ("en", "ko")} == {
+        "en": [[0], [1], [1]],
+        "ko": [[1], [1], [0]],
+    }
 
 
 @pytest.mark.parametrize(("language", "dropped"), [("en", 0), ("es", None), ("ja", None)])

@@ -7,6 +7,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from datasets import ClassLabel, Dataset, Features, List, Sequence, Value
 
 from babelfit.data import sources, wikiann
 from babelfit.data.readers import TAGS, WORDS
@@ -148,6 +149,8 @@ def test_parquet_without_gold_is_read_without_gold(tmp_path: Path) -> None:
             {"tokens": pa.array([["a", "b", "c"], []]), "ner_tags": pa.array([[0, 0, 0], []])},
             "row 1 (the first is 0): a sentence of no words",
         ),
+        ({"ner_tags": pa.array([[1, 0, 0], [None, 6]])}, "row 1 (the first is 0): a word without ner_tag"),
+        ({"ner_tags": pa.array([[1, 0, 0], None])}, "row 1 (the first is 0): as many ner_tags as tokens are expected"),
         ({"tokens": pa.array([["a", "b", None], ["c", "d"]])}, "row 0 (the first is 0): empty word"),
     ],
 )
@@ -158,6 +161,21 @@ def test_wrong_parquet_is_refused_with_its_row(tmp_path: Path, changes: dict[str
 
     assert message.startswith(str(path))
     assert what in message
+
+
+@pytest.mark.parametrize("kind", [Sequence, List])
+def test_parquet_that_names_its_tags_in_another_order_is_refused(tmp_path: Path, kind: Any) -> None:
+    path = parquet(tmp_path)
+    for tags in (wikiann.LABELS, wikiann.LABELS[::-1]):
+        features = Features({"tokens": List(Value("string")), "ner_tags": kind(ClassLabel(names=list(tags)))})
+        pq.write_table(Dataset.from_list([{"tokens": ["a"], "ner_tags": [1]}], features=features).data.table, path)
+        if tags == wikiann.LABELS:
+            assert rows(tmp_path) == [(["a"], ["B-PER"])]
+
+    message = refusal(lambda: rows(tmp_path))
+
+    assert message.startswith(f"{path}: the ids in ner_tags mean I-LOC, B-LOC, I-ORG")
+    assert "expected O, B-PER, I-PER, B-ORG, I-ORG, B-LOC, I-LOC, in this order" in message
 
 
 # The facts

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from babelfit.data.readers import TAGS, WORDS
@@ -82,6 +82,20 @@ def test_a_word_longer_than_a_window_is_cut_and_counted() -> None:
 
 def test_the_special_tokens_are_those_of_the_tokenizer() -> None:
     assert special_tokens(TOKENIZER) == ([TOKENIZER.bos_token_id], [TOKENIZER.eos_token_id])
+
+
+def test_special_tokens_that_cannot_be_told_are_refused() -> None:
+    tokenizer = Tokenizer(models.WordLevel({"<unk>": 0, "a": 1, "</s>": 2}, unk_token="<unk>"))
+    tokenizer.post_processor = processors.TemplateProcessing(single="</s>", special_tokens=[("</s>", 2)])
+    swallowing = PreTrainedTokenizerFast(tokenizer_object=tokenizer, unk_token="<unk>", eos_token="</s>")
+    with pytest.raises(UserError, match=r"makes \[\] of 'a' and \[2\] with special tokens"):
+        special_tokens(swallowing)
+
+
+def test_a_tokenizer_without_unknown_token_is_refused() -> None:
+    tokenizer = Tokenizer(models.WordLevel({"Maria": 0}))
+    with pytest.raises(UserError, match="has no unknown token"):
+        read_words_as_in_text(PreTrainedTokenizerFast(tokenizer_object=tokenizer))
 
 
 def byte_level(*, in_sequence: bool = False) -> PreTrainedTokenizerFast:

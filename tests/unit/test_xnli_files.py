@@ -7,6 +7,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from datasets import ClassLabel, Dataset, Features, Value
 
 from babelfit.data import sources, xnli
 from babelfit.data.sources import Source, available, check_rows
@@ -132,6 +133,34 @@ def test_wrong_parquet_is_refused(tmp_path: Path, changes: dict[str, pa.Array | 
 
     assert message.startswith(str(path))
     assert what in message
+
+
+def test_parquet_that_names_its_labels_in_another_order_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "en" / "train-0.parquet"
+    path.parent.mkdir()
+    for names in (xnli.LABELS, xnli.LABELS[::-1]):
+        features = Features(
+            {"premise": Value("string"), "hypothesis": Value("string"), "label": ClassLabel(names=list(names))}
+        )
+        row = {"premise": "p", "hypothesis": "h", "label": 0}
+        pq.write_table(Dataset.from_list([row], features=features).data.table, path)
+        if names == xnli.LABELS:
+            assert rows(find(tmp_path, "train")) == [("p", "h", "entailment")]
+
+    message = refusal(lambda: find(tmp_path, "train").read())
+
+    assert message == (
+        f"{path}: the ids in label mean contradiction, neutral, entailment; expected entailment, neutral, "
+        "contradiction, in this order"
+    )
+
+
+@pytest.mark.parametrize("content", [b"no JSON", b"[]", b'{"info": {"features": {"label": {"dtype": "int64"}}}}'])
+def test_other_metadata_in_parquet_name_no_labels(tmp_path: Path, content: bytes) -> None:
+    path = write_parquet(tmp_path / "en" / "train-0.parquet", **hub_columns(1))
+    pq.write_table(pq.read_table(path).replace_schema_metadata({b"huggingface": content}), path)
+
+    assert rows(find(tmp_path, "train")) == [('"0', "h", "neutral")]
 
 
 def test_broken_parquet_is_refused(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ A dataset adds facts (languages, labels, row counts, layouts) and how a row beco
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from itertools import chain
 from pathlib import Path
 from typing import Any, ClassVar
@@ -18,7 +19,7 @@ from torch.utils.data import DataLoader
 from transformers import PreTrainedTokenizerFast
 
 from babelfit import ranks
-from babelfit.data import sources
+from babelfit.data import readers, sources, splits, tokenization
 from babelfit.data.batching import Array, EvaluationBatches, Examples, Steps, TrainingSteps
 from babelfit.data.origin import SAMPLE, Origin
 from babelfit.data.splits import num_labelled, read_split
@@ -140,6 +141,7 @@ class MultilingualDataModule(LightningDataModule, ABC):
         dataset, facts = read_split(
             source,
             tokenizer=self.tokenizer,
+            fingerprint=self._fingerprint,
             label_names=self.label_names,
             max_length=self.max_length,
             limit=self.limit[split],
@@ -158,6 +160,16 @@ class MultilingualDataModule(LightningDataModule, ABC):
         ):
             log.warning("%s", doubt)
         return dataset, facts
+
+    @cached_property
+    def _fingerprint(self) -> dict[str, str]:
+        """Hash what turns rows into tokens: the tokenizer, the dataset's own code and that of all datasets."""
+        own = [cls.__module__ for cls in type(self).__mro__ if issubclass(cls, MultilingualDataModule)]
+        common = [module.__name__ for module in (readers, sources, splits, tokenization)]
+        return {
+            "tokenizer": tokenization.tokenizer_fingerprint(self.tokenizer),
+            "code": tokenization.code_fingerprint([name for name in own if name != __name__] + common),
+        }
 
     def prepare(self, split: str, *, languages: Sequence[str]) -> None:
         """Tokenize a split in some languages where it is not yet, and tell its size and what was cut or dropped."""
@@ -187,6 +199,16 @@ class MultilingualDataModule(LightningDataModule, ABC):
             if total := sum(dropped.values()):
                 log.warning(
                     "%s %s: %s rows dropped (%s)%s", self.data_name, split, f"{total:,}", reason, _counted(dropped)
+                )
+
+    def check_selectable(self) -> None:
+        """Raise UserError where the validation split of a source language has no gold to choose a checkpoint by."""
+        for language in self.train_languages:
+            if num_labelled(self.open("validation", language)) == 0:
+                files = ", ".join(entry["path"] for entry in self.read["validation"][language]["files"])
+                raise UserError(
+                    f"{files}: no gold labels to choose a checkpoint by, in {self.data_name} validation {language}; "
+                    "give a file with labels"
                 )
 
     def contamination(self, split: str, *, train_languages: Sequence[str]) -> dict[str, Any]:

@@ -55,7 +55,7 @@ LAYOUTS = (
             "validation": "{language}/validation-*.parquet",
             "test": "{language}/test-*.parquet",
         },
-        read=partial(read_parquet, texts=TEXTS, labels=LABELS),
+        read=partial(read_parquet, texts=TEXTS, labels=LABELS, names=tuple(SPELLINGS)),
     ),
 )
 

@@ -4,6 +4,7 @@ A table has text columns and "label" (a label's name, null without gold), or for
 strings, tags null without gold). Not for finding files, and not for tokens or label ids.
 """
 
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -79,12 +80,15 @@ def read_tsv(
     return pa.table({column: pa.array(column_values, pa.string()) for column, column_values in values.items()})
 
 
-def read_parquet(path: Path, *, language: str, texts: Sequence[str], labels: Sequence[str]) -> pa.Table:
+def read_parquet(
+    path: Path, *, language: str, texts: Sequence[str], labels: Sequence[str], names: Sequence[str]
+) -> pa.Table:
     """Read text columns and integer labels (an index into `labels`, -1 or null: no gold). Raises UserError.
 
-    The rows are all of one language: the Hub keeps a folder a language.
+    The rows are all of one language: the Hub keeps a folder a language. `names` are what the file calls the labels,
+    where it does.
     """
-    table = _parquet(path, columns={**dict.fromkeys(texts, "string"), LABEL: "integer"})
+    table = _parquet(path, columns={**dict.fromkeys(texts, "string"), LABEL: "integer"}, names={LABEL: names})
     for column in texts:
         empty = pc.equal(pc.utf8_length(pc.utf8_trim_whitespace(table[column])), 0)
         _refuse_row(path, pc.fill_null(empty, True), what=f"empty {column}; expected text")
@@ -138,7 +142,9 @@ def read_tagged(path: Path, *, language: str, tags: Sequence[str], prefixed: boo
 
 def read_tagged_parquet(path: Path, *, language: str, tags: Sequence[str]) -> pa.Table:
     """Read the Hub's `tokens` and `ner_tags` (indices into `tags`; all -1: no gold). Raises UserError."""
-    table = _parquet(path, columns={"tokens": "list of string", "ner_tags": "list of integer"})
+    table = _parquet(
+        path, columns={"tokens": "list of string", "ner_tags": "list of integer"}, names={"ner_tags": tags}
+    )
     words, ids = (table[column].combine_chunks() for column in ("tokens", "ner_tags"))
     num_words = pc.fill_null(pc.list_value_length(words), 0)
     _refuse_row(path, pc.equal(num_words, 0), what="a sentence of no words")
@@ -147,6 +153,7 @@ def read_tagged_parquet(path: Path, *, language: str, tags: Sequence[str]) -> pa
     empty = pc.fill_null(pc.equal(pc.utf8_length(words.flatten()), 0), True)
     _refuse_row(path, empty, what="empty word; expected text", rows=pc.list_parent_indices(words))
     flat = ids.flatten()
+    _refuse_row(path, pc.is_null(flat), what="a word without ner_tag (null)", rows=pc.list_parent_indices(ids))
     unlabelled = bool(pc.all(pc.equal(flat, -1)).as_py())
     _refuse_ids(path, flat, labels=tags, allowed=-1 if unlabelled else 0, rows=pc.list_parent_indices(ids))
     if unlabelled:
@@ -169,8 +176,8 @@ def _is_list(kind: pa.DataType) -> bool:
     return bool(pa.types.is_list(kind) or pa.types.is_large_list(kind))
 
 
-def _parquet(path: Path, *, columns: Mapping[str, str]) -> pa.Table:
-    """Read some columns, which must be there and of their kind."""
+def _parquet(path: Path, *, columns: Mapping[str, str], names: Mapping[str, Sequence[str]]) -> pa.Table:
+    """Read some columns, which must be there and of their kind; label ids must mean `names`, where the file says."""
     try:
         with pq.ParquetFile(path) as file:
             types = dict(zip(file.schema_arrow.names, file.schema_arrow.types, strict=True))
@@ -178,12 +185,29 @@ def _parquet(path: Path, *, columns: Mapping[str, str]) -> pa.Table:
                 found = ", ".join(f"{column}: {kind}" for column, kind in types.items())
                 expected = ", ".join(f"{column} as {kind}" for column, kind in columns.items())
                 raise UserError(f"{path}: found columns {found}; expected {expected}")
+            for column, expected_names in names.items():
+                _refuse_names(path, file.schema_arrow, column=column, expected=expected_names)
             table = file.read(columns=list(columns))
             table.validate(full=True)
             table = table.cast(pa.schema([pa.field(column, _KINDS[kind][1]) for column, kind in columns.items()]))
     except (pa.ArrowException, OSError) as error:
         raise UserError(f"{path}: cannot be read as parquet ({error}); expected a whole file, copy it again") from error
     return table
+
+
+def _refuse_names(path: Path, schema: pa.Schema, *, column: str, expected: Sequence[str]) -> None:
+    """Refuse a file whose label ids mean other names; `datasets` writes them into the schema's metadata."""
+    try:
+        feature = json.loads((schema.metadata or {}).get(b"huggingface", b"{}"))["info"]["features"][column]
+        feature = feature[0] if isinstance(feature, list) else feature.get("feature", feature)  # of what the lists are
+        found = feature["names"]
+    except (ValueError, LookupError, TypeError, AttributeError):
+        return  # written by something else, which gives ids no names
+    if list(found) != list(expected):
+        raise UserError(
+            f"{path}: the ids in {column} mean {', '.join(map(str, found))}; "
+            f"expected {', '.join(expected)}, in this order"
+        )
 
 
 def _refuse_ids(

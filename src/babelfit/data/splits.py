@@ -13,7 +13,7 @@ from transformers import PreTrainedTokenizerFast
 from babelfit.data import readers
 from babelfit.data.batching import NO_LABEL
 from babelfit.data.sources import Source
-from babelfit.data.tokenization import tokenized, tokenizer_fingerprint
+from babelfit.data.tokenization import tokenized
 from babelfit.errors import UserError
 
 
@@ -21,6 +21,7 @@ def read_split(
     source: Source,
     *,
     tokenizer: PreTrainedTokenizerFast,
+    fingerprint: Mapping[str, str],
     label_names: Sequence[str],
     max_length: int,
     limit: int | None,
@@ -28,6 +29,8 @@ def read_split(
     dropped: Callable[[pa.Table], Mapping[str, pa.ChunkedArray]],
 ) -> tuple[Dataset, dict[str, Any]]:
     """Open the examples of some files, tokenized at most once, as many as the limit lets through, and their facts.
+
+    `fingerprint` stands for the tokenizer and for the code that reads and encodes.
 
     Facts: the files with their SHA-256, `rows` as they came, the indices `dropped` by reason, `examples` (less the
     dropped ones and those beyond the limit), and of these the targets by label, those `truncated` and `windows`.
@@ -57,7 +60,7 @@ def read_split(
             "language": source.language,
             "labels": label_names,
             "max_length": max_length,
-            "tokenizer": tokenizer_fingerprint(tokenizer),
+            **fingerprint,
         },
         rows=rows,
         encode=columns,

@@ -1,18 +1,21 @@
 """Turn the rows of one language and split into token ids, once: an Arrow file keyed by content, mapped by every run.
 
-The key is a hash of all that decides the ids (the rows' bytes, the tokenizer, the settings and CACHE_VERSION), so a
-cache is never stale and runs share it.
+The key is a hash of all that decides the ids (the rows' bytes, the tokenizer, the settings and the source of the code
+that reads and encodes), so a cache is never stale and runs share it.
 """
 
 import fcntl
 import hashlib
+import inspect
 import json
 import logging
 import os
-from collections.abc import Callable, Iterator
+import sys
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import numpy as np
 import pyarrow as pa
@@ -23,7 +26,6 @@ from transformers import PreTrainedTokenizerFast
 
 from babelfit.errors import UserError
 
-CACHE_VERSION = 2
 ROWS_PER_CHUNK = 4096
 SECONDS_BEFORE_PROGRESS = 2
 
@@ -40,8 +42,25 @@ def cache_folder() -> Path:
 
 
 def tokenizer_fingerprint(tokenizer: PreTrainedTokenizerFast) -> str:
-    """Hash everything that decides a tokenizer's output."""
-    return hashlib.sha256(tokenizer.backend_tokenizer.to_str().encode()).hexdigest()
+    """Hash everything that decides a tokenizer's output, but truncation and padding, which every call sets anew."""
+    backend = json.loads(tokenizer.backend_tokenizer.to_str()) | {"truncation": None, "padding": None}
+    return _digest([backend, tokenizer.model_input_names, tokenizer.unk_token_id])
+
+
+def code_fingerprint(modules: Iterable[str]) -> str:
+    """Hash the source of some imported modules; where there is none to be had, as in an interpreter, none is equal."""
+    sources = []
+    for module in modules:
+        try:
+            sources.append(inspect.getsource(sys.modules[module]))
+        except (KeyError, OSError, TypeError):
+            log.info("%s has no source file, so what it reads is tokenized anew each time", module)
+            sources.append(uuid4().hex)
+    return _digest(sources)
+
+
+def _digest(content: Any) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def tokenized(
@@ -57,8 +76,7 @@ def tokenized(
     `rows` reads the text and says facts that JSON can hold, `encode` turns a chunk of text into the columns of
     `schema`; neither is called on a hit.
     """
-    digest = hashlib.sha256(json.dumps({"version": CACHE_VERSION, **key}, sort_keys=True).encode()).hexdigest()
-    path = cache_folder() / "tokens" / f"{digest[:32]}.arrow"
+    path = cache_folder() / "tokens" / f"{_digest(key)[:32]}.arrow"
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         with _locked(path.with_suffix(".lock")):
@@ -176,10 +194,15 @@ def encode_words(table: pa.Table, *, tokenizer: PreTrainedTokenizerFast, words: 
 
 
 def special_tokens(tokenizer: PreTrainedTokenizerFast) -> tuple[list[int], list[int]]:
-    """Say which ids a tokenizer puts before and behind a single sequence."""
+    """Say which ids a tokenizer puts before and behind a sequence; raises UserError where that cannot be told."""
     bare = tokenizer("a", add_special_tokens=False)["input_ids"]
     whole = tokenizer("a")["input_ids"]
-    before = next(place for place in range(len(whole)) if whole[place : place + len(bare)] == bare)
+    before = next((place for place in range(len(whole)) if bare and whole[place : place + len(bare)] == bare), None)
+    if before is None:
+        raise UserError(
+            f"the tokenizer of {tokenizer.name_or_path} makes {bare} of 'a' and {whole} with special tokens, so which "
+            "ones stand before and behind a sentence cannot be told: choose another encoder"
+        )
     return whole[:before], whole[before + len(bare) :]
 
 
@@ -187,8 +210,14 @@ def read_words_as_in_text(tokenizer: PreTrainedTokenizerFast) -> None:
     """Make sure that words given one by one get the subwords that they have in running text.
 
     Byte-level BPE takes the space before a word for a part of it, which a word given alone has only if the tokenizer
-    puts it there: this is set right in place, also for export. Raises UserError where the two differ all the same.
+    puts it there: this is set right in place, also for export. Raises UserError where the two differ all the same, and
+    where there is no unknown token, as which a word is read that the tokenizer turns into nothing.
     """
+    if tokenizer.unk_token_id is None:
+        raise UserError(
+            f"the tokenizer of {tokenizer.name_or_path} has no unknown token (unk_token), as which a word is read "
+            "that it turns into nothing: choose another encoder"
+        )
 
     def differ() -> bool:
         split = tokenizer(_PROBE, is_split_into_words=True, add_special_tokens=False)

@@ -56,7 +56,7 @@ LAYOUTS = (
             "validation": "{language}/validation-*.parquet",
             "test": "{language}/test-*.parquet",
         },
-        read=partial(read_parquet, texts=("premise", "hypothesis"), labels=LABELS),
+        read=partial(read_parquet, texts=("premise", "hypothesis"), labels=LABELS, names=LABELS),
     ),
 )
 

@@ -1,0 +1,185 @@
+"""Rows are tokenized once, and again as soon as anything that decides their tokens or labels is another."""
+
+import importlib
+import inspect
+import shutil
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from babelfit.data import PAWSX, MultilingualDataModule
+from babelfit.data.tokenization import cache_folder, tokenizer_fingerprint
+from babelfit.loading import MINI, load_tokenizer, located
+from tiny import tokenizer
+
+SPLITS = ("train", "validation", "test")
+MODULE = """
+from functools import partial
+
+from babelfit.data.base import MultilingualDataModule
+from babelfit.data.readers import read_tsv
+from babelfit.data.sources import Layout
+from babelfit.data.tokenization import encode_pairs
+
+COLUMNS = {"first": ("first",), "second": ("second",), "label": ("label",)}
+SPELLINGS = {"0": "no", "1": "yes"}
+
+
+class Invented(MultilingualDataModule):
+    data_name = "invented"
+    head = "sequence_classification"
+    label_names = ("no", "yes")
+    known_rows = {"en": {"train": 2, "validation": 2, "test": 2}}
+    is_parallel = False
+    layouts = (
+        Layout(
+            name="one file a split",
+            patterns={split: f"{split}-{{language}}.tsv" for split in ("train", "validation", "test")},
+            read=partial(read_tsv, columns=COLUMNS, spellings=SPELLINGS),
+        ),
+    )
+
+    def encode(self, table):
+        return encode_pairs(table, tokenizer=self.tokenizer, texts=("first", "second"), max_length=self.max_length)
+"""
+DROPPED = """
+    def dropped(self, table):
+        import pyarrow.compute as pc
+
+        return {"a": pc.equal(table["second"], "a")}
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A dataset's module that can be imported as `invented_data`, its files, and a cache of its own."""
+    for split in SPLITS:
+        (tmp_path / f"{split}-en.tsv").write_text(f"{split}\ta\t0\n{split}\tb\t1\n")
+    (tmp_path / "invented_data.py").write_text(MODULE)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    monkeypatch.setenv("BABELFIT_CACHE", str(tmp_path / "cache"))
+    return tmp_path
+
+
+def imported() -> type[MultilingualDataModule]:
+    sys.modules.pop("invented_data", None)
+    importlib.invalidate_caches()
+    found: type[MultilingualDataModule] = importlib.import_module("invented_data").Invented
+    return found
+
+
+def built(cls: type[MultilingualDataModule], folder: Path, *, with_tokenizer: Any = None) -> MultilingualDataModule:
+    return cls(
+        folder=str(folder),
+        revision=None,
+        train_languages=["en"],
+        languages=["en"],
+        max_length=32,
+        limit=dict.fromkeys(SPLITS),
+        train_split="train",
+        tokenizer=with_tokenizer or load_tokenizer(MINI),
+        batch_size=2,
+        tokens_per_device=64,
+        seed=1,
+    )
+
+
+def num_tokenized() -> int:
+    return len(list((cache_folder() / "tokens").glob("*.arrow")))
+
+
+def labels(data: MultilingualDataModule) -> list[list[int]]:
+    return list(data.open("train", "en")["labels"])
+
+
+def test_every_split_is_tokenized_once_for_all_runs_in_whatever_order(folder: Path) -> None:
+    used = load_tokenizer(MINI)
+    for splits in (SPLITS, SPLITS[::-1]):
+        for of_run in (used, load_tokenizer(MINI)):
+            data = built(imported(), folder, with_tokenizer=of_run)
+            for split in splits:
+                data.open(split, "en")
+
+    assert num_tokenized() == len(SPLITS)
+
+
+def test_an_exported_tokenizer_is_the_same_as_its_original(folder: Path) -> None:
+    used = load_tokenizer(MINI)
+    before = tokenizer_fingerprint(used)
+    built(imported(), folder, with_tokenizer=used).open("train", "en")
+    used.save_pretrained(folder / "model")
+    shutil.copy(Path(located(MINI)) / "config.json", folder / "model")
+
+    assert used.backend_tokenizer.truncation is not None, "or the test shows nothing"
+    assert tokenizer_fingerprint(used) == tokenizer_fingerprint(load_tokenizer(str(folder / "model"))) == before
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ('{"0": "no", "1": "yes"}', '{"1": "no", "0": "yes"}', [[1], [0]]),
+        ('("no", "yes")\n    known', '("yes", "no")\n    known', [[1], [0]]),
+        ("    def encode", f"{DROPPED}\n    def encode", [[1]]),
+    ],
+    ids=["spellings", "labels", "dropped"],
+)
+def test_a_dataset_that_was_changed_is_tokenized_again(
+    folder: Path, old: str, new: str, expected: list[list[int]]
+) -> None:
+    assert labels(built(imported(), folder)) == [[0], [1]]
+    assert old in MODULE
+    (folder / "invented_data.py").write_text(MODULE.replace(old, new))
+
+    assert labels(built(imported(), folder)) == expected
+
+
+def test_a_dataset_inherits_the_code_of_its_parents(folder: Path) -> None:
+    (folder / "heir.py").write_text("from invented_data import Invented\n\n\nclass Heir(Invented):\n    pass\n")
+
+    def heir() -> type[MultilingualDataModule]:
+        sys.modules.pop("heir", None)
+        imported()
+        found: type[MultilingualDataModule] = importlib.import_module("heir").Heir
+        return found
+
+    assert labels(built(heir(), folder)) == [[0], [1]]
+    (folder / "invented_data.py").write_text(MODULE.replace('{"0": "no", "1"', '{"1": "no", "0"'))
+    assert labels(built(heir(), folder)) == [[1], [0]]
+
+
+def test_a_dataset_without_source_is_tokenized_each_time(folder: Path) -> None:
+    for spellings in ('{"0": "no", "1": "yes"}', '{"1": "no", "0": "yes"}'):
+        names: dict[str, Any] = {"__name__": "an_interpreter"}
+        exec(MODULE.replace('{"0": "no", "1": "yes"}', spellings), names)
+        assert labels(built(names["Invented"], folder)) == ([[0], [1]] if spellings.startswith('{"0"') else [[1], [0]])
+
+    assert num_tokenized() == 2
+
+
+@pytest.mark.parametrize("name", ["readers", "sources", "splits", "tokenization", "pawsx"])
+def test_the_code_of_all_datasets_counts(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def key() -> Mapping[str, str]:
+        return built(PAWSX, tmp_path)._fingerprint
+
+    before = key()
+    getsource = inspect.getsource
+    changed = f"babelfit.data.{name}"
+    monkeypatch.setattr(
+        inspect, "getsource", lambda module: getsource(module) + ("#" if module.__name__ == changed else "")
+    )
+    assert key()["code"] != before["code"]
+    assert key()["tokenizer"] == before["tokenizer"]
+
+
+def test_tokenizers_that_differ_in_their_inputs_are_others() -> None:
+    bert = tokenizer("bert")
+    before = tokenizer_fingerprint(bert)
+    bert.model_input_names = ["input_ids", "attention_mask"]
+    without_types = tokenizer_fingerprint(bert)
+    bert.unk_token = bert.mask_token
+
+    assert len({before, without_types, tokenizer_fingerprint(bert)}) == 3
