@@ -4,6 +4,7 @@ Weights are read by `torch.load(weights_only=True)` or safetensors, and remote c
 they are loaded. Here is what files themselves can be made of.
 """
 
+import json
 import os
 import pickle
 import re
@@ -34,6 +35,18 @@ def check_folder(folder: Path) -> None:
                     )
             elif not (path.is_file() or path.is_dir()):
                 raise UserError(f"{path} is neither a file nor a folder: delete it")
+
+
+def check_shards(folder: Path) -> None:
+    """Refuse an index of sharded weights that names anything but files beside it; raises UserError."""
+    for path in sorted(folder.glob("*.index.json")):
+        try:
+            shards = set(json.loads(path.read_text(encoding="utf-8"))["weight_map"].values())
+        except (ValueError, RecursionError, KeyError, TypeError, AttributeError) as error:
+            raise UserError(f"{path} is no index of sharded weights ({type(error).__name__}: {error})") from error
+        for shard in shards:
+            if not isinstance(shard, str) or not re.fullmatch(r"[\w.-]*\w", shard):
+                raise UserError(f"{path} names {shard!r}, which is no file beside it: shards lie in the same folder")
 
 
 def read_yaml(path: Path) -> Any:
