@@ -49,15 +49,25 @@ def check_shards(folder: Path) -> None:
                 raise UserError(f"{path} names {shard!r}, which is no file beside it: shards lie in the same folder")
 
 
+class _NoAliases(yaml.SafeLoader):
+    """Read YAML without its references: a few lines of them stand for billions of values, or for themselves."""
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        if self.check_event(yaml.AliasEvent):
+            mark = self.peek_event().start_mark
+            raise yaml.YAMLError(f"a reference (*NAME) in line {mark.line + 1}, where a value is expected")
+        return super().compose_node(parent, index)
+
+
 def read_yaml(path: Path) -> Any:
     """Read a YAML file as data; raises UserError for what Hydra or OmegaConf would act upon."""
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-        active = list(_active(values))
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+        values = yaml.load(path.read_text(encoding="utf-8"), Loader=_NoAliases)
+        active = next(_active(values), None)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise UserError(f"{path} is not readable as YAML: {error}") from error
-    if active:
-        raise UserError(f"{path} holds {active[0]!r}, which is no plain value: a run's configuration is data alone")
+    if active is not None:
+        raise UserError(f"{path} holds {active!r}, which is no plain value: a run's configuration is data alone")
     return values
 
 

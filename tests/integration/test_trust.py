@@ -267,10 +267,23 @@ def test_yaml_makes_no_python_objects(run: Path, command: Command) -> None:
     refused(command("evaluate.py", f"run={run}"), "config.yaml is not readable as YAML")
 
 
-def test_a_configuration_that_holds_itself_is_refused(run: Path, command: Command) -> None:
+BOMB = "extra: &a0 [1, 1]\n" + "".join(f"x{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 10))
+
+
+@pytest.mark.parametrize(
+    ("extra", "told"),
+    [
+        (BOMB, "a reference (*NAME)"),
+        ("extra: &all [*all]\n", "a reference (*NAME)"),
+        ("extra: " + "[" * 100_000, "recursion"),
+        ("extra: 2001-99-99\n", "month"),
+    ],
+    ids=["bomb", "itself", "deep", "no date"],
+)
+def test_a_configuration_that_is_no_plain_tree_is_refused(run: Path, command: Command, extra: str, told: str) -> None:
     with (run / "config.yaml").open("a") as file:
-        file.write("extra: &all [*all]\n")
-    refused(command("evaluate.py", f"run={run}"), "config.yaml is not readable as YAML")
+        file.write(extra)
+    refused(command("evaluate.py", f"run={run}"), "config.yaml is not readable as YAML", told)
 
 
 def test_an_evaluations_configuration_is_data(run: Path, command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
