@@ -136,6 +136,57 @@ def test_a_run_stopped_at_every_step_ends_the_same(train: Callable[..., Any]) ->
     finish(train, "validation.every=3", "validation.patience=3")
 
 
+@pytest.mark.parametrize(
+    ("at", "arguments"),
+    [(4, ()), (6, ("validation.every=epoch",)), (12, ())],
+)
+def test_a_validation_made_up_for_is_not_made_again(
+    train: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, at: int, arguments: tuple[str, ...]
+) -> None:
+    validated: list[int] = []
+    started = Finetuner.on_validation_epoch_start
+
+    def noted(self: Finetuner) -> None:
+        validated.append(self.global_step)
+        started(self)
+
+    def broken(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    stop(train, *arguments, at=at)
+    with monkeypatch.context() as patch:
+        patch.setattr(Finetuner, "training_step", broken)
+        patch.setattr("babelfit.training._selection", broken)  # where no step is left
+        patch.setattr(Finetuner, "on_validation_epoch_start", noted)
+        assert train("name=stopped", *ARGUMENTS, *arguments).status == 130
+        assert validated == [at]
+    last = torch.load(STOPPED / "checkpoints" / "last.ckpt", weights_only=True)
+    assert last["global_step"] == at
+    assert not last["callbacks"]["Checkpoints"]["owes_validation"]
+    with monkeypatch.context() as patch:
+        patch.setattr(Finetuner, "on_validation_epoch_start", noted)
+        assert train("name=stopped", *ARGUMENTS, *arguments).status == 0
+        assert at not in validated[1:]
+    assert train("name=whole", *ARGUMENTS, *arguments).status == 0
+    assert_same()
+
+
+def test_a_lost_status_after_a_validation_made_up_for_is_no_loss(
+    train: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Ever better, so that the last step is the one selected.
+    monkeypatch.setattr(Trainer, "callback_metrics", property(lambda self: {"source_dev": self.global_step / 100}))
+    stop(train, at=12)
+    assert train("name=stopped", *ARGUMENTS).status == 0
+    before = status(STOPPED)
+    assert before["selected"]["step"] == 12
+    (STOPPED / "status.json").unlink()
+    no_training(monkeypatch)
+    outcome = train("name=stopped", *ARGUMENTS)
+    assert outcome.status == 0, outcome.err
+    assert status(STOPPED)["selected"] == before["selected"]
+
+
 def test_a_training_that_ends_too_soon_is_no_success(
     train: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
