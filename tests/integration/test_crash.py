@@ -463,7 +463,19 @@ def test_weights_that_are_no_numbers_are_not_saved(train: Callable[..., Any], mo
     assert torch.load(STOPPED / "checkpoints" / "last.ckpt", weights_only=True)["global_step"] == 4
 
 
-def test_a_score_at_chance_is_warned_about(train: Callable[..., Any]) -> None:
+def steps_taken(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Note which steps are taken from now on."""
+    step, taken = Finetuner.training_step, []
+
+    def noted(self: Finetuner, *given: Any) -> Any:
+        taken.append(self.global_step + 1)
+        return step(self, *given)
+
+    monkeypatch.setattr(Finetuner, "training_step", noted)
+    return taken
+
+
+def test_a_score_at_chance_is_warned_about(train: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
     never = ("optimization.learning_rate=0", "validation.every=1", "optimization.max_steps=4", "data.languages=[en]")
     outcome = train("name=stopped", *never)
     assert [line.count("for 3 validations in a row") for line in outcome.err.splitlines() if "AT CHANCE" in line] == [1]
@@ -474,7 +486,21 @@ def test_a_score_at_chance_is_warned_about(train: Callable[..., Any]) -> None:
     assert "AT CHANCE" in stopped.err
     assert "validation.at_chance=warn" in stopped.err
     assert json.loads(Path("outputs/strict/status.json").read_text())["state"] == "failed"
+    assert torch.load("outputs/strict/checkpoints/last.ckpt", weights_only=True)["global_step"] == 3
+    again = train("name=strict", *never, "validation.at_chance=stop")
+    assert again.status == 2
+    assert "AT CHANCE" in again.err, "the same command comes to the same"
+    taken = steps_taken(monkeypatch)
     assert train("name=strict", *never, "validation.at_chance=warn").status == 0, "the same run goes on"
+    assert taken == [4], "and repeats nothing"
+
+
+def test_a_score_at_chance_stops_a_run_after_its_last_step(train: Callable[..., Any]) -> None:
+    never = ("optimization.learning_rate=0", "validation.every=1", "optimization.max_steps=3", "data.languages=[en]")
+    for _ in range(2):
+        stopped = train("name=strict", *never, "validation.at_chance=stop")
+        assert (stopped.status, "AT CHANCE" in stopped.err) == (2, True)
+    assert train("name=strict", *never, "validation.at_chance=warn").status == 0
 
 
 def test_a_tagger_that_finds_no_span_is_warned_about(
