@@ -124,7 +124,7 @@ class CheckpointFiles:
         if self.last.exists():
             self.last.replace(self.folder / PREVIOUS)
         self.temporary.replace(self.last)
-        durable.sync_folder(self.folder)
+        durable.sync(self.folder)
         self.keep(kept)
 
     def keep(self, steps: set[int]) -> None:
@@ -237,6 +237,7 @@ def same_file(source: Path, target: Path) -> None:
         os.link(source, target)
     except OSError:
         shutil.copyfile(source, target)
+        durable.sync(target)
 
 
 def _sha256(path: Path) -> str:

@@ -73,7 +73,7 @@ class Run:
             if not (run.folder / CONFIG).exists():
                 temporary = run.folder / f"{CONFIG}.tmp"
                 configuration.save(config, temporary)
-                temporary.replace(run.folder / CONFIG)
+                durable.rename(temporary, run.folder / CONFIG)
             if before["state"] == "killed":
                 log.warning("%s: %s; going on", run.folder, before["why"])
             if before["state"] == "complete":
@@ -213,7 +213,7 @@ def opened_evaluation(config: EvaluateConfig, *, data_name: str) -> Iterator[Pat
         if not path.is_file():
             temporary = path.with_name(f"{path.name}.tmp")
             configuration.save(config, temporary)
-            temporary.replace(path)
+            durable.rename(temporary, path)
         changed = configuration.differences(asdict(configuration.load(path, EvaluateConfig)), asdict(config))
         if changed:
             lines = "\n  ".join(changed)

@@ -514,6 +514,24 @@ def test_a_tagger_that_finds_no_span_is_warned_about(
     assert "AT CHANCE: source_dev is 0.0 after step 3" in outcome.err
 
 
+# Power cuts
+
+
+def test_all_that_a_complete_run_consists_of_is_on_the_disk(
+    train: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fsync, synced = os.fsync, set()
+
+    def noted(descriptor: int) -> None:
+        synced.add(os.fstat(descriptor).st_ino)
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", noted)
+    assert train("name=whole", *ARGUMENTS, "logger.tensorboard=false").status == 0
+    there = {str(path.relative_to(WHOLE)): path.stat().st_ino for path in WHOLE.rglob("*")}
+    assert {name for name, inode in there.items() if inode not in synced} <= {"lock", "metrics.csv"}
+
+
 # Who works in a run, and how it stands
 
 
