@@ -78,8 +78,14 @@ class Run:
                 log.warning("%s: %s; going on", run.folder, before["why"])
             if before["state"] == "complete":
                 log.info("%s is complete: nothing to train, only what is missing is evaluated", run.folder)
-            with run._recorded():
-                yield run
+            try:
+                with run._recorded():
+                    yield run
+            except BaseException:
+                # Started again in vain, a run that is complete stays so.
+                if before["state"] == "complete" and run.model.is_dir():
+                    write_json(run.folder / "status.json", before)
+                raise
 
     def _check(self, config: TrainConfig) -> None:
         """Raise UserError unless this configuration may work in the folder; touch nothing."""

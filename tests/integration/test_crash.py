@@ -3,6 +3,7 @@
 import json
 import os
 import platform
+import shutil
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -607,6 +608,25 @@ def test_a_status_that_is_gone_with_all_checkpoints_is_not_guessed(train: Callab
     outcome = train("name=whole", *ARGUMENTS)
     assert outcome.status == 2
     assert "evaluate.py model=outputs/whole/model" in outcome.err
+
+
+@pytest.mark.parametrize("end", [KeyboardInterrupt, ValueError])
+def test_a_complete_run_that_is_started_in_vain_stays_complete(
+    train: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, end: type[BaseException]
+) -> None:
+    def broken(*_: Any, **__: Any) -> None:
+        assert status(WHOLE)["state"] == "running"
+        raise end("changed")
+
+    assert train("name=whole", *ARGUMENTS).status == 0
+    before = (WHOLE / "status.json").read_bytes()
+    monkeypatch.setattr("babelfit.manifest.add", broken)
+    assert train("name=whole", *ARGUMENTS).status in (1, 130)
+    assert (WHOLE / "status.json").read_bytes() == before
+    # Without its model it is complete no more.
+    shutil.rmtree(WHOLE / "model")
+    assert train("name=whole", *ARGUMENTS).status in (1, 130)
+    assert status(WHOLE)["state"] in ("failed", "interrupted")
 
 
 def test_a_run_killed_before_its_configuration_was_written_starts(train: Callable[..., Any]) -> None:
