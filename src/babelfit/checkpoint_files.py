@@ -124,7 +124,7 @@ class CheckpointFiles:
         if self.last.exists():
             self.last.replace(self.folder / PREVIOUS)
         self.temporary.replace(self.last)
-        durable.sync_folder(self.folder)
+        durable.sync(self.folder)
         self.keep(kept)
 
     def keep(self, steps: set[int]) -> None:
@@ -208,7 +208,7 @@ class CheckpointFiles:
         try:
             listed = json.loads(path.read_text(encoding="utf-8"))
             return {str(sha256): int(step) for sha256, step in listed.items()}
-        except (ValueError, AttributeError, TypeError) as error:
+        except (ValueError, AttributeError, TypeError, OverflowError, RecursionError) as error:
             raise UserError(
                 f"{path} is damaged ({error}): delete it, and the checkpoints beside it are taken unchecked"
             ) from error
@@ -226,7 +226,7 @@ def _read(path: Path) -> Found:
             for one in state["callbacks"]["Checkpoints"]["best"]
         ]
         return Found(path=path, step=int(state["global_step"]), ranking=ranking)
-    except (RuntimeError, ValueError, KeyError, TypeError, EOFError) as error:
+    except (RuntimeError, ValueError, KeyError, TypeError, OverflowError, EOFError) as error:
         raise UserError(f"{path} is no checkpoint of babelfit ({type(error).__name__}: {error})") from error
 
 
@@ -237,6 +237,7 @@ def same_file(source: Path, target: Path) -> None:
         os.link(source, target)
     except OSError:
         shutil.copyfile(source, target)
+        durable.sync(target)
 
 
 def _sha256(path: Path) -> str:

@@ -14,7 +14,7 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.trainer.states import TrainerFn
 
 from babelfit import preemption, ranks
-from babelfit.checkpoint_files import CheckpointFiles, DurableCheckpointIO, same_file
+from babelfit.checkpoint_files import CheckpointFiles, DurableCheckpointIO
 
 
 class Checkpoints(Callback):
@@ -92,13 +92,9 @@ class Checkpoints(Callback):
         entry: dict[str, Any] = {"step": trainer.global_step, "score": float(trainer.callback_metrics[self._selection])}
         # Of equal scores the earlier wins: sorting is stable.
         self.best = sorted([*self.best, entry], key=lambda one: -one["score"])[: self._keep]
-        if not self._owes_validation:
-            self._save(trainer)
-            return
-        # Of this step there is a checkpoint already; resumed from, it comes here again.
+        # Also where it was made up for: the checkpoint of this step that there is already lacks its score.
         self._owes_validation = False
-        if entry in self.best:
-            ranks.from_first(lambda: same_file(self._files.last, self._files.at(entry["step"])))
+        self._save(trainer)
 
     def _save(self, trainer: Trainer) -> None:
         """Write a checkpoint; on every rank, because gathering the weights may need them all."""

@@ -9,16 +9,23 @@ def write_text(path: Path, text: str) -> None:
     temporary = path.with_name(path.name + ".tmp")
     with temporary.open("w", encoding="utf-8", newline="\n") as file:
         file.write(text)
-        # Renamed before its bytes are on the disk, a file can be whole by name and empty after a power cut.
-        file.flush()
-        os.fsync(file.fileno())
+    rename(temporary, path)
+
+
+def rename(temporary: Path, path: Path) -> None:
+    """Give a finished file, or a folder with all that is in it, its name."""
+    # Renamed before its bytes are on the disk, a file can be whole by name and empty after a power cut.
+    for one in (temporary, *temporary.rglob("*")):
+        sync(one)
     temporary.replace(path)
-    sync_folder(path.parent)
+    # The folder itself may be new, too.
+    sync(path.parent)
+    sync(path.parent.parent)
 
 
-def sync_folder(folder: Path) -> None:
-    """Put the names in a folder on the disk: a rename lasts only from then on."""
-    descriptor = os.open(folder, os.O_RDONLY)
+def sync(path: Path) -> None:
+    """Wait until the disk has the bytes of a file, or the names in a folder: a rename lasts only from then on."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from huggingface_hub.errors import StrictDataclassError
+from safetensors import SafetensorError
 from transformers import AutoConfig, AutoTokenizer, PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerFast
 from transformers.utils.logging import set_verbosity_error
 
@@ -20,7 +21,7 @@ from babelfit.encoder import max_tokens
 from babelfit.errors import UserError
 from babelfit.heads import Head
 from babelfit.labels import has_labels, has_own_labels, label_order
-from babelfit.trust import refusal
+from babelfit.trust import check_shards, refusal
 
 log = logging.getLogger(__name__)
 
@@ -225,9 +226,13 @@ def _from_pretrained(
     """Load weights; say which ones the model has and the folder has not."""
     # What is missing is told by the caller, in its own words.
     set_verbosity_error()
+    folder = located(path, revision=revision, weights=True)
+    check_shards(Path(folder))
+    # A stranger's config may also name another file of weights than those that were looked at.
+    vars(config).pop("transformers_weights", None)
     try:
         model, report = head.model_class.from_pretrained(
-            located(path, revision=revision, weights=True),
+            folder,
             config=config,
             dtype=torch.float32,
             trust_remote_code=False,
@@ -241,6 +246,10 @@ def _from_pretrained(
         ) from error
     except (OSError, ValueError, RuntimeError) as error:
         raise UserError(f"no weights for {path}: {_first_line(error)}") from error
+    except SafetensorError as error:
+        raise UserError(
+            f"the weights of {path} are damaged ({_first_line(error)}): copy or download this folder again"
+        ) from error
     return model, sorted(report["missing_keys"])
 
 

@@ -67,12 +67,13 @@ def _living(entry: dict[str, object]) -> str | None:
                 _named(entry),
             )
         return None
-    process = entry["process"]
-    if process == os.getpid() or not isinstance(process, int):
+    process = entry.get("process")
+    # 0 and below stand for groups of processes.
+    if process == os.getpid() or type(process) is not int or process < 1:
         return None
     try:
         os.kill(process, 0)
-    except ProcessLookupError:
+    except (ProcessLookupError, OverflowError):
         return None
     except PermissionError:
         pass
@@ -83,7 +84,7 @@ def _entry(file: IO[str]) -> dict[str, object]:
     file.seek(0)
     try:
         entry = json.load(file)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return entry if isinstance(entry, dict) else {}
 

@@ -5,13 +5,13 @@ split as it came. An example of tagging is a sentence, and its record has an ent
 """
 
 import json
-import os
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from babelfit import durable
 from babelfit.errors import UserError
 
 
@@ -66,10 +66,7 @@ def write(file: Path, records: Iterable[AnyPrediction]) -> None:
                 else [round(share, 6) for share in shares]
             )
             lines.write(json.dumps(asdict(replace(record, probabilities=rounded)), ensure_ascii=False) + "\n")
-        # Renamed before its bytes are on the disk, a file can be whole by name and empty after a power cut.
-        lines.flush()
-        os.fsync(lines.fileno())
-    temporary.replace(file)
+    durable.rename(temporary, file)
 
 
 def read(

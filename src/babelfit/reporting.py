@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from babelfit import durable
 from babelfit.languages import LANGUAGE_NAMES
 
 SOURCE = "source"
@@ -85,9 +86,7 @@ _MEANINGS = {
 
 def write_report(folder: Path, *, all_scores: Sequence[Mapping[str, Any]], facts: Mapping[str, str]) -> None:
     """Write report.md into a run folder."""
-    temporary = folder / "report.md.tmp"
-    temporary.write_text(markdown(all_scores, facts=facts), encoding="utf-8")
-    temporary.replace(folder / "report.md")
+    durable.write_text(folder / "report.md", markdown(all_scores, facts=facts))
 
 
 def transfer_lines(scores: Mapping[str, Any]) -> list[str]:

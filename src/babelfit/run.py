@@ -41,6 +41,7 @@ PACKAGES = (
 )
 
 CONFIG = "config.yaml"
+EVALUATION = "evaluation.yaml"
 UNFINISHED = {f"{CONFIG}.tmp", LOCK}
 """What a folder may hold that no run was made in yet."""
 
@@ -73,16 +74,23 @@ class Run:
             if not (run.folder / CONFIG).exists():
                 temporary = run.folder / f"{CONFIG}.tmp"
                 configuration.save(config, temporary)
-                temporary.replace(run.folder / CONFIG)
+                durable.rename(temporary, run.folder / CONFIG)
             if before["state"] == "killed":
                 log.warning("%s: %s; going on", run.folder, before["why"])
             if before["state"] == "complete":
                 log.info("%s is complete: nothing to train, only what is missing is evaluated", run.folder)
-            with run._recorded():
-                yield run
+            try:
+                with run._recorded():
+                    yield run
+            except BaseException:
+                # Started again in vain, a run that is complete stays so.
+                if before["state"] == "complete" and run.model.is_dir():
+                    write_json(run.folder / "status.json", before)
+                raise
 
     def _check(self, config: TrainConfig) -> None:
         """Raise UserError unless this configuration may work in the folder; touch nothing."""
+        _check_place(self.folder)
         if not self.folder.exists() or {path.name for path in self.folder.iterdir()} <= UNFINISHED:
             return
         if config.resume == "never":
@@ -188,6 +196,14 @@ def _check_status(status: Any) -> None:
             raise ValueError(f"selected file {selected['file']!r} is no step-NUMBER.ckpt")
 
 
+def _check_place(folder: Path) -> None:
+    """Raise UserError for a folder inside of a run or an evaluation, whose files it would be among."""
+    for parent in folder.relative_to(OUTPUTS).parents[:-1]:
+        for name in (CONFIG, EVALUATION):
+            if (OUTPUTS / parent / name).exists():
+                raise UserError(f"{folder} lies inside {OUTPUTS / parent}, which has a {name}: choose another name=")
+
+
 def _why(error: BaseException) -> str:
     if isinstance(error, KeyboardInterrupt):
         return "by the keyboard"
@@ -204,7 +220,8 @@ def opened_evaluation(config: EvaluateConfig, *, data_name: str) -> Iterator[Pat
     """
     model = Path(str(config.run or config.model)).name
     folder = OUTPUTS / (config.name or f"{data_name}-{model}")
-    path = folder / "evaluation.yaml"
+    _check_place(folder)
+    path = folder / EVALUATION
     if folder.exists() and not path.is_file() and {one.name for one in folder.iterdir()} - {LOCK, f"{path.name}.tmp"}:
         raise UserError(f"{folder} exists and is no evaluation (it has no evaluation.yaml): choose another name=")
     folder.mkdir(parents=True, exist_ok=True)
@@ -213,7 +230,7 @@ def opened_evaluation(config: EvaluateConfig, *, data_name: str) -> Iterator[Pat
         if not path.is_file():
             temporary = path.with_name(f"{path.name}.tmp")
             configuration.save(config, temporary)
-            temporary.replace(path)
+            durable.rename(temporary, path)
         changed = configuration.differences(asdict(configuration.load(path, EvaluateConfig)), asdict(config))
         if changed:
             lines = "\n  ".join(changed)

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from babelfit import predictions
+from babelfit import durable, predictions
 from babelfit.errors import UserError
 from babelfit.metrics import MAIN_METRIC, build_metrics
 from babelfit.predictions import AnyPrediction, Prediction, TagPrediction
@@ -104,9 +104,7 @@ def write(scores: dict[str, Any], folder: Path) -> None:
     """Write the scores of one split into a run folder."""
     file = folder / "scores" / f"{scores['split']}.json"
     file.parent.mkdir(exist_ok=True)
-    temporary = file.with_name(file.name + ".tmp")
-    temporary.write_text(json.dumps(scores, indent=2) + "\n", encoding="utf-8")
-    temporary.replace(file)
+    durable.write_text(file, json.dumps(scores, indent=2) + "\n")
 
 
 def read_all(folder: Path) -> list[dict[str, Any]]:

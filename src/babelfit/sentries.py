@@ -94,35 +94,46 @@ class AtChance(Callback):
         self._patience = patience
         self._stops = stops
         self._in_a_row = 0
+        self._score = 0.0
 
     def state_dict(self) -> dict[str, Any]:
-        """Carry the count."""
-        return {"in_a_row": self._in_a_row}
+        """Carry the count, and the score of the latest validation."""
+        return {"in_a_row": self._in_a_row, "score": self._score}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take the count up again."""
-        self._in_a_row = int(state_dict["in_a_row"])
+        """Take both up again."""
+        self._in_a_row, self._score = int(state_dict["in_a_row"]), float(state_dict["score"])
 
     def on_validation_end(self, trainer: Trainer, module: LightningModule) -> None:
-        """Count the validations in a row at chance, and say so each time that patience ends.
-
-        Raises UserError where that is to stop the run; all ranks have the same score, and come to the same.
-        """
+        """Count the validations in a row at chance, and warn each time that patience ends."""
         if trainer.state.fn != TrainerFn.FITTING:
             return
-        score = float(trainer.callback_metrics[self._selection])
-        self._in_a_row = self._in_a_row + 1 if score <= self._level else 0
-        if not self._in_a_row or self._in_a_row % self._patience:
-            return
-        told = (
-            f"AT CHANCE: {self._selection} is {100 * score:.1f} after step {trainer.global_step}; for {self._in_a_row} "
+        self._score = float(trainer.callback_metrics[self._selection])
+        self._in_a_row = self._in_a_row + 1 if self._score <= self._level else 0
+        if self._is_at_end() and not self._stops and trainer.is_global_zero:
+            log.warning("%s", self._told(trainer.global_step))
+
+    def on_train_batch_start(self, trainer: Trainer, *_: Any) -> None:
+        """Raise UserError where patience ended and that is to stop the run, also a resumed one.
+
+        Only now, when the validated step is saved. All ranks have the same score, and come to the same.
+        """
+        if self._stops and self._is_at_end():
+            raise UserError(f"{self._told(trainer.global_step)}; or go on with validation.at_chance=warn")
+
+    def on_train_end(self, trainer: Trainer, module: LightningModule) -> None:
+        """Do the same after the last step."""
+        self.on_train_batch_start(trainer)
+
+    def _is_at_end(self) -> bool:
+        return self._in_a_row > 0 and self._in_a_row % self._patience == 0
+
+    def _told(self, step: int) -> str:
+        return (
+            f"AT CHANCE: {self._selection} is {100 * self._score:.1f} after step {step}; for {self._in_a_row} "
             f"validations in a row it was no better than guessing ({100 * self._level:.1f}), so the model has learned "
             "nothing yet. Look at the labels, the learning rate and the warmup"
         )
-        if self._stops:
-            raise UserError(f"{told}; or go on with validation.at_chance=warn")
-        if trainer.is_global_zero:
-            log.warning("%s", told)
 
 
 def chance_level(labels: Sequence[np.ndarray[Any, Any]]) -> float:

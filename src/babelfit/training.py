@@ -11,7 +11,7 @@ from pytorch_lightning import Callback, seed_everything
 from pytorch_lightning.loggers import Logger, TensorBoardLogger
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
-from babelfit import evaluation, manifest, preemption, ranks
+from babelfit import durable, evaluation, manifest, preemption, ranks
 from babelfit.checkpoint_files import CheckpointFiles, DurableCheckpointIO
 from babelfit.checkpoints import Checkpoints
 from babelfit.config import TrainConfig
@@ -263,4 +263,4 @@ def export(run: Run, *, model: PreTrainedModel, tokenizer: PreTrainedTokenizerFa
     shutil.rmtree(unfinished, ignore_errors=True)
     whole.save_pretrained(unfinished)
     tokenizer.save_pretrained(unfinished)
-    unfinished.replace(run.model)
+    durable.rename(unfinished, run.model)

@@ -4,6 +4,7 @@ Weights are read by `torch.load(weights_only=True)` or safetensors, and remote c
 they are loaded. Here is what files themselves can be made of.
 """
 
+import json
 import os
 import pickle
 import re
@@ -36,15 +37,37 @@ def check_folder(folder: Path) -> None:
                 raise UserError(f"{path} is neither a file nor a folder: delete it")
 
 
+def check_shards(folder: Path) -> None:
+    """Refuse an index of sharded weights that names anything but files beside it; raises UserError."""
+    for path in sorted(folder.glob("*.index.json")):
+        try:
+            shards = set(json.loads(path.read_text(encoding="utf-8"))["weight_map"].values())
+        except (ValueError, RecursionError, KeyError, TypeError, AttributeError) as error:
+            raise UserError(f"{path} is no index of sharded weights ({type(error).__name__}: {error})") from error
+        for shard in shards:
+            if not isinstance(shard, str) or not re.fullmatch(r"[\w.-]*\w", shard):
+                raise UserError(f"{path} names {shard!r}, which is no file beside it: shards lie in the same folder")
+
+
+class _NoAliases(yaml.SafeLoader):
+    """Read YAML without its references: a few lines of them stand for billions of values, or for themselves."""
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        if self.check_event(yaml.AliasEvent):
+            mark = self.peek_event().start_mark
+            raise yaml.YAMLError(f"a reference (*NAME) in line {mark.line + 1}, where a value is expected")
+        return super().compose_node(parent, index)
+
+
 def read_yaml(path: Path) -> Any:
     """Read a YAML file as data; raises UserError for what Hydra or OmegaConf would act upon."""
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-        active = list(_active(values))
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+        values = yaml.load(path.read_text(encoding="utf-8"), Loader=_NoAliases)
+        active = next(_active(values), None)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise UserError(f"{path} is not readable as YAML: {error}") from error
-    if active:
-        raise UserError(f"{path} holds {active[0]!r}, which is no plain value: a run's configuration is data alone")
+    if active is not None:
+        raise UserError(f"{path} holds {active!r}, which is no plain value: a run's configuration is data alone")
     return values
 
 

@@ -3,6 +3,7 @@
 import json
 import os
 import platform
+import shutil
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -134,6 +135,57 @@ def test_a_run_stopped_at_every_step_ends_the_same(train: Callable[..., Any]) ->
     for step in range(1, 13):
         stop(train, "validation.every=3", "validation.patience=3", at=step)
     finish(train, "validation.every=3", "validation.patience=3")
+
+
+@pytest.mark.parametrize(
+    ("at", "arguments"),
+    [(4, ()), (6, ("validation.every=epoch",)), (12, ())],
+)
+def test_a_validation_made_up_for_is_not_made_again(
+    train: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, at: int, arguments: tuple[str, ...]
+) -> None:
+    validated: list[int] = []
+    started = Finetuner.on_validation_epoch_start
+
+    def noted(self: Finetuner) -> None:
+        validated.append(self.global_step)
+        started(self)
+
+    def broken(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    stop(train, *arguments, at=at)
+    with monkeypatch.context() as patch:
+        patch.setattr(Finetuner, "training_step", broken)
+        patch.setattr("babelfit.training._selection", broken)  # where no step is left
+        patch.setattr(Finetuner, "on_validation_epoch_start", noted)
+        assert train("name=stopped", *ARGUMENTS, *arguments).status == 130
+        assert validated == [at]
+    last = torch.load(STOPPED / "checkpoints" / "last.ckpt", weights_only=True)
+    assert last["global_step"] == at
+    assert not last["callbacks"]["Checkpoints"]["owes_validation"]
+    with monkeypatch.context() as patch:
+        patch.setattr(Finetuner, "on_validation_epoch_start", noted)
+        assert train("name=stopped", *ARGUMENTS, *arguments).status == 0
+        assert at not in validated[1:]
+    assert train("name=whole", *ARGUMENTS, *arguments).status == 0
+    assert_same()
+
+
+def test_a_lost_status_after_a_validation_made_up_for_is_no_loss(
+    train: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Ever better, so that the last step is the one selected.
+    monkeypatch.setattr(Trainer, "callback_metrics", property(lambda self: {"source_dev": self.global_step / 100}))
+    stop(train, at=12)
+    assert train("name=stopped", *ARGUMENTS).status == 0
+    before = status(STOPPED)
+    assert before["selected"]["step"] == 12
+    (STOPPED / "status.json").unlink()
+    no_training(monkeypatch)
+    outcome = train("name=stopped", *ARGUMENTS)
+    assert outcome.status == 0, outcome.err
+    assert status(STOPPED)["selected"] == before["selected"]
 
 
 def test_a_training_that_ends_too_soon_is_no_success(
@@ -412,7 +464,19 @@ def test_weights_that_are_no_numbers_are_not_saved(train: Callable[..., Any], mo
     assert torch.load(STOPPED / "checkpoints" / "last.ckpt", weights_only=True)["global_step"] == 4
 
 
-def test_a_score_at_chance_is_warned_about(train: Callable[..., Any]) -> None:
+def steps_taken(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Note which steps are taken from now on."""
+    step, taken = Finetuner.training_step, []
+
+    def noted(self: Finetuner, *given: Any) -> Any:
+        taken.append(self.global_step + 1)
+        return step(self, *given)
+
+    monkeypatch.setattr(Finetuner, "training_step", noted)
+    return taken
+
+
+def test_a_score_at_chance_is_warned_about(train: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
     never = ("optimization.learning_rate=0", "validation.every=1", "optimization.max_steps=4", "data.languages=[en]")
     outcome = train("name=stopped", *never)
     assert [line.count("for 3 validations in a row") for line in outcome.err.splitlines() if "AT CHANCE" in line] == [1]
@@ -423,7 +487,21 @@ def test_a_score_at_chance_is_warned_about(train: Callable[..., Any]) -> None:
     assert "AT CHANCE" in stopped.err
     assert "validation.at_chance=warn" in stopped.err
     assert json.loads(Path("outputs/strict/status.json").read_text())["state"] == "failed"
+    assert torch.load("outputs/strict/checkpoints/last.ckpt", weights_only=True)["global_step"] == 3
+    again = train("name=strict", *never, "validation.at_chance=stop")
+    assert again.status == 2
+    assert "AT CHANCE" in again.err, "the same command comes to the same"
+    taken = steps_taken(monkeypatch)
     assert train("name=strict", *never, "validation.at_chance=warn").status == 0, "the same run goes on"
+    assert taken == [4], "and repeats nothing"
+
+
+def test_a_score_at_chance_stops_a_run_after_its_last_step(train: Callable[..., Any]) -> None:
+    never = ("optimization.learning_rate=0", "validation.every=1", "optimization.max_steps=3", "data.languages=[en]")
+    for _ in range(2):
+        stopped = train("name=strict", *never, "validation.at_chance=stop")
+        assert (stopped.status, "AT CHANCE" in stopped.err) == (2, True)
+    assert train("name=strict", *never, "validation.at_chance=warn").status == 0
 
 
 def test_a_tagger_that_finds_no_span_is_warned_about(
@@ -435,6 +513,24 @@ def test_a_tagger_that_finds_no_span_is_warned_about(
     never = ("optimization.learning_rate=0", "validation.every=1", "optimization.max_steps=3", "data.languages=[en]")
     outcome = train("data=wikiann", "data.folder=sample", *never)
     assert "AT CHANCE: source_dev is 0.0 after step 3" in outcome.err
+
+
+# Power cuts
+
+
+def test_all_that_a_complete_run_consists_of_is_on_the_disk(
+    train: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fsync, synced = os.fsync, set()
+
+    def noted(descriptor: int) -> None:
+        synced.add(os.fstat(descriptor).st_ino)
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", noted)
+    assert train("name=whole", *ARGUMENTS, "logger.tensorboard=false").status == 0
+    there = {str(path.relative_to(WHOLE)): path.stat().st_ino for path in WHOLE.rglob("*")}
+    assert {name for name, inode in there.items() if inode not in synced} <= {"lock", "metrics.csv"}
 
 
 # Who works in a run, and how it stands
@@ -512,6 +608,25 @@ def test_a_status_that_is_gone_with_all_checkpoints_is_not_guessed(train: Callab
     outcome = train("name=whole", *ARGUMENTS)
     assert outcome.status == 2
     assert "evaluate.py model=outputs/whole/model" in outcome.err
+
+
+@pytest.mark.parametrize("end", [KeyboardInterrupt, ValueError])
+def test_a_complete_run_that_is_started_in_vain_stays_complete(
+    train: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, end: type[BaseException]
+) -> None:
+    def broken(*_: Any, **__: Any) -> None:
+        assert status(WHOLE)["state"] == "running"
+        raise end("changed")
+
+    assert train("name=whole", *ARGUMENTS).status == 0
+    before = (WHOLE / "status.json").read_bytes()
+    monkeypatch.setattr("babelfit.manifest.add", broken)
+    assert train("name=whole", *ARGUMENTS).status in (1, 130)
+    assert (WHOLE / "status.json").read_bytes() == before
+    # Without its model it is complete no more.
+    shutil.rmtree(WHOLE / "model")
+    assert train("name=whole", *ARGUMENTS).status in (1, 130)
+    assert status(WHOLE)["state"] in ("failed", "interrupted")
 
 
 def test_a_run_killed_before_its_configuration_was_written_starts(train: Callable[..., Any]) -> None:

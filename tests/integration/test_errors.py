@@ -139,6 +139,19 @@ def test_resume_never_refuses_an_existing_folder(train: Callable[..., Any]) -> N
     refused(train("data.languages=[en]", "resume=never"), "resume=never", "name=")
 
 
+def test_no_run_is_made_inside_another(train: Callable[..., Any], command: Callable[..., Any]) -> None:
+    train("data.languages=[en]")
+    (RUN / "model").rename("model")
+    before = {path: path.read_bytes() for path in Path("outputs").rglob("*") if path.is_file()}
+    for name in ("xnli-mini/model", "xnli-mini/a/b"):
+        refused(train(f"name={name}"), f"outputs/{name} lies inside outputs/xnli-mini", "name=")
+        evaluate = ("model=./model", "data=xnli_sample", "languages=[en]")
+        refused(command("evaluate.py", *evaluate, f"name={name}"), f"outputs/{name} lies inside outputs/xnli-mini")
+    assert {path: path.read_bytes() for path in Path("outputs").rglob("*") if path.is_file()} == before
+    assert command("evaluate.py", *evaluate, "name=other").status == 0
+    refused(command("evaluate.py", *evaluate, "name=other/again"), "lies inside outputs/other")
+
+
 def test_a_folder_that_is_no_run_is_left_alone(train: Callable[..., Any], command: Callable[..., Any]) -> None:
     RUN.mkdir(parents=True)
     (RUN / "thesis.txt").write_text("ten years of work")

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import torch
 import yaml
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 RUN = Path("outputs/xnli-mini")
 EVIL_MODULE = "from pathlib import Path\n\nPath('MARK').touch()\n\nclass Evil:\n    pass\n"
@@ -135,6 +135,54 @@ def test_weights_that_would_run_code_are_refused(
         refused(outcome, "more than plain data", "safetensors")
 
 
+@pytest.mark.parametrize("kind", ["model.safetensors", "pytorch_model.bin"])
+@pytest.mark.parametrize("where", ["beside", "absolute", "config"])
+def test_shards_do_not_lie_elsewhere(
+    run: Path, command: Command, tmp_path_factory: pytest.TempPathFactory, kind: str, where: str
+) -> None:
+    elsewhere = tmp_path_factory.mktemp("elsewhere") / kind
+    weights = load_file(run / "model" / "model.safetensors")
+    (run / "model" / "model.safetensors").unlink()
+    if kind == "pytorch_model.bin":
+        torch.save(weights, elsewhere)
+    else:
+        save_file(weights, elsewhere, metadata={"format": "pt"})
+    shard = str(elsewhere) if where == "absolute" else os.path.relpath(elsewhere, run / "model")
+    index = {"metadata": {}, "weight_map": dict.fromkeys(weights, shard)}
+    if where == "config":
+        (run / "model" / "deep").mkdir()
+        (run / "model" / "deep" / f"{kind}.index.json").write_text(json.dumps(index))
+        edit(run / "model" / "config.json", transformers_weights=f"deep/{kind}.index.json")
+    else:
+        (run / "model" / f"{kind}.index.json").write_text(json.dumps(index))
+    told = "no weights" if where == "config" else f"{kind}.index.json names"
+    for arguments in all_ways(run)[:3]:
+        refused(command(*arguments), told)
+
+
+@pytest.mark.parametrize("content", ["{", "[]", "{}", '{"weight_map": []}', '{"weight_map": {"x": 1}}', "[" * 100_000])
+def test_a_damaged_index_of_shards_is_named(run: Path, command: Command, content: str) -> None:
+    (run / "model" / "model.safetensors").unlink()
+    (run / "model" / "model.safetensors.index.json").write_text(content)
+    refused(command(*all_ways(run)[0]), "model.safetensors.index.json")
+
+
+def test_sharded_weights_are_read(run: Path, command: Command) -> None:
+    weights = load_file(run / "model" / "model.safetensors")
+    (run / "model" / "model.safetensors").rename(run / "model" / "model-00001-of-00001.safetensors")
+    shards = dict.fromkeys(weights, "model-00001-of-00001.safetensors")
+    (run / "model" / "model.safetensors.index.json").write_text(json.dumps({"metadata": {}, "weight_map": shards}))
+    assert command(*all_ways(run)[0]).status == 0
+
+
+@pytest.mark.parametrize("share", [0, 0.001, 0.5])
+def test_torn_weights_are_named(run: Path, command: Command, share: float) -> None:
+    path = run / "model" / "model.safetensors"
+    os.truncate(path, int(path.stat().st_size * share))
+    for arguments in all_ways(run)[:3]:
+        refused(command(*arguments), "the weights of", "damaged")
+
+
 def test_safetensors_come_first(run: Path, command: Command) -> None:
     zipped(run / "model" / "pytorch_model.bin")
     assert command("evaluate.py", f"run={run}", "split=validation").status == 0
@@ -219,10 +267,23 @@ def test_yaml_makes_no_python_objects(run: Path, command: Command) -> None:
     refused(command("evaluate.py", f"run={run}"), "config.yaml is not readable as YAML")
 
 
-def test_a_configuration_that_holds_itself_is_refused(run: Path, command: Command) -> None:
+BOMB = "extra: &a0 [1, 1]\n" + "".join(f"x{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 10))
+
+
+@pytest.mark.parametrize(
+    ("extra", "told"),
+    [
+        (BOMB, "a reference (*NAME)"),
+        ("extra: &all [*all]\n", "a reference (*NAME)"),
+        ("extra: " + "[" * 100_000, "recursion"),
+        ("extra: 2001-99-99\n", "month"),
+    ],
+    ids=["bomb", "itself", "deep", "no date"],
+)
+def test_a_configuration_that_is_no_plain_tree_is_refused(run: Path, command: Command, extra: str, told: str) -> None:
     with (run / "config.yaml").open("a") as file:
-        file.write("extra: &all [*all]\n")
-    refused(command("evaluate.py", f"run={run}"), "config.yaml is not readable as YAML")
+        file.write(extra)
+    refused(command("evaluate.py", f"run={run}"), "config.yaml is not readable as YAML", told)
 
 
 def test_an_evaluations_configuration_is_data(run: Path, command: Command, monkeypatch: pytest.MonkeyPatch) -> None:

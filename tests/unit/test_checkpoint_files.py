@@ -194,3 +194,10 @@ def test_a_checkpoint_is_what_torch_would_have_written(files: CheckpointFiles, t
     plain, ours = (torch.load(path, weights_only=True) for path in (tmp_path / "plain", files.last))
     assert torch.equal(plain.pop("weights"), ours.pop("weights"))
     assert plain == ours
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"a": Infinity}', '{"a": NaN}', '{"a": null}', "[" * 100_000])
+def test_a_damaged_list_of_hashes_is_named(files: CheckpointFiles, content: str) -> None:
+    (files.folder / "checksums.json").write_text(content)
+    with pytest.raises(UserError, match=r"checksums.json is damaged .* taken unchecked"):
+        files.newest()

@@ -78,9 +78,22 @@ def test_without_locks_a_process_of_this_host_is_looked_for(tmp_path: Path) -> N
 
 
 @pytest.mark.usefixtures("no_locks")
-@pytest.mark.parametrize("content", ["", "{", "[]", '{"process": "x", "host": 1}'])
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        "{",
+        "[]",
+        "[" * 100_000,
+        '{"process": "x", "host": 1}',
+        '{"host": "HERE"}',
+        '{"process": true, "host": "HERE"}',
+        '{"process": -1, "host": "HERE"}',
+        '{"process": 1000000000000000000000, "host": "HERE"}',
+    ],
+)
 def test_without_locks_what_is_unknown_is_no_holder(tmp_path: Path, content: str) -> None:
-    (tmp_path / "lock").write_text(content)
+    (tmp_path / "lock").write_text(content.replace("HERE", platform.node()))
     assert holder(tmp_path) is None
 
 

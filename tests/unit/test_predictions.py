@@ -158,16 +158,15 @@ def test_probabilities_are_shares_of_known_labels(tmp_path: Path, probabilities:
 def test_a_file_gets_its_name_once_its_bytes_are_on_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "de.jsonl"
     predictions.write(tmp_path / "whole.jsonl", RECORDS)
-    sizes: list[int] = []
+    synced: list[tuple[int, bool]] = []
 
     def fsync(number: int) -> None:
-        assert not file.exists(), "renamed too early"
-        sizes.append(os.fstat(number).st_size)
+        synced.append((os.fstat(number).st_size, file.exists()))
 
     monkeypatch.setattr(os, "fsync", fsync)
     predictions.write(file, RECORDS)
 
-    assert sizes == [(tmp_path / "whole.jsonl").stat().st_size]
+    assert synced[0] == ((tmp_path / "whole.jsonl").stat().st_size, False)
 
 
 def test_a_file_that_lost_its_end_is_refused_where_the_number_is_known(tmp_path: Path) -> None:
