@@ -108,7 +108,7 @@ class Finetuner(LightningModule):
         The loss to come counts once for each rank, because exchanging gradients takes their mean.
         """
         self.zero_grad(set_to_none=True)
-        micro_batches = [part for batch in step.micro_batches for part in _under(batch, self.tokens_per_device)]
+        micro_batches = [part for batch in step.micro_batches for part in self._parts(batch)]
         share = torch.zeros((), device=self.device)
         with self._without_exchange():
             for batch in micro_batches[:-1]:
@@ -296,11 +296,11 @@ class Finetuner(LightningModule):
         return {name: column.cpu().numpy() for name, column in columns.items()}
 
     def _logits(self, batch: RaggedBatch) -> torch.Tensor:
-        def whole() -> torch.Tensor:
-            parts = _under(batch, self.tokens_per_device)
-            return torch.cat([self._head_logits(part) for part in parts])
+        return self._within_memory(lambda: torch.cat([self._head_logits(part) for part in self._parts(batch)]))
 
-        return self._within_memory(whole)
+    def _parts(self, batch: RaggedBatch) -> list[RaggedBatch]:
+        """Cut a batch under the token budget, where this rank may decide alone how many forwards it runs."""
+        return [batch] if isinstance(self, FSDPModule) else _under(batch, self.tokens_per_device)
 
 
 def is_out_of_memory(error: BaseException) -> bool:
