@@ -251,6 +251,20 @@ class Finetuner(LightningModule):
             schedule = get_constant_schedule_with_warmup(optimizer, warmup_steps)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Number the optimizer's parameters as the model does, which is how a run with sharded weights looks them up.
+
+        torch numbers them by their place in the groups, and reads that order back whatever the numbers are.
+        """
+        if isinstance(self, FSDPModule):
+            return  # numbered so already
+        place_of = {parameter: place for place, parameter in enumerate(self.parameters())}
+        for optimizer, saved in zip(self.trainer.optimizers, checkpoint["optimizer_states"], strict=True):
+            places = [place_of[parameter] for group in optimizer.param_groups for parameter in group["params"]]
+            saved["state"] = {places[number]: state for number, state in saved["state"].items()}
+            for group in saved["param_groups"]:
+                group["params"] = [places[number] for number in group["params"]]
+
     def on_train_start(self) -> None:
         """Take no step where a resumed run had taken them all."""
         self.on_train_batch_end()

@@ -57,6 +57,11 @@ def evaluate(name: str, *arguments: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
+WINDOWS = ("data=wikiann", "data.folder=sample", "data.max_length=8", "trainer.tokens_per_device=8",
+           "optimization.max_steps=2", "data.limit={train: 5, validation: 5, test: 5}",
+           "optimization.batch_size=3")  # fmt: skip
+"""Sentences of several windows, each as long as the budget."""
+
 POOR = {"kind": "little memory", "rank": 1, "tokens": 40}
 DOUBLE, SINGLE, FSDP = "trainer.precision=64-true", "trainer.precision=32-true", "trainer.strategy=fsdp"
 
@@ -136,6 +141,7 @@ def several(empty: Folder) -> Iterator[tuple[Folder, Ended, Ended]]:
         assert alone(train("double-1", DOUBLE)) == 0
         assert alone(train("single-1", SINGLE)) == 0
         assert alone(evaluate("evaluated-1")) == 0
+        assert alone(train("sharded", SINGLE, fault={"kind": "signal", "rank": 0, "step": 2})) == 75
         two = empty.in_ranks(
             2,
             train("double-2", DOUBLE),
@@ -149,6 +155,9 @@ def several(empty: Folder) -> Iterator[tuple[Folder, Ended, Ended]]:
             train("double-2", DOUBLE, "seed=2"),
             train("full", DOUBLE, fault={"kind": "full disk", "step": 3}),
             train("diverged", DOUBLE, fault={"kind": "no number", "rank": 1, "step": 2}),
+            train("sharded", SINGLE, FSDP, fault={"kind": "signal", "rank": 1, "step": 4}),
+            train("sharded", SINGLE, FSDP),
+            train("windows", *WINDOWS, FSDP),
             train("unlucky", DOUBLE, fault={"kind": "no memory for the last backward", "rank": 1}),
         )
         assert alone(train("moved", DOUBLE, fault={"kind": "signal", "rank": 0, "step": 4})) == 75
@@ -206,6 +215,19 @@ def test_a_run_moves_from_sharded_weights_to_whole_ones(several: tuple[Folder, E
     folder, two, three = several
     assert ([one[5] for one in two.statuses], [one[4] for one in three.statuses]) == ([75, 75], [0, 0, 0])
     same(folder, "moved-fsdp", "single-1", within=1e-5)
+
+
+def test_a_run_moves_from_whole_weights_to_sharded_ones_and_on(several: tuple[Folder, Ended, Ended]) -> None:
+    folder, two, _ = several
+    assert [one[11:13] for one in two.statuses] == [[75, 0], [75, 0]]
+    same(folder, "sharded", "single-1", within=1e-5)
+
+
+def test_sharded_weights_are_gathered_equally_often_for_a_sentence_of_several_windows(
+    several: tuple[Folder, Ended, Ended],
+) -> None:
+    # Otherwise the processes wait for each other, until the time for a command is over.
+    assert [one[13] for one in several[1].statuses] == [0, 0]
 
 
 def test_a_rank_that_runs_out_of_memory_halves_its_budget_alone(several: tuple[Folder, Ended, Ended]) -> None:
