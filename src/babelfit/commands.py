@@ -52,7 +52,7 @@ def told() -> Iterator[None]:
         sys.exit(2)
     except KeyboardInterrupt:
         tell("[bold red]stopped[/] by the keyboard; the same command goes on from the last checkpoint")
-        sys.exit(130)
+        sys.exit(preemption.KEYBOARD_STATUS)
     except preemption.Preempted as signal:
         tell(f"[bold red]stopped[/] by {signal}; the same command goes on where it stopped")
         if ranks.rank() == 0:

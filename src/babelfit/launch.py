@@ -15,6 +15,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
+from typing import NamedTuple
 
 from babelfit.config import TrainerConfig
 from babelfit.errors import UserError
@@ -58,9 +59,9 @@ def supervised(config: TrainerConfig) -> bool:
         # As many threads in all as there are cores.
         "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", str(max(1, _num_cores() // wanted))),
     }
-    status = run([shared | {"RANK": str(rank), "LOCAL_RANK": str(rank)} for rank in range(wanted)])
-    if status:
-        sys.exit(status)
+    ended = run([shared | {"RANK": str(rank), "LOCAL_RANK": str(rank)} for rank in range(wanted)])
+    if ended.status:
+        sys.exit(ended.status)
     return True
 
 
@@ -81,15 +82,25 @@ def check_devices(config: TrainerConfig, *, precision: str | None = None) -> str
     return "gpu" if num_gpus else "cpu"
 
 
-def run(environments: Sequence[dict[str, str]], *, arguments: Sequence[str] | None = None) -> int:
-    """Run this script in a process for each environment and wait for all; return the status of the first to fail.
+class Ended(NamedTuple):
+    """How processes ended: the status of the first to fail, and the last signal that came meanwhile."""
+
+    status: int
+    received: signal.Signals | None = None
+
+
+def run(environments: Sequence[dict[str, str]], *, arguments: Sequence[str] | None = None) -> Ended:
+    """Run this script in a process for each environment and wait for all.
 
     Signals that come meanwhile go to all of them, each once: they are not in the terminal's process group.
     """
     command = [sys.executable, str(Path(sys.argv[0]).resolve()), *(sys.argv[1:] if arguments is None else arguments)]
     processes: list[subprocess.Popen[bytes]] = []
+    received: signal.Signals | None = None
 
     def passed_on(number: int, _: FrameType | None) -> None:
+        nonlocal received
+        received = signal.Signals(number)
         for process in processes:
             process.send_signal(number)
 
@@ -99,7 +110,7 @@ def run(environments: Sequence[dict[str, str]], *, arguments: Sequence[str] | No
         for own in environments:
             environment = os.environ | {SUPERVISOR: str(os.getpid())} | own
             processes.append(subprocess.Popen(command, env=environment, start_new_session=True))
-        return _first_failure(processes)
+        return Ended(_first_failure(processes), received)
     finally:
         for process in processes:
             process.kill()

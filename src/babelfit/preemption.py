@@ -25,6 +25,10 @@ EXIT_STATUS = os.EX_TEMPFAIL
 """75: not done, but the same command will go on."""
 
 
+KEYBOARD_STATUS = 128 + signal.SIGINT
+"""130: stopped by Ctrl-C."""
+
+
 class Preempted(BaseException):
     """Say which signal ended the command; like KeyboardInterrupt, not for `except Exception`."""
 

@@ -330,6 +330,30 @@ def test_every_trial_of_a_sweep_is_a_run_of_its_own_whatever_the_last_one_did(
     assert (refused.returncode, refused.stderr.count("outputs/double-1 is a run")) == (2, 1)
 
 
+def test_a_signal_to_a_sweep_stops_it_and_a_trial_that_is_killed_does_not(empty: Folder) -> None:
+    arguments = ("-m", "name=stopped", "seed=1,2,3", "trainer=cpu", *UNEVEN, "optimization.epochs=1000")
+    with (empty.path / "told.txt").open("w") as file:
+        sweep = subprocess.Popen(
+            [sys.executable, ROOT / "train.py", *arguments], cwd=empty.path, env=empty.environment, stderr=file
+        )
+        for trial in (1, 2):
+            # checkpoints/ of a trial that takes its steps
+            while len(running := list(empty.run("stopped").glob("*/checkpoints/last.ckpt"))) < trial:
+                assert sweep.poll() is None
+                time.sleep(0.05)
+            if trial == 1:
+                process = json.loads((running[0].parents[1] / "status.json").read_text())["process"]
+                os.kill(process, signal.SIGKILL)
+        sweep.send_signal(signal.SIGTERM)
+        status = sweep.wait(SECONDS)
+
+    told = (empty.path / "told.txt").read_text()
+    assert status == 75, told
+    assert told.count("ended with status 137") == 1
+    assert told.count("stopped by SIGTERM") == 1
+    assert len(list(empty.run("stopped").iterdir())) == 2, "a third trial was started"
+
+
 def test_a_killed_process_ends_the_others(several: tuple[Folder, Ended, Ended]) -> None:
     folder, _, three = several
     assert three.status == 128 + signal.SIGKILL

@@ -46,7 +46,7 @@ def test_processes_that_somebody_else_started_must_fit_the_configuration(
 def test_a_batch_script_without_srun_starts_its_processes_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SLURM_PROCID", "0")
     started = []
-    monkeypatch.setattr(launch, "run", lambda environments: started.extend(environments))
+    monkeypatch.setattr(launch, "run", lambda environments: started.extend(environments) or launch.Ended(0))
 
     assert launch.supervised(replace(CONFIG, devices=3))
     assert [(one["RANK"], one["LOCAL_RANK"], one["WORLD_SIZE"]) for one in started] == [
