@@ -45,7 +45,13 @@ def told() -> Iterator[None]:
 
     try:
         with preemption.answered():
-            yield
+            try:
+                yield
+            except preemption.Preempted as signal:
+                # While signals are still ours: the next one must not keep the job from going back into the queue.
+                tell(f"[bold red]stopped[/] by {signal}; the same command goes on where it stopped")
+                ranks.end_after_first(preemption.requeue, seconds=preemption.SECONDS_TO_REQUEUE)
+                sys.exit(preemption.EXIT_STATUS)
     except (UserError, OSError) as error:
         # An OSError is a disk that is full, read-only or forbidden; what was written before stays.
         tell(f"[bold red]error[/] {escape(_printable(str(error)))}")
@@ -53,11 +59,6 @@ def told() -> Iterator[None]:
     except KeyboardInterrupt:
         tell("[bold red]stopped[/] by the keyboard; the same command goes on from the last checkpoint")
         sys.exit(preemption.KEYBOARD_STATUS)
-    except preemption.Preempted as signal:
-        tell(f"[bold red]stopped[/] by {signal}; the same command goes on where it stopped")
-        if ranks.rank() == 0:
-            preemption.requeue()
-        sys.exit(preemption.EXIT_STATUS)
     except Exception:
         if ranks.is_first_to_tell():
             raise

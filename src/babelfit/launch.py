@@ -17,6 +17,7 @@ from pathlib import Path
 from types import FrameType
 from typing import NamedTuple
 
+from babelfit import preemption
 from babelfit.config import TrainerConfig
 from babelfit.errors import UserError
 
@@ -141,6 +142,8 @@ def _first_failure(processes: Sequence[subprocess.Popen[bytes]]) -> int:
         if first is None and any(statuses):
             first = next((rank, status) for rank, status in enumerate(statuses) if status)
             deadline = time.monotonic() + SECONDS_TO_END
+            if first[1] == preemption.EXIT_STATUS:
+                deadline += preemption.SECONDS_TO_REQUEUE
         if None not in statuses:
             break
         time.sleep(0.05)

@@ -6,7 +6,8 @@ Rank 0 alone decides and writes what is shared; `from_first` gives the others it
 import logging
 import os
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from babelfit.config import TrainerConfig
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 
-_TOLD = "babelfit/told"
+_END = "babelfit/end"
+"""What the keys begin with under which the ranks tell each other, in the group's store, how they end."""
 
 
 @contextmanager
@@ -123,14 +125,28 @@ def is_first_to_tell() -> bool:
     if not _grouped():
         # Each machine for itself: what is wrong may be wrong on one of them.
         return int(os.environ.get("LOCAL_RANK") or os.environ.get("SLURM_LOCALID") or 0) == 0
-    from torch import distributed
-
-    store = distributed.distributed_c10d._get_default_store()
     try:
-        return bool(store.add(_TOLD, 1) == 1)
+        return bool(_store().add(f"{_END}/told", 1) == 1)
     except RuntimeError:
         # The store is rank 0's: without it, rank 0 has ended, and has told.
         return False
+
+
+def end_after_first(work: Callable[[], None], *, seconds: float) -> None:
+    """Let rank 0 do the last thing of all; the others end after it, but wait no longer than so many seconds.
+
+    Whoever looks after the processes may kill those that are left once one has ended.
+    """
+    if rank() == 0:
+        work()
+    if not _grouped():
+        return
+    # Without the store, rank 0 has ended, or the others have.
+    with suppress(RuntimeError):
+        if rank() == 0:
+            _store().set(f"{_END}/done", "")
+        else:
+            _store().wait([f"{_END}/done"], timedelta(seconds=seconds))
 
 
 def quiet_others() -> None:
@@ -139,6 +155,12 @@ def quiet_others() -> None:
         logging.getLogger().setLevel(logging.ERROR)
         logging.getLogger("babelfit.finetuner").setLevel(logging.WARNING)
         os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+
+
+def _store() -> Any:
+    from torch import distributed
+
+    return distributed.distributed_c10d._get_default_store()
 
 
 def _grouped() -> bool:

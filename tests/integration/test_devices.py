@@ -94,10 +94,10 @@ class Folder:
             check=False,
         )
 
-    def in_ranks(self, devices: int, *commands: dict[str, Any]) -> Ended:
+    def in_ranks(self, devices: int, *commands: dict[str, Any], **variables: str) -> Ended:
         for path in self.path.glob("statuses-*.json"):
             path.unlink()
-        done = self.start(IN_RANKS, str(devices), json.dumps(commands))
+        done = self.start(IN_RANKS, str(devices), json.dumps(commands), **variables)
         written = sorted(self.path.glob("statuses-*.json"))
         return Ended(done.returncode, done.stderr, [json.loads(path.read_text()) for path in written])
 
@@ -122,6 +122,15 @@ def empty(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Folder:
     return Folder(tmp_path_factory.mktemp("devices"), environment=os.environ | own)
 
 
+def _slow_scontrol(folder: Path) -> dict[str, str]:
+    """Make a scontrol that takes its time, and then writes down what rank 1 has ended; return a job's environment."""
+    (folder / "bin").mkdir()
+    script = folder / "bin" / "scontrol"
+    script.write_text('#!/bin/sh\nsleep 1\ncat statuses-1.json >> requeued\necho " $@" >> requeued\n')
+    script.chmod(0o755)
+    return {"PATH": f"{script.parent}:{os.environ['PATH']}", "SLURM_JOB_ID": "123"}
+
+
 @pytest.fixture(scope="module")
 def several(empty: Folder) -> Iterator[tuple[Folder, Ended, Ended]]:
     """All runs that share processes, on one, two and three; how they ended on two and on three."""
@@ -142,6 +151,7 @@ def several(empty: Folder) -> Iterator[tuple[Folder, Ended, Ended]]:
         assert alone(train("single-1", SINGLE)) == 0
         assert alone(evaluate("evaluated-1")) == 0
         assert alone(train("sharded", SINGLE, fault={"kind": "signal", "rank": 0, "step": 2})) == 75
+        slurm = _slow_scontrol(empty.path)
         two = empty.in_ranks(
             2,
             train("double-2", DOUBLE),
@@ -159,6 +169,7 @@ def several(empty: Folder) -> Iterator[tuple[Folder, Ended, Ended]]:
             train("sharded", SINGLE, FSDP),
             train("windows", *WINDOWS, FSDP),
             train("unlucky", DOUBLE, fault={"kind": "no memory for the last backward", "rank": 1}),
+            **slurm,
         )
         assert alone(train("moved", DOUBLE, fault={"kind": "signal", "rank": 0, "step": 4})) == 75
         assert alone(train("moved-fsdp", SINGLE, fault={"kind": "signal", "rank": 0, "step": 5})) == 75
@@ -207,7 +218,7 @@ def test_sharded_weights_take_the_same_steps(several: tuple[Folder, Ended, Ended
 def test_a_run_moves_from_two_processes_to_one_to_three(several: tuple[Folder, Ended, Ended]) -> None:
     folder, two, three = several
     assert ([one[4] for one in two.statuses], [one[3] for one in three.statuses]) == ([75, 75], [0, 0, 0])
-    assert two.err.count("stopped by") == 2, "each signal is told once"
+    assert two.err.count("stopped by") == two.statuses[0].count(75), "each signal is told once"
     same(folder, "moved", "double-1", within=1e-11)
 
 
@@ -215,6 +226,14 @@ def test_a_run_moves_from_sharded_weights_to_whole_ones(several: tuple[Folder, E
     folder, two, three = several
     assert ([one[5] for one in two.statuses], [one[4] for one in three.statuses]) == ([75, 75], [0, 0, 0])
     same(folder, "moved-fsdp", "single-1", within=1e-5)
+
+
+def test_no_rank_ends_before_the_job_is_back_in_the_queue(several: tuple[Folder, Ended, Ended]) -> None:
+    # Else whoever looks after the processes could kill the one that puts it there.
+    of_rank_1 = several[1].statuses[1]
+    assert (several[0].path / "requeued").read_text().splitlines() == [
+        f"{json.dumps(of_rank_1[:place])} requeue 123" for place, status in enumerate(of_rank_1) if status == 75
+    ]
 
 
 def test_a_run_moves_from_whole_weights_to_sharded_ones_and_on(several: tuple[Folder, Ended, Ended]) -> None:

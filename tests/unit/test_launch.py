@@ -1,6 +1,8 @@
 """Which processes a command needs, and what is said where they cannot be."""
 
 from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -52,6 +54,19 @@ def test_a_batch_script_without_srun_starts_its_processes_itself(monkeypatch: py
     assert [(one["RANK"], one["LOCAL_RANK"], one["WORLD_SIZE"]) for one in started] == [
         (str(rank), str(rank), "3") for rank in range(3)
     ]
+
+
+@pytest.mark.parametrize(("status", "patience"), [(75, 70), (2, 10)])
+def test_a_process_that_puts_the_job_back_into_the_queue_is_waited_for(
+    monkeypatch: pytest.MonkeyPatch, status: int, patience: int
+) -> None:
+    now = [0.0]
+    clock = SimpleNamespace(monotonic=lambda: now[0], sleep=lambda seconds: now.append(now.pop() + seconds))
+    monkeypatch.setattr(launch, "time", clock)
+    processes: list[Any] = [SimpleNamespace(poll=lambda: None), SimpleNamespace(poll=lambda: status)]
+
+    assert launch._first_failure(processes) == status
+    assert now == [pytest.approx(patience, abs=0.1)]
 
 
 @pytest.mark.parametrize(
