@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 
+LONGEST_WAIT = timedelta(hours=12)
+"""How long one rank may work alone, on a large checkpoint or a slow disk; NCCL would end the run after 10 minutes."""
+
 _END = "babelfit/end"
 """What the keys begin with under which the ranks tell each other, in the group's store, how they end."""
 
@@ -28,6 +31,7 @@ def joined(config: TrainerConfig) -> Iterator[None]:
     """Make the group of all processes of this command, for as long as it works well."""
     import torch
     from torch import distributed
+    from torch.distributed.rendezvous import rendezvous
 
     size = config.devices * config.num_nodes
     if size == 1 or distributed.is_initialized():
@@ -41,7 +45,10 @@ def joined(config: TrainerConfig) -> Iterator[None]:
         torch.cuda.set_device(device)
         options = {"backend": "nccl", "device_id": device}
     rank = cluster.node_rank() * config.devices + cluster.local_rank()
-    distributed.init_process_group(rank=rank, world_size=size, **options)
+    # A process that never comes is missed after torch's half hour; those that came wait much longer for each other.
+    store, _, _ = next(rendezvous("env://", rank, size))
+    store.set_timeout(LONGEST_WAIT)
+    distributed.init_process_group(store=store, rank=rank, world_size=size, timeout=LONGEST_WAIT, **options)
     yield
     # After a mistake the others may be anywhere: the end of the process takes the group with it.
     distributed.barrier()

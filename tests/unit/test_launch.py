@@ -1,10 +1,14 @@
 """Which processes a command needs, and what is said where they cannot be."""
 
+import sys
 from dataclasses import replace
+from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
+from unittest import mock
 
 import pytest
+from torch import distributed
 
 from babelfit import launch, ranks
 from babelfit.config import TrainerConfig
@@ -54,6 +58,20 @@ def test_a_batch_script_without_srun_starts_its_processes_itself(monkeypatch: py
     assert [(one["RANK"], one["LOCAL_RANK"], one["WORLD_SIZE"]) for one in started] == [
         (str(rank), str(rank), "3") for rank in range(3)
     ]
+
+
+def test_the_others_wait_for_hours_while_one_rank_works_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    store, asked = mock.Mock(), mock.Mock()
+    for name in ("MASTER_ADDR", "MASTER_PORT", "LOCAL_RANK"):
+        monkeypatch.setenv(name, "0")
+    monkeypatch.setattr(sys.modules["torch.distributed.rendezvous"], "rendezvous", lambda *_: iter([(store, 0, 2)]))
+    for name in ("init_process_group", "barrier", "destroy_process_group"):
+        monkeypatch.setattr(distributed, name, getattr(asked, name))
+
+    with ranks.joined(replace(CONFIG, devices=2)):
+        timeout = asked.init_process_group.call_args.kwargs["timeout"]
+    assert timeout > timedelta(hours=1)
+    store.set_timeout.assert_called_once_with(timeout)
 
 
 @pytest.mark.parametrize(("status", "patience"), [(75, 70), (2, 10)])
