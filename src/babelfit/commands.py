@@ -36,6 +36,7 @@ def told() -> Iterator[None]:
     """
     console = Console(stderr=True)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", force=True)
+    launch.forget_strange_ranks()
     ranks.quiet_others()
     launch.end_with_supervisor()
 

@@ -26,6 +26,11 @@ log = logging.getLogger(__name__)
 SUPERVISOR = "BABELFIT_SUPERVISOR"
 """The environment variable that tells a process which one supervises it."""
 
+ONE_OF_SEVERAL = "BABELFIT_ONE_OF_SEVERAL"
+"""The environment variable that a supervisor sets for the processes of several devices; for a sweep's trial, not."""
+
+RANKS = ("RANK", "LOCAL_RANK", "NODE_RANK", "GROUP_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE")
+
 SECONDS_TO_END = 10
 """How long the others may go on once one has failed: they end by themselves, unless they wait for it."""
 
@@ -50,9 +55,10 @@ def supervised(config: TrainerConfig) -> bool:
             f"torchrun --nnodes {config.num_nodes} --nproc-per-node {config.devices} ..., or by srun under SLURM"
         )
     check_devices(config)
-    if wanted == 1 or "LOCAL_RANK" in os.environ:
+    if wanted == 1 or ONE_OF_SEVERAL in os.environ:
         return False
     shared = {
+        ONE_OF_SEVERAL: "1",
         "MASTER_ADDR": "127.0.0.1",
         "MASTER_PORT": str(_free_port()),
         "WORLD_SIZE": str(wanted),
@@ -64,6 +70,21 @@ def supervised(config: TrainerConfig) -> bool:
     if ended.status:
         sys.exit(ended.status)
     return True
+
+
+def is_one_of_several() -> bool:
+    """Tell whether somebody started this process as one of several for the same command: we, torchrun or srun."""
+    return ONE_OF_SEVERAL in os.environ or _launcher() is not None
+
+
+def forget_strange_ranks() -> None:
+    """Take the ranks out of a lone process's environment: Lightning and torch would believe them.
+
+    Operators of clusters set them in every container, whatever runs in it.
+    """
+    if not is_one_of_several():
+        for name in RANKS:
+            os.environ.pop(name, None)
 
 
 def check_devices(config: TrainerConfig, *, precision: str | None = None) -> str:

@@ -69,11 +69,18 @@ def cluster_environment() -> "ClusterEnvironment":
 
 
 def rank() -> int:
-    """Say which process this is; before there is a group, as whoever started it says."""
+    """Say which process of the group this is; one process alone is the first."""
     if _grouped():
         from torch import distributed
 
         return distributed.get_rank()
+    return 0
+
+
+def place() -> int:
+    """Say which process of its command this is, also before there is a group, as whoever started it numbers it."""
+    if _grouped():
+        return rank()
     started = os.environ.get
     return int(started("RANK") or (started("SLURM_PROCID") if "SLURM_STEP_ID" in os.environ else None) or 0)
 
@@ -144,7 +151,7 @@ def end_after_first(work: Callable[[], None], *, seconds: float) -> None:
 
     Whoever looks after the processes may kill those that are left once one has ended.
     """
-    if rank() == 0:
+    if place() == 0:
         work()
     if not _grouped():
         return
@@ -158,7 +165,7 @@ def end_after_first(work: Callable[[], None], *, seconds: float) -> None:
 
 def quiet_others() -> None:
     """Let every rank but the first say only what goes wrong, and what happens on it alone."""
-    if rank():
+    if place():
         logging.getLogger().setLevel(logging.ERROR)
         logging.getLogger("babelfit.finetuner").setLevel(logging.WARNING)
         os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")

@@ -3,7 +3,6 @@
 import hashlib
 import json
 import logging
-import os
 import signal
 import sys
 from typing import Any
@@ -33,7 +32,7 @@ def run_trial(config: DictConfig) -> None:
     A trial that was stopped, rather than failed, ends the sweep with its status: who stops one wants no other.
     """
     logging.getLogger("hydra").setLevel(logging.WARNING)  # it would announce each trial, too
-    if "LOCAL_RANK" in os.environ or "SLURM_STEP_ID" in os.environ:
+    if launch.is_one_of_several():
         raise UserError("a sweep (-m) starts the processes of its trials itself: start it without torchrun and srun")
     values: Any = OmegaConf.to_container(config, resolve=True)
     sweep = values.pop("name")

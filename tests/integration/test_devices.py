@@ -24,6 +24,9 @@ from safetensors.torch import load_file
 
 ROOT = Path(__file__).resolve().parents[2]
 IN_RANKS = Path(__file__).with_name("in_ranks.py")
+STRANGE = {"RANK": "1", "LOCAL_RANK": "1", "WORLD_SIZE": "4"}
+"""What some clusters set in every container, whatever runs in it."""
+
 SECONDS = 150
 """How long a command may take before it counts as hanging."""
 
@@ -337,7 +340,7 @@ def test_every_trial_of_a_sweep_is_a_run_of_its_own_whatever_the_last_one_did(
 ) -> None:
     folder = several[0]
     sweep = ("-m", "name=sweep", "optimization.max_steps=0,8", DOUBLE, *UNEVEN)
-    done = folder.start(ROOT / "train.py", "trainer=cpu", "trainer.devices=2", *sweep)
+    done = folder.start(ROOT / "train.py", "trainer=cpu", "trainer.devices=2", *sweep, **STRANGE)
 
     assert done.returncode == 1, done.stderr
     assert done.stderr.count("optimization.max_steps=0: must be at least 1") == 1
@@ -353,7 +356,10 @@ def test_a_signal_to_a_sweep_stops_it_and_a_trial_that_is_killed_does_not(empty:
     arguments = ("-m", "name=stopped", "seed=1,2,3", "trainer=cpu", *UNEVEN, "optimization.epochs=1000")
     with (empty.path / "told.txt").open("w") as file:
         sweep = subprocess.Popen(
-            [sys.executable, ROOT / "train.py", *arguments], cwd=empty.path, env=empty.environment, stderr=file
+            [sys.executable, ROOT / "train.py", *arguments],
+            cwd=empty.path,
+            env=empty.environment | STRANGE,
+            stderr=file,
         )
         for trial in (1, 2):
             # checkpoints/ of a trial that takes its steps
@@ -370,7 +376,9 @@ def test_a_signal_to_a_sweep_stops_it_and_a_trial_that_is_killed_does_not(empty:
     assert status == 75, told
     assert told.count("ended with status 137") == 1
     assert told.count("stopped by SIGTERM") == 1
-    assert len(list(empty.run("stopped").iterdir())) == 2, "a third trial was started"
+    trials = list(empty.run("stopped").iterdir())
+    assert len(trials) == 2, "a third trial was started"
+    assert all(empty.metrics(f"stopped/{trial.name}", "train/loss") for trial in trials), "rank 0 writes them"
 
 
 def test_a_killed_process_ends_the_others(several: tuple[Folder, Ended, Ended]) -> None:

@@ -1,5 +1,6 @@
 """Which processes a command needs, and what is said where they cannot be."""
 
+import os
 import sys
 from dataclasses import replace
 from datetime import timedelta
@@ -44,13 +45,25 @@ def test_processes_that_somebody_else_started_must_fit_the_configuration(
         monkeypatch.setenv(key, value)
 
     assert not launch.supervised(replace(CONFIG, devices=2, num_nodes=2))
-    assert ranks.rank() == 3
+    assert launch.is_one_of_several()
+    launch.forget_strange_ranks()
+    assert (ranks.place(), ranks.rank()) == (3, 0)
     with pytest.raises(UserError, match=f"{name} started 2 processes.*trainer.devices=2 trainer.num_nodes=2"):
         launch.supervised(replace(CONFIG, devices=2))
 
 
+def test_ranks_that_belong_to_no_process_of_ours_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("RANK", "LOCAL_RANK", "WORLD_SIZE"):
+        monkeypatch.setenv(name, "1")
+    assert ranks.rank() == 0
+    launch.forget_strange_ranks()
+    assert (ranks.place(), ranks.is_first_to_tell()) == (0, True)
+    assert "LOCAL_RANK" not in os.environ
+
+
 def test_a_batch_script_without_srun_starts_its_processes_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SLURM_PROCID", "0")
+    monkeypatch.setenv("LOCAL_RANK", "0")  # nobody's
     started = []
     monkeypatch.setattr(launch, "run", lambda environments: started.extend(environments) or launch.Ended(0))
 
