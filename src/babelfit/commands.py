@@ -36,6 +36,7 @@ def told() -> Iterator[None]:
     """
     console = Console(stderr=True)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", force=True)
+    launch.forget_strange_ranks()
     ranks.quiet_others()
     launch.end_with_supervisor()
 
@@ -45,19 +46,20 @@ def told() -> Iterator[None]:
 
     try:
         with preemption.answered():
-            yield
+            try:
+                yield
+            except preemption.Preempted as signal:
+                # While signals are still ours: the next one must not keep the job from going back into the queue.
+                tell(f"[bold red]stopped[/] by {signal}; the same command goes on where it stopped")
+                ranks.end_after_first(preemption.requeue, seconds=preemption.SECONDS_TO_REQUEUE)
+                sys.exit(preemption.EXIT_STATUS)
     except (UserError, OSError) as error:
         # An OSError is a disk that is full, read-only or forbidden; what was written before stays.
         tell(f"[bold red]error[/] {escape(_printable(str(error)))}")
         sys.exit(2)
     except KeyboardInterrupt:
         tell("[bold red]stopped[/] by the keyboard; the same command goes on from the last checkpoint")
-        sys.exit(130)
-    except preemption.Preempted as signal:
-        tell(f"[bold red]stopped[/] by {signal}; the same command goes on where it stopped")
-        if ranks.rank() == 0:
-            preemption.requeue()
-        sys.exit(preemption.EXIT_STATUS)
+        sys.exit(preemption.KEYBOARD_STATUS)
     except Exception:
         if ranks.is_first_to_tell():
             raise

@@ -108,7 +108,7 @@ class Finetuner(LightningModule):
         The loss to come counts once for each rank, because exchanging gradients takes their mean.
         """
         self.zero_grad(set_to_none=True)
-        micro_batches = [part for batch in step.micro_batches for part in _under(batch, self.tokens_per_device)]
+        micro_batches = [part for batch in step.micro_batches for part in self._parts(batch)]
         share = torch.zeros((), device=self.device)
         with self._without_exchange():
             for batch in micro_batches[:-1]:
@@ -251,6 +251,20 @@ class Finetuner(LightningModule):
             schedule = get_constant_schedule_with_warmup(optimizer, warmup_steps)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Number the optimizer's parameters as the model does, which is how a run with sharded weights looks them up.
+
+        torch numbers them by their place in the groups, and reads that order back whatever the numbers are.
+        """
+        if isinstance(self, FSDPModule):
+            return  # numbered so already
+        place_of = {parameter: place for place, parameter in enumerate(self.parameters())}
+        for optimizer, saved in zip(self.trainer.optimizers, checkpoint["optimizer_states"], strict=True):
+            places = [place_of[parameter] for group in optimizer.param_groups for parameter in group["params"]]
+            saved["state"] = {places[number]: state for number, state in saved["state"].items()}
+            for group in saved["param_groups"]:
+                group["params"] = [places[number] for number in group["params"]]
+
     def on_train_start(self) -> None:
         """Take no step where a resumed run had taken them all."""
         self.on_train_batch_end()
@@ -296,11 +310,11 @@ class Finetuner(LightningModule):
         return {name: column.cpu().numpy() for name, column in columns.items()}
 
     def _logits(self, batch: RaggedBatch) -> torch.Tensor:
-        def whole() -> torch.Tensor:
-            parts = _under(batch, self.tokens_per_device)
-            return torch.cat([self._head_logits(part) for part in parts])
+        return self._within_memory(lambda: torch.cat([self._head_logits(part) for part in self._parts(batch)]))
 
-        return self._within_memory(whole)
+    def _parts(self, batch: RaggedBatch) -> list[RaggedBatch]:
+        """Cut a batch under the token budget, where this rank may decide alone how many forwards it runs."""
+        return [batch] if isinstance(self, FSDPModule) else _under(batch, self.tokens_per_device)
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -15,7 +15,9 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
+from typing import NamedTuple
 
+from babelfit import preemption
 from babelfit.config import TrainerConfig
 from babelfit.errors import UserError
 
@@ -23,6 +25,11 @@ log = logging.getLogger(__name__)
 
 SUPERVISOR = "BABELFIT_SUPERVISOR"
 """The environment variable that tells a process which one supervises it."""
+
+ONE_OF_SEVERAL = "BABELFIT_ONE_OF_SEVERAL"
+"""The environment variable that a supervisor sets for the processes of several devices; for a sweep's trial, not."""
+
+RANKS = ("RANK", "LOCAL_RANK", "NODE_RANK", "GROUP_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE")
 
 SECONDS_TO_END = 10
 """How long the others may go on once one has failed: they end by themselves, unless they wait for it."""
@@ -48,9 +55,10 @@ def supervised(config: TrainerConfig) -> bool:
             f"torchrun --nnodes {config.num_nodes} --nproc-per-node {config.devices} ..., or by srun under SLURM"
         )
     check_devices(config)
-    if wanted == 1 or "LOCAL_RANK" in os.environ:
+    if wanted == 1 or ONE_OF_SEVERAL in os.environ:
         return False
     shared = {
+        ONE_OF_SEVERAL: "1",
         "MASTER_ADDR": "127.0.0.1",
         "MASTER_PORT": str(_free_port()),
         "WORLD_SIZE": str(wanted),
@@ -58,10 +66,25 @@ def supervised(config: TrainerConfig) -> bool:
         # As many threads in all as there are cores.
         "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", str(max(1, _num_cores() // wanted))),
     }
-    status = run([shared | {"RANK": str(rank), "LOCAL_RANK": str(rank)} for rank in range(wanted)])
-    if status:
-        sys.exit(status)
+    ended = run([shared | {"RANK": str(rank), "LOCAL_RANK": str(rank)} for rank in range(wanted)])
+    if ended.status:
+        sys.exit(ended.status)
     return True
+
+
+def is_one_of_several() -> bool:
+    """Tell whether somebody started this process as one of several for the same command: we, torchrun or srun."""
+    return ONE_OF_SEVERAL in os.environ or _launcher() is not None
+
+
+def forget_strange_ranks() -> None:
+    """Take the ranks out of a lone process's environment: Lightning and torch would believe them.
+
+    Operators of clusters set them in every container, whatever runs in it.
+    """
+    if not is_one_of_several():
+        for name in RANKS:
+            os.environ.pop(name, None)
 
 
 def check_devices(config: TrainerConfig, *, precision: str | None = None) -> str:
@@ -81,15 +104,25 @@ def check_devices(config: TrainerConfig, *, precision: str | None = None) -> str
     return "gpu" if num_gpus else "cpu"
 
 
-def run(environments: Sequence[dict[str, str]], *, arguments: Sequence[str] | None = None) -> int:
-    """Run this script in a process for each environment and wait for all; return the status of the first to fail.
+class Ended(NamedTuple):
+    """How processes ended: the status of the first to fail, and the last signal that came meanwhile."""
+
+    status: int
+    received: signal.Signals | None = None
+
+
+def run(environments: Sequence[dict[str, str]], *, arguments: Sequence[str] | None = None) -> Ended:
+    """Run this script in a process for each environment and wait for all.
 
     Signals that come meanwhile go to all of them, each once: they are not in the terminal's process group.
     """
     command = [sys.executable, str(Path(sys.argv[0]).resolve()), *(sys.argv[1:] if arguments is None else arguments)]
     processes: list[subprocess.Popen[bytes]] = []
+    received: signal.Signals | None = None
 
     def passed_on(number: int, _: FrameType | None) -> None:
+        nonlocal received
+        received = signal.Signals(number)
         for process in processes:
             process.send_signal(number)
 
@@ -99,7 +132,7 @@ def run(environments: Sequence[dict[str, str]], *, arguments: Sequence[str] | No
         for own in environments:
             environment = os.environ | {SUPERVISOR: str(os.getpid())} | own
             processes.append(subprocess.Popen(command, env=environment, start_new_session=True))
-        return _first_failure(processes)
+        return Ended(_first_failure(processes), received)
     finally:
         for process in processes:
             process.kill()
@@ -130,6 +163,8 @@ def _first_failure(processes: Sequence[subprocess.Popen[bytes]]) -> int:
         if first is None and any(statuses):
             first = next((rank, status) for rank, status in enumerate(statuses) if status)
             deadline = time.monotonic() + SECONDS_TO_END
+            if first[1] == preemption.EXIT_STATUS:
+                deadline += preemption.SECONDS_TO_REQUEUE
         if None not in statuses:
             break
         time.sleep(0.05)

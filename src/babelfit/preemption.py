@@ -25,6 +25,13 @@ EXIT_STATUS = os.EX_TEMPFAIL
 """75: not done, but the same command will go on."""
 
 
+SECONDS_TO_REQUEUE = 60
+"""How long the other processes wait for the one that puts the job back into the queue."""
+
+KEYBOARD_STATUS = 128 + signal.SIGINT
+"""130: stopped by Ctrl-C."""
+
+
 class Preempted(BaseException):
     """Say which signal ended the command; like KeyboardInterrupt, not for `except Exception`."""
 

@@ -6,7 +6,8 @@ Rank 0 alone decides and writes what is shared; `from_first` gives the others it
 import logging
 import os
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from babelfit.config import TrainerConfig
@@ -18,7 +19,11 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 
-_TOLD = "babelfit/told"
+LONGEST_WAIT = timedelta(hours=12)
+"""How long one rank may work alone, on a large checkpoint or a slow disk; NCCL would end the run after 10 minutes."""
+
+_END = "babelfit/end"
+"""What the keys begin with under which the ranks tell each other, in the group's store, how they end."""
 
 
 @contextmanager
@@ -26,6 +31,7 @@ def joined(config: TrainerConfig) -> Iterator[None]:
     """Make the group of all processes of this command, for as long as it works well."""
     import torch
     from torch import distributed
+    from torch.distributed.rendezvous import rendezvous
 
     size = config.devices * config.num_nodes
     if size == 1 or distributed.is_initialized():
@@ -39,7 +45,10 @@ def joined(config: TrainerConfig) -> Iterator[None]:
         torch.cuda.set_device(device)
         options = {"backend": "nccl", "device_id": device}
     rank = cluster.node_rank() * config.devices + cluster.local_rank()
-    distributed.init_process_group(rank=rank, world_size=size, **options)
+    # A process that never comes is missed after torch's half hour; those that came wait much longer for each other.
+    store, _, _ = next(rendezvous("env://", rank, size))
+    store.set_timeout(LONGEST_WAIT)
+    distributed.init_process_group(store=store, rank=rank, world_size=size, timeout=LONGEST_WAIT, **options)
     yield
     # After a mistake the others may be anywhere: the end of the process takes the group with it.
     distributed.barrier()
@@ -60,11 +69,18 @@ def cluster_environment() -> "ClusterEnvironment":
 
 
 def rank() -> int:
-    """Say which process this is; before there is a group, as whoever started it says."""
+    """Say which process of the group this is; one process alone is the first."""
     if _grouped():
         from torch import distributed
 
         return distributed.get_rank()
+    return 0
+
+
+def place() -> int:
+    """Say which process of its command this is, also before there is a group, as whoever started it numbers it."""
+    if _grouped():
+        return rank()
     started = os.environ.get
     return int(started("RANK") or (started("SLURM_PROCID") if "SLURM_STEP_ID" in os.environ else None) or 0)
 
@@ -123,22 +139,42 @@ def is_first_to_tell() -> bool:
     if not _grouped():
         # Each machine for itself: what is wrong may be wrong on one of them.
         return int(os.environ.get("LOCAL_RANK") or os.environ.get("SLURM_LOCALID") or 0) == 0
-    from torch import distributed
-
-    store = distributed.distributed_c10d._get_default_store()
     try:
-        return bool(store.add(_TOLD, 1) == 1)
+        return bool(_store().add(f"{_END}/told", 1) == 1)
     except RuntimeError:
         # The store is rank 0's: without it, rank 0 has ended, and has told.
         return False
 
 
+def end_after_first(work: Callable[[], None], *, seconds: float) -> None:
+    """Let rank 0 do the last thing of all; the others end after it, but wait no longer than so many seconds.
+
+    Whoever looks after the processes may kill those that are left once one has ended.
+    """
+    if place() == 0:
+        work()
+    if not _grouped():
+        return
+    # Without the store, rank 0 has ended, or the others have.
+    with suppress(RuntimeError):
+        if rank() == 0:
+            _store().set(f"{_END}/done", "")
+        else:
+            _store().wait([f"{_END}/done"], timedelta(seconds=seconds))
+
+
 def quiet_others() -> None:
     """Let every rank but the first say only what goes wrong, and what happens on it alone."""
-    if rank():
+    if place():
         logging.getLogger().setLevel(logging.ERROR)
         logging.getLogger("babelfit.finetuner").setLevel(logging.WARNING)
         os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+
+
+def _store() -> Any:
+    from torch import distributed
+
+    return distributed.distributed_c10d._get_default_store()
 
 
 def _grouped() -> bool:

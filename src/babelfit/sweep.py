@@ -3,7 +3,7 @@
 import hashlib
 import json
 import logging
-import os
+import signal
 import sys
 from typing import Any
 
@@ -11,7 +11,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from babelfit import launch
+from babelfit import launch, preemption
 from babelfit.config import identity
 from babelfit.errors import UserError
 from babelfit.run import CONFIG, OUTPUTS
@@ -27,9 +27,12 @@ def is_running() -> bool:
 
 
 def run_trial(config: DictConfig) -> None:
-    """Run one trial as a process, in outputs/<name>/<hash of what makes it the same run>; remember if it failed."""
+    """Run one trial as a process, in outputs/<name>/<hash of what makes it the same run>; remember if it failed.
+
+    A trial that was stopped, rather than failed, ends the sweep with its status: who stops one wants no other.
+    """
     logging.getLogger("hydra").setLevel(logging.WARNING)  # it would announce each trial, too
-    if "LOCAL_RANK" in os.environ or "SLURM_STEP_ID" in os.environ:
+    if launch.is_one_of_several():
         raise UserError("a sweep (-m) starts the processes of its trials itself: start it without torchrun and srun")
     values: Any = OmegaConf.to_container(config, resolve=True)
     sweep = values.pop("name")
@@ -38,7 +41,15 @@ def run_trial(config: DictConfig) -> None:
     name = f"{sweep}/{_hash(identity(values))}"
     overrides = [str(one) for one in HydraConfig.get().overrides.task]
     log.info("trial %s: %s", name, " ".join(overrides))
-    if status := launch.run([{}], arguments=[*overrides, f"name={name}"]):
+    status, received = launch.run([{}], arguments=[*overrides, f"name={name}"])
+    if status in (preemption.KEYBOARD_STATUS, preemption.EXIT_STATUS):
+        sys.exit(status)
+    if received == signal.SIGINT:
+        raise KeyboardInterrupt
+    if received is not None:
+        # The trial had ended already, or was not yet there to answer.
+        raise preemption.Preempted(received.name)
+    if status:
         log.error("trial %s ended with status %d: %s", name, status, " ".join(overrides))
         _failed.append(name)
 

@@ -30,8 +30,8 @@ def run(script: str, arguments: list[str], *, fault: dict[str, Any] | None = Non
     with_open_overrides()
     with initialize_config_dir(str(CONF)):
         composed = compose(script, arguments)
-    # Of each command somebody may be the first to tell.
-    anew = mock.patch.object(ranks, "_TOLD", f"told of {arguments}")
+    # Each command has an end of its own.
+    anew = mock.patch.object(ranks, "_END", f"end of {arguments}")
     try:
         with anew, told(), _faulty(**(fault or {})):
             if script == "train":

@@ -266,6 +266,19 @@ def test_a_task_of_a_slurm_array_is_put_back_by_its_own_number(
     assert scontrol.read_text() == "requeue 120_7\n"
 
 
+def test_a_second_signal_does_not_keep_a_job_out_of_the_queue(train: Callable[..., Any], scontrol: Path) -> None:
+    script = scontrol.parent / "bin" / "scontrol"
+    script.write_text(script.read_text() + "kill -TERM $PPID\nsleep 0.2\n")
+    passed_by: list[int] = []
+    before = signal.signal(signal.SIGTERM, lambda number, _: passed_by.append(number))
+    try:
+        outcome = stop(train, at=3)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert "job 123 is back in SLURM's queue" in outcome.err
+    assert not passed_by
+
+
 @pytest.mark.parametrize("how", ["refusing", "missing"])
 def test_a_job_that_cannot_be_put_back_says_so(
     train: Callable[..., Any], scontrol: Path, monkeypatch: pytest.MonkeyPatch, how: str

@@ -24,6 +24,9 @@ from safetensors.torch import load_file
 
 ROOT = Path(__file__).resolve().parents[2]
 IN_RANKS = Path(__file__).with_name("in_ranks.py")
+STRANGE = {"RANK": "1", "LOCAL_RANK": "1", "WORLD_SIZE": "4"}
+"""What some clusters set in every container, whatever runs in it."""
+
 SECONDS = 150
 """How long a command may take before it counts as hanging."""
 
@@ -57,6 +60,11 @@ def evaluate(name: str, *arguments: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
+WINDOWS = ("data=wikiann", "data.folder=sample", "data.max_length=8", "trainer.tokens_per_device=8",
+           "optimization.max_steps=2", "data.limit={train: 5, validation: 5, test: 5}",
+           "optimization.batch_size=3")  # fmt: skip
+"""Sentences of several windows, each as long as the budget."""
+
 POOR = {"kind": "little memory", "rank": 1, "tokens": 40}
 DOUBLE, SINGLE, FSDP = "trainer.precision=64-true", "trainer.precision=32-true", "trainer.strategy=fsdp"
 
@@ -89,10 +97,10 @@ class Folder:
             check=False,
         )
 
-    def in_ranks(self, devices: int, *commands: dict[str, Any]) -> Ended:
+    def in_ranks(self, devices: int, *commands: dict[str, Any], **variables: str) -> Ended:
         for path in self.path.glob("statuses-*.json"):
             path.unlink()
-        done = self.start(IN_RANKS, str(devices), json.dumps(commands))
+        done = self.start(IN_RANKS, str(devices), json.dumps(commands), **variables)
         written = sorted(self.path.glob("statuses-*.json"))
         return Ended(done.returncode, done.stderr, [json.loads(path.read_text()) for path in written])
 
@@ -117,6 +125,15 @@ def empty(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Folder:
     return Folder(tmp_path_factory.mktemp("devices"), environment=os.environ | own)
 
 
+def _slow_scontrol(folder: Path) -> dict[str, str]:
+    """Make a scontrol that takes its time, and then writes down what rank 1 has ended; return a job's environment."""
+    (folder / "bin").mkdir()
+    script = folder / "bin" / "scontrol"
+    script.write_text('#!/bin/sh\nsleep 1\ncat statuses-1.json >> requeued\necho " $@" >> requeued\n')
+    script.chmod(0o755)
+    return {"PATH": f"{script.parent}:{os.environ['PATH']}", "SLURM_JOB_ID": "123"}
+
+
 @pytest.fixture(scope="module")
 def several(empty: Folder) -> Iterator[tuple[Folder, Ended, Ended]]:
     """All runs that share processes, on one, two and three; how they ended on two and on three."""
@@ -136,6 +153,8 @@ def several(empty: Folder) -> Iterator[tuple[Folder, Ended, Ended]]:
         assert alone(train("double-1", DOUBLE)) == 0
         assert alone(train("single-1", SINGLE)) == 0
         assert alone(evaluate("evaluated-1")) == 0
+        assert alone(train("sharded", SINGLE, fault={"kind": "signal", "rank": 0, "step": 2})) == 75
+        slurm = _slow_scontrol(empty.path)
         two = empty.in_ranks(
             2,
             train("double-2", DOUBLE),
@@ -149,7 +168,11 @@ def several(empty: Folder) -> Iterator[tuple[Folder, Ended, Ended]]:
             train("double-2", DOUBLE, "seed=2"),
             train("full", DOUBLE, fault={"kind": "full disk", "step": 3}),
             train("diverged", DOUBLE, fault={"kind": "no number", "rank": 1, "step": 2}),
+            train("sharded", SINGLE, FSDP, fault={"kind": "signal", "rank": 1, "step": 4}),
+            train("sharded", SINGLE, FSDP),
+            train("windows", *WINDOWS, FSDP),
             train("unlucky", DOUBLE, fault={"kind": "no memory for the last backward", "rank": 1}),
+            **slurm,
         )
         assert alone(train("moved", DOUBLE, fault={"kind": "signal", "rank": 0, "step": 4})) == 75
         assert alone(train("moved-fsdp", SINGLE, fault={"kind": "signal", "rank": 0, "step": 5})) == 75
@@ -198,7 +221,7 @@ def test_sharded_weights_take_the_same_steps(several: tuple[Folder, Ended, Ended
 def test_a_run_moves_from_two_processes_to_one_to_three(several: tuple[Folder, Ended, Ended]) -> None:
     folder, two, three = several
     assert ([one[4] for one in two.statuses], [one[3] for one in three.statuses]) == ([75, 75], [0, 0, 0])
-    assert two.err.count("stopped by") == 2, "each signal is told once"
+    assert two.err.count("stopped by") == two.statuses[0].count(75), "each signal is told once"
     same(folder, "moved", "double-1", within=1e-11)
 
 
@@ -206,6 +229,27 @@ def test_a_run_moves_from_sharded_weights_to_whole_ones(several: tuple[Folder, E
     folder, two, three = several
     assert ([one[5] for one in two.statuses], [one[4] for one in three.statuses]) == ([75, 75], [0, 0, 0])
     same(folder, "moved-fsdp", "single-1", within=1e-5)
+
+
+def test_no_rank_ends_before_the_job_is_back_in_the_queue(several: tuple[Folder, Ended, Ended]) -> None:
+    # Else whoever looks after the processes could kill the one that puts it there.
+    of_rank_1 = several[1].statuses[1]
+    assert (several[0].path / "requeued").read_text().splitlines() == [
+        f"{json.dumps(of_rank_1[:place])} requeue 123" for place, status in enumerate(of_rank_1) if status == 75
+    ]
+
+
+def test_a_run_moves_from_whole_weights_to_sharded_ones_and_on(several: tuple[Folder, Ended, Ended]) -> None:
+    folder, two, _ = several
+    assert [one[11:13] for one in two.statuses] == [[75, 0], [75, 0]]
+    same(folder, "sharded", "single-1", within=1e-5)
+
+
+def test_sharded_weights_are_gathered_equally_often_for_a_sentence_of_several_windows(
+    several: tuple[Folder, Ended, Ended],
+) -> None:
+    # Otherwise the processes wait for each other, until the time for a command is over.
+    assert [one[13] for one in several[1].statuses] == [0, 0]
 
 
 def test_a_rank_that_runs_out_of_memory_halves_its_budget_alone(several: tuple[Folder, Ended, Ended]) -> None:
@@ -296,7 +340,7 @@ def test_every_trial_of_a_sweep_is_a_run_of_its_own_whatever_the_last_one_did(
 ) -> None:
     folder = several[0]
     sweep = ("-m", "name=sweep", "optimization.max_steps=0,8", DOUBLE, *UNEVEN)
-    done = folder.start(ROOT / "train.py", "trainer=cpu", "trainer.devices=2", *sweep)
+    done = folder.start(ROOT / "train.py", "trainer=cpu", "trainer.devices=2", *sweep, **STRANGE)
 
     assert done.returncode == 1, done.stderr
     assert done.stderr.count("optimization.max_steps=0: must be at least 1") == 1
@@ -306,6 +350,35 @@ def test_every_trial_of_a_sweep_is_a_run_of_its_own_whatever_the_last_one_did(
     same(folder, trained, "double-1", within=1e-11)
     refused = folder.start(ROOT / "train.py", "-m", "name=double-1", "seed=1,2")
     assert (refused.returncode, refused.stderr.count("outputs/double-1 is a run")) == (2, 1)
+
+
+def test_a_signal_to_a_sweep_stops_it_and_a_trial_that_is_killed_does_not(empty: Folder) -> None:
+    arguments = ("-m", "name=stopped", "seed=1,2,3", "trainer=cpu", *UNEVEN, "optimization.epochs=1000")
+    with (empty.path / "told.txt").open("w") as file:
+        sweep = subprocess.Popen(
+            [sys.executable, ROOT / "train.py", *arguments],
+            cwd=empty.path,
+            env=empty.environment | STRANGE,
+            stderr=file,
+        )
+        for trial in (1, 2):
+            # checkpoints/ of a trial that takes its steps
+            while len(running := list(empty.run("stopped").glob("*/checkpoints/last.ckpt"))) < trial:
+                assert sweep.poll() is None
+                time.sleep(0.05)
+            if trial == 1:
+                process = json.loads((running[0].parents[1] / "status.json").read_text())["process"]
+                os.kill(process, signal.SIGKILL)
+        sweep.send_signal(signal.SIGTERM)
+        status = sweep.wait(SECONDS)
+
+    told = (empty.path / "told.txt").read_text()
+    assert status == 75, told
+    assert told.count("ended with status 137") == 1
+    assert told.count("stopped by SIGTERM") == 1
+    trials = list(empty.run("stopped").iterdir())
+    assert len(trials) == 2, "a third trial was started"
+    assert all(empty.metrics(f"stopped/{trial.name}", "train/loss") for trial in trials), "rank 0 writes them"
 
 
 def test_a_killed_process_ends_the_others(several: tuple[Folder, Ended, Ended]) -> None:

@@ -1,8 +1,15 @@
 """Which processes a command needs, and what is said where they cannot be."""
 
+import os
+import sys
 from dataclasses import replace
+from datetime import timedelta
+from types import SimpleNamespace
+from typing import Any
+from unittest import mock
 
 import pytest
+from torch import distributed
 
 from babelfit import launch, ranks
 from babelfit.config import TrainerConfig
@@ -38,20 +45,59 @@ def test_processes_that_somebody_else_started_must_fit_the_configuration(
         monkeypatch.setenv(key, value)
 
     assert not launch.supervised(replace(CONFIG, devices=2, num_nodes=2))
-    assert ranks.rank() == 3
+    assert launch.is_one_of_several()
+    launch.forget_strange_ranks()
+    assert (ranks.place(), ranks.rank()) == (3, 0)
     with pytest.raises(UserError, match=f"{name} started 2 processes.*trainer.devices=2 trainer.num_nodes=2"):
         launch.supervised(replace(CONFIG, devices=2))
 
 
+def test_ranks_that_belong_to_no_process_of_ours_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("RANK", "LOCAL_RANK", "WORLD_SIZE"):
+        monkeypatch.setenv(name, "1")
+    assert ranks.rank() == 0
+    launch.forget_strange_ranks()
+    assert (ranks.place(), ranks.is_first_to_tell()) == (0, True)
+    assert "LOCAL_RANK" not in os.environ
+
+
 def test_a_batch_script_without_srun_starts_its_processes_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SLURM_PROCID", "0")
+    monkeypatch.setenv("LOCAL_RANK", "0")  # nobody's
     started = []
-    monkeypatch.setattr(launch, "run", lambda environments: started.extend(environments))
+    monkeypatch.setattr(launch, "run", lambda environments: started.extend(environments) or launch.Ended(0))
 
     assert launch.supervised(replace(CONFIG, devices=3))
     assert [(one["RANK"], one["LOCAL_RANK"], one["WORLD_SIZE"]) for one in started] == [
         (str(rank), str(rank), "3") for rank in range(3)
     ]
+
+
+def test_the_others_wait_for_hours_while_one_rank_works_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    store, asked = mock.Mock(), mock.Mock()
+    for name in ("MASTER_ADDR", "MASTER_PORT", "LOCAL_RANK"):
+        monkeypatch.setenv(name, "0")
+    monkeypatch.setattr(sys.modules["torch.distributed.rendezvous"], "rendezvous", lambda *_: iter([(store, 0, 2)]))
+    for name in ("init_process_group", "barrier", "destroy_process_group"):
+        monkeypatch.setattr(distributed, name, getattr(asked, name))
+
+    with ranks.joined(replace(CONFIG, devices=2)):
+        timeout = asked.init_process_group.call_args.kwargs["timeout"]
+    assert timeout > timedelta(hours=1)
+    store.set_timeout.assert_called_once_with(timeout)
+
+
+@pytest.mark.parametrize(("status", "patience"), [(75, 70), (2, 10)])
+def test_a_process_that_puts_the_job_back_into_the_queue_is_waited_for(
+    monkeypatch: pytest.MonkeyPatch, status: int, patience: int
+) -> None:
+    now = [0.0]
+    clock = SimpleNamespace(monotonic=lambda: now[0], sleep=lambda seconds: now.append(now.pop() + seconds))
+    monkeypatch.setattr(launch, "time", clock)
+    processes: list[Any] = [SimpleNamespace(poll=lambda: None), SimpleNamespace(poll=lambda: status)]
+
+    assert launch._first_failure(processes) == status
+    assert now == [pytest.approx(patience, abs=0.1)]
 
 
 @pytest.mark.parametrize(
