@@ -181,7 +181,7 @@ def quiet_others() -> None:
     """Let every rank but the first say only what goes wrong, and what happens on it alone."""
     if place():
         logging.getLogger().setLevel(logging.ERROR)
-        logging.getLogger("babelfit.finetuner").setLevel(logging.WARNING)
+        logging.getLogger("babelfit.memory").setLevel(logging.WARNING)
         os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
 
 

@@ -139,7 +139,7 @@ def test_a_run_stopped_at_every_step_ends_the_same(train: Callable[..., Any]) ->
 def test_a_training_that_ends_too_soon_is_no_success(
     train: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("babelfit.data.batching.Steps.__iter__", lambda self: iter([(0, 0)]))
+    monkeypatch.setattr("babelfit.data.steps.Steps.__iter__", lambda self: iter([(0, 0)]))
     outcome = train("name=stopped", *ARGUMENTS)
     assert outcome.status == 1
     assert "training ended at step 2 of 12" in outcome.err

@@ -12,7 +12,7 @@ from torch.nn.utils.rnn import pad_sequence
 from transformers import AutoConfig, AutoModelForTokenClassification, PreTrainedModel, get_linear_schedule_with_warmup
 
 from babelfit.data import WikiANN
-from babelfit.data.batching import epoch_order
+from babelfit.data.steps import epoch_order
 from babelfit.finetuner import Recipe
 from babelfit.loading import load_tokenizer
 from stepping import losses_of
