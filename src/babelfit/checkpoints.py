@@ -3,8 +3,8 @@
 A checkpoint holds all that decides the steps after it: weights, optimizer, schedule, gradient scaler, Lightning's
 counters, the ranking, early stopping, and how long metrics.csv was. It holds no states of random generators: every step
 seeds its own (see Finetuner.training_step), the order of the examples follows from seed and step, and nothing else
-draws. The tests compare bits with dropout on. That holds on the CPU, and while memory has not run out: a GPU may add up in
-another order, and the halved token budget, which rounds otherwise, is not in a checkpoint.
+draws. The tests compare bits with dropout on. They are equal on the CPU, and while memory has not run out: a GPU may
+add up in another order, and the halved token budget, which rounds otherwise, is not in a checkpoint.
 """
 
 import errno

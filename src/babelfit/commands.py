@@ -2,6 +2,7 @@
 
 import logging
 import sys
+import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -40,9 +41,9 @@ def told() -> Iterator[None]:
     ranks.quiet_others()
     launch.end_with_supervisor()
 
-    def tell(message: str) -> None:
-        if ranks.is_first_to_tell():
-            console.print(message, highlight=False, soft_wrap=True)
+    def tell(what: str, why: str) -> None:
+        if ranks.is_first_to_tell(why):
+            console.print(f"[bold red]{what}[/] {escape(why)}", highlight=False, soft_wrap=True)
 
     try:
         with preemption.answered():
@@ -50,18 +51,18 @@ def told() -> Iterator[None]:
                 yield
             except preemption.Preempted as signal:
                 # While signals are still ours: the next one must not keep the job from going back into the queue.
-                tell(f"[bold red]stopped[/] by {signal}; the same command goes on where it stopped")
+                tell("stopped", f"by {signal}; the same command goes on where it stopped")
                 ranks.end_after_first(preemption.requeue, seconds=preemption.SECONDS_TO_REQUEUE)
                 sys.exit(preemption.EXIT_STATUS)
     except (UserError, OSError) as error:
         # An OSError is a disk that is full, read-only or forbidden; what was written before stays.
-        tell(f"[bold red]error[/] {escape(_printable(str(error)))}")
+        tell("error", _printable(str(error)))
         sys.exit(2)
     except KeyboardInterrupt:
-        tell("[bold red]stopped[/] by the keyboard; the same command goes on from the last checkpoint")
+        tell("stopped", "by the keyboard; the same command goes on from the last checkpoint")
         sys.exit(preemption.KEYBOARD_STATUS)
-    except Exception:
-        if ranks.is_first_to_tell():
+    except Exception as error:
+        if ranks.is_first_to_tell("".join(traceback.format_exception_only(error)).strip()):
             raise
         sys.exit(1)
 

@@ -5,11 +5,10 @@ Lightning's automatic optimization (precision, clipping, hooks) goes on as usual
 exchanged in that last backward.
 """
 
-import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -28,13 +27,9 @@ from transformers.modeling_layers import GradientCheckpointingLayer
 
 from babelfit.data.batching import NO_LABEL, NOBODY, RaggedBatch, StepBatch
 from babelfit.encoder import depths, encode
-from babelfit.errors import UserError
 from babelfit.heads import HEADS, summed_loss
+from babelfit.memory import TokenBudget, is_out_of_memory
 from babelfit.metrics import MAIN_METRIC, build_metrics
-
-log = logging.getLogger(__name__)
-
-Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +68,7 @@ class Finetuner(LightningModule):
         self.head = HEADS[head]
         self.languages = list(languages)
         self.source_languages = list(source_languages)
-        self.tokens_per_device = tokens_per_device
+        self._budget = TokenBudget(tokens_per_device)
         self._recipe = recipe
         self.numbers: dict[str, torch.Tensor | float] = {}  # of the latest step, for the log
         self.gradient_norm: torch.Tensor | None = None  # of the latest step; none where a scaler looks after it
@@ -96,7 +91,7 @@ class Finetuner(LightningModule):
         # Dropout depends on (seed, step, rank) alone, so that a resumed run draws what the first one would have.
         torch.manual_seed(_mixed(self.recipe.seed, self.global_step, self.global_rank))
         self._step = step
-        loss, share = self._within_memory(lambda: self._all_but_last(step))
+        loss, share = self._budget.within(lambda: self._all_but_last(step), alone=self._alone)
         total = self.trainer.strategy.reduce(share, reduce_op="sum")
         self.numbers = {"train/loss": total, "learning_rate": self.trainer.optimizers[0].param_groups[0]["lr"]}
         self.log("train/loss", total, prog_bar=True, logger=False)
@@ -162,48 +157,14 @@ class Finetuner(LightningModule):
             if not is_out_of_memory(error):
                 raise
         # The others have begun to exchange gradients with this rank, and cannot be told to begin again.
-        self._halve_budget(alone=self.trainer.world_size == 1)
+        self._budget.halve(alone=self.trainer.world_size == 1)
 
         def whole_step() -> None:
             with self.trainer.precision_plugin.train_step_context():
                 last, _ = self._all_but_last(self._step)
             self._backward(last)
 
-        self._within_memory(whole_step)
-
-    def _within_memory(self, work: Callable[[], Result]) -> Result:
-        """Do a piece of work, again under half the token budget each time that memory runs out."""
-        while True:
-            try:
-                return work()
-            except RuntimeError as error:
-                if not is_out_of_memory(error):
-                    raise
-            # Outside the except clause: the traceback would keep the activations alive.
-            # Where weights are sharded, every forward needs all ranks.
-            self._halve_budget(alone=not isinstance(self, FSDPModule))
-
-    def _halve_budget(self, *, alone: bool) -> None:
-        """Go on with half the token budget; raises UserError where that is not for this rank to decide alone."""
-        self.zero_grad(set_to_none=True)
-        if self.tokens_per_device == 1:
-            raise UserError(
-                "out of memory with a single example on the device: use a smaller encoder, a shorter data.max_length "
-                "or trainer.precision=bf16-mixed"
-            )
-        if not alone:
-            raise UserError(
-                f"out of memory where the other devices cannot wait: start the same command again with "
-                f"trainer.tokens_per_device={self.tokens_per_device // 2} (half); it goes on from the last checkpoint, "
-                "with the same results"
-            )
-        self.tokens_per_device //= 2
-        if self.device.type == "cuda":
-            torch.cuda.empty_cache()
-        log.warning(
-            "out of memory: going on with trainer.tokens_per_device=%d (half); results stay the same",
-            self.tokens_per_device,
-        )
+        self._budget.within(whole_step, alone=self._alone)
 
     def optimizer_zero_grad(self, *_: Any) -> None:
         """Leave the gradients alone: Lightning would zero what the earlier micro-batches have added up."""
@@ -310,23 +271,18 @@ class Finetuner(LightningModule):
         return {name: column.cpu().numpy() for name, column in columns.items()}
 
     def _logits(self, batch: RaggedBatch) -> torch.Tensor:
-        return self._within_memory(lambda: torch.cat([self._head_logits(part) for part in self._parts(batch)]))
+        def whole() -> torch.Tensor:
+            return torch.cat([self._head_logits(part) for part in self._parts(batch)])
+
+        return self._budget.within(whole, alone=self._alone)
 
     def _parts(self, batch: RaggedBatch) -> list[RaggedBatch]:
-        """Cut a batch under the token budget, where this rank may decide alone how many forwards it runs."""
-        return [batch] if isinstance(self, FSDPModule) else _under(batch, self.tokens_per_device)
+        return self._budget.parts(batch) if self._alone else [batch]
 
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Tell whether an error means that the device, or the machine, had no memory left."""
-    return isinstance(error, torch.OutOfMemoryError) or "DefaultCPUAllocator" in str(error)
-
-
-def _under(batch: RaggedBatch, tokens: int) -> list[RaggedBatch]:
-    """Cut a ragged batch until no part holds more tokens than this, or is a single sequence."""
-    if batch.num_tokens <= tokens or batch.num_sequences == 1:
-        return [batch]
-    return [part for half in batch.halves() for part in _under(half, tokens)]
+    @property
+    def _alone(self) -> bool:
+        """Whether this rank may decide alone how many forwards it runs: sharded weights need all ranks for each."""
+        return not isinstance(self, FSDPModule)
 
 
 def _mixed(*numbers: int) -> int:

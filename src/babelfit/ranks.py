@@ -134,16 +134,30 @@ def gathered(value: Result) -> list[Result]:
     return values or []
 
 
-def is_first_to_tell() -> bool:
+def is_first_to_tell(why: str) -> bool:
     """Tell whether this process is the first of its run to end badly: it says why, the others follow from it."""
     if not _grouped():
         # Each machine for itself: what is wrong may be wrong on one of them.
         return int(os.environ.get("LOCAL_RANK") or os.environ.get("SLURM_LOCALID") or 0) == 0
     try:
-        return bool(_store().add(f"{_END}/told", 1) == 1)
+        if _store().add(f"{_END}/told", 1) > 1:
+            return False
+        _store().set(f"{_END}/why", why.encode(errors="backslashreplace"))
     except RuntimeError:
         # The store is rank 0's: without it, rank 0 has ended, and has told.
         return False
+    return True
+
+
+def why_another_ended() -> str | None:
+    """Say why the first process to end badly did, where one has told so already."""
+    if not _grouped():
+        return None
+    with suppress(RuntimeError):
+        if _store().check([f"{_END}/why"]):
+            why: str = _store().get(f"{_END}/why").decode()
+            return why
+    return None
 
 
 def end_after_first(work: Callable[[], None], *, seconds: float) -> None:
@@ -167,7 +181,7 @@ def quiet_others() -> None:
     """Let every rank but the first say only what goes wrong, and what happens on it alone."""
     if place():
         logging.getLogger().setLevel(logging.ERROR)
-        logging.getLogger("babelfit.finetuner").setLevel(logging.WARNING)
+        logging.getLogger("babelfit.memory").setLevel(logging.WARNING)
         os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
 
 

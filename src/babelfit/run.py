@@ -174,9 +174,11 @@ class Run:
             write_json(self.folder / "environment.json", environment())
             yield
         except BaseException as error:
-            state = "interrupted" if isinstance(error, KeyboardInterrupt | Preempted) else "failed"
+            stopped = isinstance(error, KeyboardInterrupt | Preempted)
+            # Where another process has failed, this one knows only that it is gone.
+            why = (None if stopped else ranks.why_another_ended()) or _why(error)
             try:
-                self.set_status(state, why=_why(error))
+                self.set_status("interrupted" if stopped else "failed", why=why)
             except OSError:
                 log.warning("%s could not be written", self.folder / "status.json")
             raise

@@ -286,10 +286,13 @@ def test_what_fails_on_one_rank_in_training_ends_all_and_is_told_once(several: t
 def test_memory_that_runs_out_while_others_wait_ends_the_run_with_the_way_on(
     several: tuple[Folder, Ended, Ended],
 ) -> None:
-    _, two, _ = several
+    folder, two, _ = several
     assert two.status == 2
     assert two.err.count("out of memory where the other devices cannot wait") == 1
     assert "trainer.tokens_per_device=32" in two.err
+    status = folder.status("unlucky")
+    assert status["state"] == "failed"
+    assert "trainer.tokens_per_device=32" in status["why"], "rank 0 says what happened on rank 1"
 
 
 def test_predictions_are_equal_byte_for_byte_on_any_number_of_processes(several: tuple[Folder, Ended, Ended]) -> None:

@@ -17,7 +17,7 @@ from transformers import (
 from transformers import Trainer as HuggingFaceTrainer
 
 from babelfit.data import XNLI
-from babelfit.data.batching import epoch_order
+from babelfit.data.steps import epoch_order
 from babelfit.finetuner import Recipe
 from babelfit.loading import load_tokenizer
 from stepping import losses_of

@@ -18,7 +18,7 @@ from transformers import (
 )
 
 from babelfit.data import WikiANN
-from babelfit.data.batching import epoch_order
+from babelfit.data.steps import epoch_order
 from babelfit.finetuner import Recipe
 from babelfit.loading import load_tokenizer
 from stepping import losses_of

@@ -6,7 +6,8 @@ import torch
 from transformers import PreTrainedModel
 
 from babelfit.agreement import choose_attention
-from babelfit.data.batching import RaggedBatch, cut
+from babelfit.data.batching import RaggedBatch
+from babelfit.data.steps import cut
 from babelfit.encoder import encode
 from babelfit.heads import HEADS, summed_loss
 from tiny import KINDS, model, padded, ragged, without_dropout

@@ -10,19 +10,8 @@ from datasets import Dataset
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from babelfit.data.batching import (
-    NO_LABEL,
-    NOBODY,
-    EvaluationBatches,
-    Examples,
-    RaggedBatch,
-    StepBatch,
-    Steps,
-    TrainingSteps,
-    dealt,
-    epoch_order,
-    ghost,
-)
+from babelfit.data.batching import NO_LABEL, NOBODY, Examples, RaggedBatch, StepBatch, ghost
+from babelfit.data.steps import EvaluationBatches, Steps, TrainingSteps, dealt, epoch_order
 
 SIZES = {4: 7, 0: 1, 2: 12}
 """Number of examples by language position: not in order, and one of them alone."""

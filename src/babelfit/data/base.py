@@ -20,9 +20,10 @@ from transformers import PreTrainedTokenizerFast
 
 from babelfit import ranks
 from babelfit.data import readers, sources, splits, tokenization
-from babelfit.data.batching import Array, EvaluationBatches, Examples, Steps, TrainingSteps
+from babelfit.data.batching import Array, Examples
 from babelfit.data.origin import SAMPLE, Origin
 from babelfit.data.splits import num_labelled, read_split
+from babelfit.data.steps import EvaluationBatches, Steps, TrainingSteps
 from babelfit.errors import UserError
 
 log = logging.getLogger(__name__)

@@ -1,12 +1,7 @@
-"""Ragged batches, and which examples make up each optimizer step; knows lengths and ids, no text and no model.
+"""Ragged batches: examples end to end, without padding. Which examples belong together: steps.py."""
 
-Batch size is mathematics, token budget is memory: a step's examples follow from (seed, epoch, step) alone, and how
-they are divided over the devices and cut into micro-batches changes nothing but rounding.
-"""
-
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -14,8 +9,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import torch
 from datasets import Dataset
-from torch.utils.data import Dataset as TorchDataset
-from torch.utils.data import Sampler
 
 Array = np.ndarray[Any, Any]
 
@@ -167,39 +160,6 @@ def _flat(column: pa.ChunkedArray) -> tuple[Array, Array]:
     return lists.flatten().to_numpy().astype(np.int64), np.diff(lists.offsets.to_numpy())
 
 
-def cut(lengths: Array, *, tokens_per_device: int) -> list[Array]:
-    """Cut examples of the given lengths into micro-batches of at most so many tokens, longest first.
-
-    Returns positions in `lengths`. Similar lengths come together, which is what attention wants; equal ones keep their
-    order. An example longer than the budget stands alone.
-    """
-    order = np.argsort(-lengths, kind="stable")
-    if not len(lengths):
-        return []
-    borders, held = [], 0
-    for place, length in enumerate(lengths[order]):
-        if place and held + length > tokens_per_device:
-            borders.append(place)
-            held = 0
-        held += length
-    return np.split(order, borders)
-
-
-def dealt(lengths: Array, *, num_ranks: int) -> list[Array]:
-    """Divide examples of the given lengths over the ranks, so that they get nearly equal numbers of tokens.
-
-    Returns positions in `lengths` for each rank; of few examples some ranks get none. The longest comes first, onto the
-    rank that has least (Graham 1969): the heaviest rank gets at most the mean and one example.
-    """
-    held = np.zeros(num_ranks, dtype=np.int64)
-    shares: list[list[int]] = [[] for _ in range(num_ranks)]
-    for place in np.argsort(-lengths, kind="stable").tolist():
-        lightest = int(held.argmin())
-        shares[lightest].append(place)
-        held[lightest] += lengths[place]
-    return [np.array(sorted(share), dtype=np.int64) for share in shares]
-
-
 def ghost() -> RaggedBatch:
     """Make a batch of one token that counts for nothing, for a rank that has to take part without an example.
 
@@ -217,93 +177,3 @@ def ghost() -> RaggedBatch:
         languages=none,
         longest=1,
     )
-
-
-@lru_cache(maxsize=1)
-def epoch_order(num_examples: int, *, seed: int, epoch: int) -> Array:
-    """Draw the order of all example ids in one epoch: a function of its arguments alone."""
-    return np.random.default_rng((seed, epoch)).permutation(num_examples)
-
-
-class Steps(Sampler[tuple[int, int]]):
-    """The (epoch, step) pairs of the current epoch, from the step at which training stands."""
-
-    def __init__(self, *, steps_per_epoch: int, steps_done: Callable[[], int]) -> None:
-        self._steps_per_epoch = steps_per_epoch
-        self._steps_done = steps_done
-
-    def __len__(self) -> int:
-        # Always the whole epoch, also after a resume: Lightning counts the batches it has seen by itself.
-        return self._steps_per_epoch
-
-    def __iter__(self) -> Iterator[tuple[int, int]]:
-        epoch, done = divmod(self._steps_done(), self._steps_per_epoch)
-        for step in range(done, self._steps_per_epoch):
-            yield epoch, step
-
-
-class TrainingSteps(TorchDataset[StepBatch]):
-    """One rank's share of each optimizer step, by (epoch, step); `num_targets` is the whole step's."""
-
-    def __init__(
-        self,
-        examples: Examples,
-        *,
-        batch_size: int,
-        tokens_per_device: int,
-        seed: int,
-        rank: int = 0,
-        num_ranks: int = 1,
-    ) -> None:
-        self._examples = examples
-        self._batch_size = batch_size
-        self._tokens_per_device = tokens_per_device
-        self._seed = seed
-        self._rank = rank
-        self._num_ranks = num_ranks
-
-    def __len__(self) -> int:
-        return -(-len(self._examples) // self._batch_size)
-
-    def __getitem__(self, place: tuple[int, int]) -> StepBatch:
-        epoch, step = place
-        order = epoch_order(len(self._examples), seed=self._seed, epoch=epoch)
-        # The last step of an epoch holds what is left.
-        ids = order[step * self._batch_size : (step + 1) * self._batch_size]
-        lengths = self._examples.lengths[ids]
-        shares = [
-            [share[part] for part in cut(lengths[share], tokens_per_device=self._tokens_per_device)]
-            for share in dealt(lengths, num_ranks=self._num_ranks)
-        ]
-        return StepBatch(
-            # Sharded weights are gathered by all ranks for each micro-batch, so all have equally many.
-            micro_batches=_filled(
-                [self._examples.ragged(ids[part]) for part in shares[self._rank]],
-                number=max(len(parts) for parts in shares),
-            ),
-            num_targets=int(self._examples.num_targets[ids].sum()),
-        )
-
-
-class EvaluationBatches(TorchDataset[RaggedBatch]):
-    """One rank's share of all examples of several languages: one stream, longest first, cut under the token budget.
-
-    Whole batches are dealt out, so that an example has the same company, and the same logits, on any number of ranks.
-    """
-
-    def __init__(self, examples: Examples, *, tokens_per_device: int, rank: int = 0, num_ranks: int = 1) -> None:
-        self._examples = examples
-        parts = cut(examples.lengths, tokens_per_device=tokens_per_device)
-        self._parts = parts[rank::num_ranks]
-        self._number = -(-len(parts) // num_ranks)  # on every rank: they go through them in step
-
-    def __len__(self) -> int:
-        return self._number
-
-    def __getitem__(self, place: int) -> RaggedBatch:
-        return self._examples.ragged(self._parts[place]) if place < len(self._parts) else ghost()
-
-
-def _filled(batches: list[RaggedBatch], *, number: int) -> tuple[RaggedBatch, ...]:
-    """Add ghosts until there are so many batches; in front, because the last is the one that exchanges gradients."""
-    return (*(ghost() for _ in range(number - len(batches))), *batches)
