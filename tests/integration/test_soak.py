@@ -17,5 +17,6 @@ def test_a_run_that_is_killed_ends_the_same(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     found = json.loads(results.read_text())
     assert [one["aim"] for one in found["landed"]] == ["checkpoint", "step"]
+    assert found["landed"][0]["checkpoint_unfinished"], "killed after a checkpoint, not within"
     assert all(one["step"] > 0 for one in found["landed"]), "killed before training"
     assert all(found["equal"].values())
