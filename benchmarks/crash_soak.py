@@ -13,6 +13,7 @@ import json
 import os
 import platform
 import random
+import signal
 import subprocess
 import sys
 import tempfile
@@ -47,6 +48,8 @@ def main() -> None:
     print(table(results))
     if not all(results["equal"].values()):
         sys.exit("not equal: see the table")
+    if results["kills"] < options.kills:
+        sys.exit(f"only {results['kills']} of {options.kills} kills landed: another --seed aims at other moments")
 
 
 def soak(folder: Path, *, kills: int, seed: int) -> dict[str, Any]:
@@ -149,8 +152,17 @@ def in_training(run: Path, process: Process, chance: random.Random) -> float:
 def at_checkpoint(run: Path, process: Process, chance: random.Random) -> float:
     """Wait for a checkpoint being written, and then for a moment within."""
     in_training(run, process, chance)
-    until((run / "checkpoints" / "unfinished.tmp").exists, process)
-    return pause(chance.choice([0, 0, 0.001, 0.003, 0.01]))
+    unfinished = run / "checkpoints" / "unfinished.tmp"
+    while process.poll() is None:
+        until(unfinished.exists, process)
+        waited = pause(chance.choice([0, 0, 0.001, 0.003, 0.01]))
+        # Stopped, it cannot end the file between this look and the kill.
+        process.send_signal(signal.SIGSTOP)
+        pause(0.001)
+        if unfinished.exists():
+            return waited
+        process.send_signal(signal.SIGCONT)
+    return 0.0
 
 
 def at_start(run: Path, process: Process, chance: random.Random) -> float:

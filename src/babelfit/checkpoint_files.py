@@ -67,7 +67,8 @@ class DurableCheckpointIO(TorchCheckpointIO):
                 file.flush()
                 os.fsync(file.fileno())
             self._sha256 = stream.sha256.hexdigest()
-        except (OSError, RuntimeError) as error:
+        # Any: the others wait for this rank, and would wait for ever.
+        except Exception as error:
             self._failure = error
 
     def sha256(self) -> str:

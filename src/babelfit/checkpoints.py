@@ -16,6 +16,7 @@ from pytorch_lightning.trainer.states import TrainerFn
 
 from babelfit import preemption, ranks
 from babelfit.checkpoint_files import CheckpointFiles, DurableCheckpointIO
+from babelfit.errors import UserError
 
 
 class Checkpoints(Callback):
@@ -107,7 +108,9 @@ class Checkpoints(Callback):
         files = self._files
         try:
             files.accept(self._io.sha256(), step=step, ranking=self.best, before=self._best_in_last)
-        except (OSError, RuntimeError) as error:
+        except UserError:
+            raise
+        except Exception as error:
             files.temporary.unlink(missing_ok=True)
             # torch reports a full disk as a RuntimeError of its zip writer, without the reason.
             free = shutil.disk_usage(files.folder).free

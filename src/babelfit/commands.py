@@ -36,7 +36,9 @@ def told() -> Iterator[None]:
     processes the first to end tells why.
     """
     console = Console(stderr=True)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", force=True)
+    handler = logging.StreamHandler()
+    handler.setFormatter(_PrintableFormatter("%(asctime)s %(message)s", datefmt="%H:%M:%S"))
+    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
     launch.forget_strange_ranks()
     ranks.quiet_others()
     launch.end_with_supervisor()
@@ -70,6 +72,13 @@ def told() -> Iterator[None]:
 def _printable(text: str) -> str:
     """Show control characters rather than obey them: messages quote names from other people's files."""
     return "".join(one if one.isprintable() or one in "\n\t" else ascii(one)[1:-1] for one in text)
+
+
+class _PrintableFormatter(logging.Formatter):
+    """Lay out log lines as ever, but for control characters in what they quote."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return _printable(super().format(record))
 
 
 def composed(name: str, overrides: Sequence[str]) -> DictConfig:

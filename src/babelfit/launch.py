@@ -1,7 +1,7 @@
 """The processes of a command: one a device. Starts those that nobody else starts, and looks after them.
 
 torchrun and SLURM's srun start a process per device themselves. Without them `python train.py trainer.devices=2` is a
-supervisor: it runs the same command once per device and waits. It imports nothing heavy, for it does no work.
+supervisor: it runs the same command once per device and waits.
 """
 
 import logging

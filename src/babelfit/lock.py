@@ -9,6 +9,7 @@ import json
 import logging
 import os
 import platform
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,6 +27,10 @@ def locked(folder: Path) -> Iterator[None]:
     """Hold a folder's lock; raises UserError, with process and host, where another process holds it."""
     with (folder / FILE).open("a+", encoding="utf-8") as file:
         other = _holder(file, fcntl.LOCK_EX)
+        if other is not None:
+            # It may be somebody who only looks, in `holder`, and is done at once.
+            time.sleep(0.05)
+            other = _holder(file, fcntl.LOCK_EX)
         if other is not None:
             raise UserError(f"{other} works in {folder}: let it end, or stop it, and start again; nothing was changed")
         file.truncate(0)

@@ -79,7 +79,10 @@ def install() -> None:
 
 @contextmanager
 def deferred() -> Iterator[None]:
-    """Only note a signal while training goes on; one that nobody asked for is answered at the end."""
+    """Only note a signal while training goes on; one that nobody asked for is answered at the end.
+
+    After an exception signals stay noted alone: the command is ending, and must come to write down why.
+    """
     _signals.at_once = False
     yield
     if _signals.received is not None:

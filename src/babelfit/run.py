@@ -45,6 +45,8 @@ EVALUATION = "evaluation.yaml"
 UNFINISHED = {f"{CONFIG}.tmp", LOCK}
 """What a folder may hold that no run was made in yet."""
 
+WRITTEN_STATES = ("running", "complete", "interrupted", "failed")
+
 
 class Run:
     """One run's folder and the files in it that are about the run itself."""
@@ -187,8 +189,10 @@ class Run:
 
 def _check_status(status: Any) -> None:
     """Raise ValueError for what no run writes: a stranger's status.json must not choose what is read."""
-    if not isinstance(status, dict) or not isinstance(status.get("state"), str):
+    if not isinstance(status, dict) or "state" not in status:
         raise ValueError("it has no state")
+    if status["state"] not in WRITTEN_STATES:
+        raise ValueError(f"state {status['state']!r} is none of {', '.join(WRITTEN_STATES)}")
     if "selected" in status:
         selected = status["selected"]
         kinds: dict[str, Any] = {"file": str, "step": int, "score": float | int, "by": str, "of": int}

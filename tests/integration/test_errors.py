@@ -268,6 +268,18 @@ def test_a_full_disk_keeps_the_earlier_checkpoint(train: Callable[..., Any], mon
     assert train("validation.every=4", "data.languages=[en]").status == 0
 
 
+def test_memory_that_does_not_suffice_for_a_checkpoint_is_told(
+    train: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+
+    def full(*_: Any) -> None:
+        raise MemoryError("no memory")
+
+    monkeypatch.setattr(torch, "save", full)
+    refused(train("validation.every=4", "data.languages=[en]"), "step 4", "could not be written (no memory")
+
+
 def test_a_disk_that_cannot_be_written_is_named(train: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
     # Not by file permissions: the tests may run as root, whom they do not stop.
     mkdir = Path.mkdir

@@ -302,6 +302,22 @@ def test_hydra_calls_nothing_that_a_configuration_names(train: Command, key: str
     assert "os.system" in outcome.err
 
 
+@pytest.mark.parametrize("state", ["new", "killed", "\x1b[2J", 1, None, ["running"]])
+def test_a_status_is_one_that_a_run_writes(run: Path, resume: Command, command: Command, state: Any) -> None:
+    edit(run / "status.json", state=state)
+    for outcome in (resume(), command("evaluate.py", f"run={run}")):
+        refused(outcome, "status.json is damaged", "is none of running, complete")
+        assert "\x1b[2J" not in outcome.err
+
+
+def test_what_a_log_quotes_does_not_steer_the_terminal(run: Path, train: Command) -> None:
+    edit(run / "status.json", state="running", host="\x1b]0;owned\x07\x1b[2J")
+    outcome = train("data.languages=[en]")
+    assert outcome.status == 0
+    assert "\\x1b]0;owned\\x07\\x1b[2J is gone without a word" in outcome.err
+    assert "\x1b" not in outcome.err.replace("\x1b[0m", "").split("gone without a word")[0]
+
+
 # Paths
 
 

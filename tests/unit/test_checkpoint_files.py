@@ -2,6 +2,7 @@
 
 import json
 import os
+import pickle
 import resource
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -201,3 +202,17 @@ def test_a_damaged_list_of_hashes_is_named(files: CheckpointFiles, content: str)
     (files.folder / "checksums.json").write_text(content)
     with pytest.raises(UserError, match=r"checksums.json is damaged .* taken unchecked"):
         files.newest()
+
+
+@pytest.mark.parametrize("failure", [MemoryError("full"), pickle.PicklingError("no")])
+def test_whatever_keeps_a_checkpoint_from_being_written_is_told_later(
+    files: CheckpointFiles, monkeypatch: pytest.MonkeyPatch, failure: Exception
+) -> None:
+    def fails(*_: Any) -> None:
+        raise failure
+
+    monkeypatch.setattr(torch, "save", fails)
+    io = DurableCheckpointIO()
+    io.save_checkpoint({}, files.temporary)
+    with pytest.raises(type(failure)):
+        io.sha256()

@@ -1,5 +1,7 @@
 """Which parameters lie how deep, what stays as it is, how long a sequence may be, activations run again."""
 
+import os
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,6 +12,7 @@ from babelfit.agreement import choose_attention
 from babelfit.encoder import checkpoint_activations, depths, encode, freeze, max_tokens
 from babelfit.errors import UserError
 from babelfit.heads import HEADS, summed_loss
+from babelfit.loading import files_read
 from tiny import KINDS, model, ragged, without_dropout
 
 HEAD = "sequence_classification"
@@ -121,3 +124,10 @@ def test_what_cannot_run_activations_again_says_so() -> None:
     made.supports_gradient_checkpointing = False
     with pytest.raises(UserError, match=r"encoder\.gradient_checkpointing=true: bert cannot do it"):
         checkpoint_activations(made)
+
+
+def test_only_files_are_read_for_the_manifest(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text("{}")
+    (tmp_path / "a.json").mkdir()
+    os.mkfifo(tmp_path / "b.json")  # who reads it waits for ever
+    assert list(files_read(str(tmp_path))["files"]) == ["config.json"]

@@ -8,6 +8,7 @@ import platform
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,16 @@ def test_a_lock_is_held_once_and_given_back(tmp_path: Path) -> None:
     assert holder(tmp_path) is None
     with locked(tmp_path):
         pass
+
+
+def test_a_mere_look_does_not_keep_anybody_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with locked(tmp_path):
+        pass
+    with (tmp_path / "lock").open() as looking:
+        fcntl.flock(looking, fcntl.LOCK_SH)
+        monkeypatch.setattr(time, "sleep", lambda _: fcntl.flock(looking, fcntl.LOCK_UN))
+        with locked(tmp_path):
+            assert json.loads((tmp_path / "lock").read_text())["process"] == os.getpid()
 
 
 def test_it_is_given_back_after_an_error(tmp_path: Path) -> None:
