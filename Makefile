@@ -9,8 +9,8 @@ INSTALLED := $(VENV)/.installed
 quickstart: $(INSTALLED)  ## set up, train the bundled example, print its table
 	$(BIN)/python train.py
 
-test: $(INSTALLED)  ## run the tests
-	$(BIN)/python -m pytest -q
+test: $(INSTALLED)  ## run the tests, two files at a time
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist loadfile
 
 check: $(INSTALLED)  ## lint, formatting and types
 	$(BIN)/ruff check .
