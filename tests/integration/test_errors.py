@@ -218,8 +218,8 @@ def test_a_model_that_diverged_is_not_scored(train: Callable[..., Any], command:
     weights = load_file(path)
     weights["classifier.out_proj.bias"][0] = float("nan")
     save_file(weights, path, metadata={"format": "pt"})
-    refused(command("evaluate.py", f"run={RUN}", "split=validation"), "NaN", "diverged")
-    assert not (RUN / "predictions" / "validation").exists()
+    refused(command("evaluate.py", f"model={RUN}/model", "data=xnli_sample", "name=other"), "NaN", "diverged")
+    assert not Path("outputs/other/predictions").exists()
 
 
 def test_a_head_in_another_order_is_not_trained_on(train: Callable[..., Any], command: Callable[..., Any]) -> None:
