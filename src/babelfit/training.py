@@ -138,6 +138,9 @@ def train(
             layer_decay=recipe.layer_decay,
         ),
     )
+    if config.trainer.precision == "64-true":
+        # Lightning restores weights before it converts them, and would round them to single precision on the way.
+        model.double()
     resumed = ranks.from_first(files.newest)
     metrics = MetricsLog(run.metrics)
     loggers: list[Logger] = [metrics]
