@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from babelfit.data.base import MultilingualDataModule
 from babelfit.data.readers import read_parquet, read_tsv
 from babelfit.data.sample import PARAPHRASE_LANGUAGES, PARAPHRASE_ROWS, write_paraphrase
-from babelfit.data.sources import Layout
+from babelfit.data.sources import HUB_PARQUET, Layout
 from babelfit.data.tokenization import encode_pairs
 
 LANGUAGES = ("de", "en", "es", "fr", "ja", "ko", "zh")
@@ -50,11 +50,7 @@ LAYOUTS = (
     ),
     Layout(
         name="Hub parquet",
-        patterns={
-            "train": "{language}/train-*.parquet",
-            "validation": "{language}/validation-*.parquet",
-            "test": "{language}/test-*.parquet",
-        },
+        patterns=HUB_PARQUET,
         read=partial(read_parquet, texts=TEXTS, labels=LABELS, names=tuple(SPELLINGS)),
     ),
 )

@@ -16,6 +16,9 @@ import pyarrow as pa
 
 from babelfit.errors import UserError
 
+HUB_PARQUET = {split: f"{{language}}/{split}-*.parquet" for split in ("train", "validation", "test")}
+"""How the Hub's converted datasets lie in their repositories: split -> path."""
+
 
 class Reader(Protocol):
     """Read one file into text and label columns, as `readers` describes them."""

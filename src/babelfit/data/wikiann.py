@@ -12,7 +12,7 @@ import pyarrow as pa
 from babelfit.data.base import MultilingualDataModule
 from babelfit.data.readers import WORDS, read_tagged, read_tagged_parquet
 from babelfit.data.sample import NER_LANGUAGES, NER_ROWS, write_ner
-from babelfit.data.sources import Layout
+from babelfit.data.sources import HUB_PARQUET, Layout
 from babelfit.data.tokenization import encode_words, read_words_as_in_text
 
 LABELS = ("O", "B-PER", "I-PER", "B-ORG", "I-ORG", "B-LOC", "I-LOC")  # the Hub's order
@@ -64,11 +64,7 @@ LAYOUTS = (
     ),
     Layout(
         name="Hub parquet",
-        patterns={
-            "train": "{language}/train-*.parquet",
-            "validation": "{language}/validation-*.parquet",
-            "test": "{language}/test-*.parquet",
-        },
+        patterns=HUB_PARQUET,
         read=partial(read_tagged_parquet, tags=LABELS),
     ),
 )

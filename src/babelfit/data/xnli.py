@@ -12,7 +12,7 @@ import pyarrow as pa
 from babelfit.data.base import MultilingualDataModule
 from babelfit.data.readers import read_parquet, read_tsv
 from babelfit.data.sample import NLI_LANGUAGES, NLI_ROWS, write_nli
-from babelfit.data.sources import Layout
+from babelfit.data.sources import HUB_PARQUET, Layout
 from babelfit.data.tokenization import encode_pairs
 
 LANGUAGES = ("ar", "bg", "de", "el", "en", "es", "fr", "hi", "ru", "sw", "th", "tr", "ur", "vi", "zh")
@@ -51,11 +51,7 @@ LAYOUTS = (
     ),
     Layout(
         name="Hub parquet",
-        patterns={
-            "train": "{language}/train-*.parquet",
-            "validation": "{language}/validation-*.parquet",
-            "test": "{language}/test-*.parquet",
-        },
+        patterns=HUB_PARQUET,
         read=partial(read_parquet, texts=("premise", "hypothesis"), labels=LABELS, names=LABELS),
     ),
 )
