@@ -152,9 +152,9 @@ class MultilingualDataModule(LightningDataModule, ABC):
         for doubt in sources.check_rows(
             source,
             num_rows=facts["rows"],
-            # Of a part that the user asked for, nothing can be said.
+            # Of a part that the user asked for, or of the sample, which is as it is, nothing can be said.
             seen=[name for name, count in facts["labels"].items() if count and name]
-            if self.limit[split] is None
+            if self.limit[split] is None and not self.origin.is_sample
             else self.label_names,
             expected=self.sample_rows[theirs] if self.origin.is_sample else self.known_rows[language][theirs],
             labels=self.label_names,
