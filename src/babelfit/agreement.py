@@ -13,7 +13,7 @@ from transformers import PreTrainedModel
 from babelfit import attention
 from babelfit.data.batching import RaggedBatch
 from babelfit.encoder import encode, takes_token_types
-from babelfit.errors import UserError
+from babelfit.errors import UserError, first_line
 from babelfit.heads import Head
 
 TOLERANCE = 1e-4
@@ -102,7 +102,7 @@ def _own_outputs(model: PreTrainedModel, batch: RaggedBatch) -> Outputs:
                 inputs["token_type_ids"] = types
             logits.append(model(**{name: row.unsqueeze(0) for name, row in inputs.items()}).logits[0])
     except Exception as error:
-        raise _refusal(model, f"it cannot do without more than text ({_first_line(error)})") from error
+        raise _refusal(model, f"it cannot do without more than text ({first_line(error)})") from error
     finally:
         hook.remove()
     # A row of logits for each token, or one for each sequence.
@@ -132,7 +132,7 @@ def _difference(model: PreTrainedModel, batch: RaggedBatch, *, head: Head, expec
         }
     except Exception as error:
         # Any code of any model: what it raises on input that it was not made for cannot be listed.
-        return _first_line(error)
+        return first_line(error)
     for name, ours in outputs.items():
         if ours.shape != expected[name].shape:
             return f"its {name} are {tuple(ours.shape)} instead of {tuple(expected[name].shape)}"
@@ -142,7 +142,3 @@ def _difference(model: PreTrainedModel, batch: RaggedBatch, *, head: Head, expec
         if relative > TOLERANCE:
             return f"its {name} differ by {relative:.2g} of their size"
     return None
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().partition("\n")[0] or type(error).__name__

@@ -16,7 +16,7 @@ from pytorch_lightning.trainer.states import TrainerFn
 
 from babelfit import preemption, ranks
 from babelfit.checkpoint_files import CheckpointFiles, DurableCheckpointIO
-from babelfit.errors import UserError
+from babelfit.errors import UserError, first_line
 
 
 class Checkpoints(Callback):
@@ -116,11 +116,7 @@ class Checkpoints(Callback):
             free = shutil.disk_usage(files.folder).free
             raise OSError(
                 getattr(error, "errno", None) or errno.EIO,
-                f"the checkpoint at step {step} could not be written ({_reason(error)}; "
+                f"the checkpoint at step {step} could not be written ({first_line(error)}; "
                 f"{free / 1e9:.2f} GB free); the one before it is kept. Make room and start the same command again",
                 str(files.folder),
             ) from error
-
-
-def _reason(error: Exception) -> str:
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

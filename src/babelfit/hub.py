@@ -21,7 +21,7 @@ from huggingface_hub.errors import (
     RevisionNotFoundError,
 )
 
-from babelfit.errors import UserError
+from babelfit.errors import UserError, first_line
 
 log = logging.getLogger(__name__)
 
@@ -91,7 +91,7 @@ def _told(error: Exception, *, repo: str, kind: Kind, revision: str) -> str:
         f"with that in {constants.HF_HUB_CACHE}, HF_HUB_OFFLINE=1 does without"
     )
     if isinstance(error, HFValidationError):
-        return f"{repo!r} is no name of a repository on the Hub: {_first_line(error)}"
+        return f"{repo!r} is no name of a repository on the Hub: {first_line(error)}"
     if isinstance(error, GatedRepoError):
         page = f"{hub}/{'datasets/' if kind == 'dataset' else ''}{repo}"
         return f"{name} is gated: accept its conditions on {page}, then {login}"
@@ -112,14 +112,10 @@ def _told(error: Exception, *, repo: str, kind: Kind, revision: str) -> str:
             f"{name}: not all of it is in {constants.HF_HUB_CACHE}, and HF_HUB_OFFLINE=1 forbids the network. {fetch}"
         )
     if isinstance(error, LocalEntryNotFoundError):
-        return f"{name}: {hub} cannot be reached ({_first_line(cause or error)}). {fetch}"
+        return f"{name}: {hub} cannot be reached ({first_line(cause or error)}). {fetch}"
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return f"{name}: no space is left in {constants.HF_HUB_CACHE}: free some, or set HF_HUB_CACHE elsewhere"
     return (
-        f"{name}: the download broke off ({type(error).__name__}: {_first_line(error)}). Start the command again: "
+        f"{name}: the download broke off ({type(error).__name__}: {first_line(error)}). Start the command again: "
         "whole files stay"
     )
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -18,7 +18,7 @@ from transformers.utils.logging import set_verbosity_error
 from babelfit import hub, mini
 from babelfit.agreement import choose_attention
 from babelfit.encoder import max_tokens
-from babelfit.errors import UserError
+from babelfit.errors import UserError, first_line
 from babelfit.heads import Head
 from babelfit.labels import has_labels, has_own_labels, label_order
 from babelfit.trust import check_shards, refusal
@@ -82,7 +82,7 @@ def load_tokenizer(path: str, *, revision: str | None = None) -> PreTrainedToken
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
     except (OSError, ValueError) as error:
-        raise UserError(f"no tokenizer for {path}: {_first_line(error)}") from error
+        raise UserError(f"no tokenizer for {path}: {first_line(error)}") from error
     if not isinstance(tokenizer, PreTrainedTokenizerFast):
         raise UserError(f"{path} has no fast tokenizer (tokenizer.json), which babelfit needs")
     return tokenizer
@@ -118,7 +118,7 @@ def load_config(path: str, *, revision: str | None = None, overrides: dict[str, 
     try:
         config: PreTrainedConfig = AutoConfig.from_pretrained(located(path, revision=revision), trust_remote_code=False)
     except (OSError, ValueError) as error:
-        raise UserError(f"no config for {path}: {_first_line(error)}") from error
+        raise UserError(f"no config for {path}: {first_line(error)}") from error
     # A stranger's config may name code: Python files beside it, and an attention kernel to fetch from the Hub.
     vars(config).pop("auto_map", None)
     config._attn_implementation = None
@@ -205,7 +205,7 @@ def load_model(
             model = head.model_class.from_config(config, trust_remote_code=False)
         except ValueError as error:
             # Fields that are right one by one and do not fit together, such as a width that the heads do not divide.
-            raise UserError(f"encoder.overrides={overrides}: {_first_line(error)}") from error
+            raise UserError(f"encoder.overrides={overrides}: {first_line(error)}") from error
     # from_pretrained switches dropout off, and the Trainer leaves that as it finds it.
     _ready(model, path=path, head=head, max_length=max_length)
     model.train()
@@ -247,10 +247,10 @@ def _from_pretrained(
             "run; use an encoder with model.safetensors"
         ) from error
     except (OSError, ValueError, RuntimeError) as error:
-        raise UserError(f"no weights for {path}: {_first_line(error)}") from error
+        raise UserError(f"no weights for {path}: {first_line(error)}") from error
     except SafetensorError as error:
         raise UserError(
-            f"the weights of {path} are damaged ({_first_line(error)}): copy or download this folder again"
+            f"the weights of {path} are damaged ({first_line(error)}): copy or download this folder again"
         ) from error
     return model, sorted(report["missing_keys"])
 
@@ -261,10 +261,6 @@ def _ready(model: PreTrainedModel, *, path: str, head: Head, max_length: int) ->
     if longest is not None and max_length > longest:
         raise UserError(f"data.max_length={max_length}: {path} takes at most {longest} tokens")
     choose_attention(model, head=head, max_length=max_length)
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
 
 
 def _names(fields: dict[str, Any]) -> str:
