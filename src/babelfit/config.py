@@ -46,6 +46,7 @@ class EncoderConfig:
     revision: str | None
     pretrained: bool
     overrides: dict[str, Any]
+    vocabulary: str
     gradient_checkpointing: bool
     freeze_embeddings: bool
     freeze_layers: int
@@ -134,6 +135,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "selection": ("source_dev",),
     "split": ("validation", "test"),
     "data.train_split": ("train", "validation"),
+    "encoder.vocabulary": ("active", "full"),
     "validation.at_chance": ("warn", "stop"),
     "optimization.schedule": ("linear", "constant"),
     "trainer.strategy": ("auto", "ddp", "fsdp"),
@@ -169,7 +171,13 @@ AT_MOST: dict[str, float] = {"optimization.layer_decay": 1}
 
 NEW_IN_2: dict[str, dict[str, Any]] = {
     "data": {"train_split": "train", "revision": None},
-    "encoder": {"revision": None, "gradient_checkpointing": False, "freeze_embeddings": False, "freeze_layers": 0},
+    "encoder": {
+        "revision": None,
+        "vocabulary": "full",
+        "gradient_checkpointing": False,
+        "freeze_embeddings": False,
+        "freeze_layers": 0,
+    },
     "optimization": {"layer_decay": 1.0},
     "validation": {"chance_patience": None, "at_chance": "warn"},
 }

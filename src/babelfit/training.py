@@ -1,12 +1,12 @@
 """One training run, top to bottom: data, model, steps, export, evaluation."""
 
+import gc
 import logging
 import shutil
 from dataclasses import replace
 from typing import Any
 
 import pyarrow.compute as pc
-import torch
 from pytorch_lightning import Callback, seed_everything
 from pytorch_lightning.loggers import Logger, TensorBoardLogger
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
@@ -28,6 +28,7 @@ from babelfit.run import Run
 from babelfit.sentries import AtChance, FiniteLoss, Patience, chance_level
 from babelfit.trainer import build_trainer, stopped_by_keyboard
 from babelfit.trust import load_weights
+from babelfit.vocabulary import take_active, whole_again
 
 log = logging.getLogger(__name__)
 
@@ -62,7 +63,6 @@ def fit(config: TrainConfig) -> None:
     data.check_selectable()
     split = evaluation.chosen_split(data)
     data.prepare(split, languages=data.languages)
-    seed_everything(config.seed, verbose=False)
     model = build_model(config, data=data)
     with ranks.entered_by_first(lambda: Run.opened(config)) as run:
         files = CheckpointFiles(run.checkpoints)
@@ -75,11 +75,14 @@ def fit(config: TrainConfig) -> None:
         selected = ranks.from_first(begun)
         if selected is None:
             selected = train(config, run=run, files=files, data=data, model=model)
+        # With its gradients and AdamW's states it would stand beside the model that is scored.
+        del model
+        gc.collect()
 
         def concluded() -> dict[str, str]:
             run.set_status("running", selected=selected)
             if not run.model.exists():
-                export(run, model=model, tokenizer=tokenizer)
+                export(config, run=run, data=data, tokenizer=tokenizer)
             files.prune()
             return run.facts()
 
@@ -96,8 +99,22 @@ def fit(config: TrainConfig) -> None:
 
 
 def build_model(config: TrainConfig, *, data: MultilingualDataModule) -> PreTrainedModel:
-    """Build the model that a configuration names, with a head for the data's labels."""
-    model = load_model(
+    """Build the model to train, with a head for the data's labels, and with embeddings of what is read alone.
+
+    It is a function of config and data: random weights follow from the seed.
+    """
+    model = _whole_model(config, data=data)
+    freeze(model, embeddings=config.encoder.freeze_embeddings, layers=config.encoder.freeze_layers)
+    if config.encoder.gradient_checkpointing:
+        checkpoint_activations(model)
+    if config.encoder.vocabulary == "active":
+        take_active(model, data.token_ids())
+    return model
+
+
+def _whole_model(config: TrainConfig, *, data: MultilingualDataModule) -> PreTrainedModel:
+    seed_everything(config.seed, verbose=False)
+    return load_model(
         HEADS[config.head.name],
         config.encoder.path,
         revision=config.encoder.revision,
@@ -107,10 +124,6 @@ def build_model(config: TrainConfig, *, data: MultilingualDataModule) -> PreTrai
         label_aliases=data.label_aliases,
         max_length=data.max_length,
     )
-    freeze(model, embeddings=config.encoder.freeze_embeddings, layers=config.encoder.freeze_layers)
-    if config.encoder.gradient_checkpointing:
-        checkpoint_activations(model)
-    return model
 
 
 def train(
@@ -252,18 +265,15 @@ def _selected_before(
     return _selection(found.ranking, files=files, by=config.selection, total_steps=_total_steps(config, data=data))
 
 
-def export(run: Run, *, model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast) -> None:
+def export(config: TrainConfig, *, run: Run, data: MultilingualDataModule, tokenizer: PreTrainedTokenizerFast) -> None:
     """Write the selected checkpoint as a Hugging Face folder."""
     state = load_weights(run.checkpoints / run.status()["selected"]["file"])["state_dict"]
     prefix = "model."
-    # A model beside the trained one, whose weights may be sharded; it has no weights of its own until it takes these.
-    with torch.device("meta"):
-        whole = type(model)(model.config)
-    whole.load_state_dict(
-        {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}, assign=True
-    )
+    state = {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
+    model = _whole_model(config, data=data)
+    model.load_state_dict(whole_again(state, before=model), assign=True)
     unfinished = run.folder / "model.tmp"
     shutil.rmtree(unfinished, ignore_errors=True)
-    whole.save_pretrained(unfinished)
+    model.save_pretrained(unfinished)
     tokenizer.save_pretrained(unfinished)
     durable.rename(unfinished, run.model)

@@ -272,6 +272,7 @@ ADDED_IN_VERSION_2 = {
     "data.train_split": "train",
     "data.revision": None,
     "encoder.revision": None,
+    "encoder.vocabulary": "full",
     "encoder.gradient_checkpointing": False,
     "encoder.freeze_embeddings": False,
     "encoder.freeze_layers": 0,

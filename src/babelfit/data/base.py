@@ -219,6 +219,15 @@ class MultilingualDataModule(LightningDataModule, ABC):
             why += ", of which the other languages' rows are translations"
         return {"languages": list(self.known_rows) if self.is_parallel else list(train_languages), "why": why}
 
+    def token_ids(self) -> Array:
+        """Return the distinct token ids that training reads, and the choice of a checkpoint after it, ascending."""
+        is_read = np.zeros(len(self.tokenizer), dtype=bool)
+        for split in ("train", "validation"):
+            for language in self.train_languages:
+                for chunk in self.open(split, language).data["input_ids"].chunks:
+                    is_read[chunk.flatten().to_numpy()] = True
+        return np.flatnonzero(is_read)
+
     def targets(self, split: str, language: str) -> Array:
         """Return the row of each target's example, as the split came: (targets,)."""
         dataset = self.open(split, language)

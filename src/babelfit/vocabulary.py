@@ -1,0 +1,83 @@
+"""The active vocabulary: of a model's embeddings, only the rows of token ids that its training reads.
+
+XLM-R's table of 250,002 rows is most of the base model, and English XNLI reads a tenth of them. The others get no
+gradient, so training a table without them is the same training: the same losses, the same rows. On export each row goes
+back to its place in the whole table. What differs is weight decay, which would shrink the rows that nothing reads.
+"""
+
+import logging
+from typing import Any
+
+import numpy as np
+import torch
+from torch.nn.functional import embedding
+from transformers import PreTrainedModel
+
+from babelfit.errors import UserError
+
+log = logging.getLogger(__name__)
+
+IDS = "active_ids"
+"""Name of the buffer that says, in a checkpoint beside the rows, whose rows they are."""
+
+
+class ActiveEmbedding(torch.nn.Embedding):
+    """Embed token ids by a table that has rows for some of them only; any other id is an error."""
+
+    def __init__(self, whole: torch.nn.Embedding, ids: torch.Tensor) -> None:
+        """Take the rows of these ids, which are ascending; among them the padding id, if the table has one."""
+        row_of_id = torch.full((whole.num_embeddings,), len(ids))  # one row too far
+        row_of_id[ids] = torch.arange(len(ids))
+        super().__init__(
+            len(ids),
+            whole.embedding_dim,
+            padding_idx=None if whole.padding_idx is None else int(row_of_id[whole.padding_idx]),
+            _weight=whole.weight.detach()[ids],
+            _freeze=not whole.weight.requires_grad,
+        )
+        self.active_ids: torch.Tensor
+        self.row_of_id: torch.Tensor
+        self.register_buffer(IDS, ids)
+        self.register_buffer("row_of_id", row_of_id, persistent=False)
+
+    def forward(self, input: torch.Tensor) -> torch.Tensor:
+        """Embed token ids of the whole vocabulary, in any shape."""
+        return embedding(self.row_of_id[input], self.weight, self.padding_idx)
+
+
+def take_active(model: PreTrainedModel, ids: np.ndarray[Any, Any]) -> None:
+    """Leave a model the embeddings of these ids, of the padding and of id 0, which batches of nothing are made of.
+
+    A table that does more than look up stays whole. Raises UserError where the model has no row for an id.
+    """
+    whole: Any = model.get_input_embeddings()
+    if type(whole) is not torch.nn.Embedding:
+        log.info("%s keeps its whole vocabulary: its embeddings are no plain table", model.config.model_type)
+        return
+    if ids.max() >= whole.num_embeddings:
+        raise UserError(
+            f"the tokenizer gives ids up to {ids.max()}, and the encoder has embeddings for {whole.num_embeddings}: "
+            "they do not belong together"
+        )
+    special = [0] if whole.padding_idx is None else [0, whole.padding_idx]
+    active = ActiveEmbedding(whole, torch.from_numpy(np.union1d(ids, special)))
+    model.set_input_embeddings(active)
+    log.info(
+        "active vocabulary: %s of %s embeddings are read in training (%.1f %%); the others stay as they are",
+        f"{active.num_embeddings:,}",
+        f"{whole.num_embeddings:,}",
+        100 * active.num_embeddings / whole.num_embeddings,
+    )
+
+
+def whole_again(state: dict[str, torch.Tensor], *, before: PreTrainedModel) -> dict[str, torch.Tensor]:
+    """Put the active rows of a trained model's state into the table of the model as it was, and return its state."""
+    ids = [name for name in state if name.endswith(f".{IDS}")]
+    if not ids:
+        return state
+    (name,) = ids
+    weight = f"{name.removesuffix(IDS)}weight"
+    whole: Any = before.get_input_embeddings()
+    table = whole.weight.detach().to(state[weight].dtype)
+    table[state[name]] = state[weight]
+    return {key: value for key, value in state.items() if key != name} | {weight: table}

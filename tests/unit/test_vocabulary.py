@@ -1,0 +1,82 @@
+"""Training on the embeddings that are read alone is the same training: losses, rows, and the rows nobody read."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from transformers import PreTrainedModel
+
+from babelfit.agreement import choose_attention
+from babelfit.encoder import encode
+from babelfit.errors import UserError
+from babelfit.heads import HEADS, summed_loss
+from babelfit.vocabulary import ActiveEmbedding, take_active, whole_again
+from tiny import KINDS, model, ragged, without_dropout
+
+LENGTHS = [3, 40, 1, 17]
+
+
+def ready(kind: str, head: str, ids: np.ndarray[Any, Any] | None = None) -> PreTrainedModel:
+    made = model(kind, head=head, **without_dropout(kind)).train()
+    choose_attention(made, head=HEADS[head], max_length=60)
+    if ids is not None:
+        take_active(made, ids)
+    return made
+
+
+def trained(made: PreTrainedModel, head: str, *, steps: int = 4) -> list[float]:
+    batch = ragged(LENGTHS, per_token=head == "token_classification")
+    optimizer = torch.optim.AdamW(made.parameters(), lr=1e-2, weight_decay=0.0)
+    losses = []
+    for _ in range(steps):
+        made.zero_grad()
+        loss = summed_loss(HEADS[head].logits(made, encode(made, batch)[batch.targets]), batch.labels)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(made.parameters(), 1.0)
+        optimizer.step()
+        losses.append(float(loss.detach()))
+    return losses
+
+
+@pytest.mark.parametrize("head", HEADS)
+@pytest.mark.parametrize("kind", KINDS)
+def test_losses_and_rows_are_those_of_the_whole_table_and_the_others_stay_bit_for_bit(kind: str, head: str) -> None:
+    ids = np.unique(ragged(LENGTHS).input_ids.numpy())
+    before, whole, active = ready(kind, head), ready(kind, head), ready(kind, head, ids)
+    untouched = before.get_input_embeddings().weight.detach().clone()
+
+    losses = trained(active, head)
+    assert losses == pytest.approx(trained(whole, head), abs=1e-6)
+    assert len(set(losses)) == len(losses)
+    # On top come the padding's row and that of id 0.
+    assert len(ids) < active.get_input_embeddings().num_embeddings <= len(ids) + 2 < 200
+    state = whole_again(active.state_dict(), before=before)
+    assert state.keys() == whole.state_dict().keys()
+    for name, value in whole.state_dict().items():
+        torch.testing.assert_close(state[name], value, atol=1e-5, rtol=0, msg=name)
+    (table,) = (name for name in state if name.endswith("word_embeddings.weight") or name.endswith("tok_embeddings"))
+    unread = np.setdiff1d(np.arange(200), ids)
+    assert torch.equal(state[table][unread], untouched[unread])
+    assert not torch.equal(state[table][ids], untouched[ids])
+
+
+def test_a_frozen_table_stays_frozen_and_the_padding_keeps_its_row() -> None:
+    whole = torch.nn.Embedding(10, 4, padding_idx=1)
+    whole.weight.requires_grad_(False)
+    active = ActiveEmbedding(whole, torch.tensor([0, 1, 7]))
+    assert not active.weight.requires_grad
+    assert active.padding_idx == 1
+    assert torch.equal(active(torch.tensor([[7, 0], [1, 7]])), whole(torch.tensor([[7, 0], [1, 7]])))
+
+
+def test_an_id_that_was_not_collected_is_an_error_and_never_another_row() -> None:
+    active = ActiveEmbedding(torch.nn.Embedding(10, 4), torch.tensor([0, 1, 7]))
+    with pytest.raises(IndexError):
+        active(torch.tensor([3]))
+
+
+def test_a_tokenizer_with_more_ids_than_embeddings_is_told() -> None:
+    made = model("xlm-roberta")
+    with pytest.raises(UserError, match="gives ids up to 205, and the encoder has embeddings for 200"):
+        take_active(made, np.array([3, 205]))
