@@ -16,12 +16,12 @@ class Losses(Callback):
     def __init__(self) -> None:
         self.values: list[float] = []
 
-    def on_train_batch_end(self, trainer: Trainer, *_: Any) -> None:
-        self.values.append(float(trainer.callback_metrics["train/loss"]))
+    def on_train_batch_end(self, trainer: Trainer, module: Any, *_: Any) -> None:
+        self.values.append(float(module.numbers["train/loss"]))
 
 
 def losses_of(model: PreTrainedModel, data: LightningDataModule, *, head: str, recipe: Recipe) -> list[float]:
-    model.set_attn_implementation(attention.NAME)
+    model.set_attn_implementation(attention.name("auto"))
     finetuner = Finetuner(
         model, head=head, languages=["en"], source_languages=["en"], tokens_per_device=2048, recipe=recipe
     )

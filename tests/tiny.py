@@ -83,7 +83,7 @@ def ragged(lengths: list[int], *, per_token: bool = False, num_types: int = 2) -
         labels=generator.integers(0, NUM_LABELS, len(targets)),
         indices=np.arange(len(targets)),
         languages=np.zeros(len(targets), dtype=np.int64),
-        longest=max(lengths),
+        lengths=np.array(lengths),
     )
     return batch.to("cpu")
 

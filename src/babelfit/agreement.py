@@ -7,6 +7,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import numpy as np
 import torch
 from transformers import PreTrainedModel
 
@@ -85,7 +86,7 @@ def _probe(model: PreTrainedModel, *, lengths: list[int]) -> RaggedBatch:
         labels=torch.zeros(len(lengths), dtype=torch.long),
         indices=torch.arange(len(lengths)),
         languages=torch.zeros(len(lengths), dtype=torch.long),
-        longest=max(lengths),
+        lengths=np.array(lengths),
     )
 
 
@@ -114,7 +115,7 @@ def _ragged_difference(model: PreTrainedModel, batch: RaggedBatch, *, head: Head
     if not model._supports_attention_backend:
         return "transformers lets no other attention into it"
     own = model.config._attn_implementation
-    model.set_attn_implementation(attention.NAME)
+    model.set_attn_implementation(attention.name("auto"))
     difference = _difference(model, batch, head=head, expected=expected)
     if difference is not None:
         model.set_attn_implementation(own)

@@ -72,7 +72,7 @@ class Checkpoints(Callback):
         """Save in between, unless a validation is due at this step, whose scores belong in the checkpoint."""
         step = trainer.global_step
         validation_is_due = step % self._validation_every == 0 or step >= self._total_steps
-        if preemption.agreed(trainer):
+        if ranks.any_of(preemption.is_asked()):
             self._owes_validation = validation_is_due
             self._save(trainer)
             raise preemption.preempted()
@@ -81,7 +81,7 @@ class Checkpoints(Callback):
 
     def on_validation_batch_end(self, trainer: Trainer, module: LightningModule, *_: Any) -> None:
         """Break a validation off when a signal comes: the machine may be gone before it ends."""
-        if trainer.state.fn == TrainerFn.FITTING and preemption.agreed(trainer):
+        if trainer.state.fn == TrainerFn.FITTING and ranks.any_of(preemption.is_asked()):
             if not self._owes_validation:
                 self._owes_validation = True
                 self._save(trainer)

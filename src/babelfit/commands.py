@@ -1,6 +1,7 @@
 """What the command lines share: how mistakes and signals are told, and what Hydra has to know before it composes."""
 
 import logging
+import os
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
@@ -39,6 +40,8 @@ def told() -> Iterator[None]:
     handler = logging.StreamHandler()
     handler.setFormatter(_PrintableFormatter("%(asctime)s %(message)s", datefmt="%H:%M:%S"))
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+    # For torch, which asks when it is imported: memory on the CPU in large pages, which are handed out more quickly.
+    os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
     launch.forget_strange_ranks()
     ranks.quiet_others()
     launch.end_with_supervisor()

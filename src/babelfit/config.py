@@ -92,6 +92,9 @@ class TrainerConfig:
     strategy: str
     precision: str | None  # null, in evaluation alone: the run's own
     tokens_per_device: int
+    attention: str
+    compile: bool
+    workers: int | None  # null: chosen by device
 
 
 @dataclass
@@ -139,6 +142,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "validation.at_chance": ("warn", "stop"),
     "optimization.schedule": ("linear", "constant"),
     "trainer.strategy": ("auto", "ddp", "fsdp"),
+    "trainer.attention": ("auto", "padded", "nested"),
     "trainer.precision": ("32-true", "16-mixed", "bf16-mixed", "bf16-true", "64-true"),
 }
 
@@ -164,6 +168,7 @@ AT_LEAST: dict[str, float] = {
     "trainer.devices": 1,
     "trainer.num_nodes": 1,
     "trainer.tokens_per_device": 1,
+    "trainer.workers": 0,
     "logger.every": 1,
 }
 
@@ -180,6 +185,7 @@ NEW_IN_2: dict[str, dict[str, Any]] = {
     },
     "optimization": {"layer_decay": 1.0},
     "validation": {"chance_patience": None, "at_chance": "warn"},
+    "trainer": {"attention": "auto", "compile": False, "workers": None},
 }
 """What version 1 did without being told."""
 

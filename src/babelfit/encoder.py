@@ -9,6 +9,7 @@ from functools import partial
 import torch
 from torch.utils.checkpoint import checkpoint
 from transformers import PreTrainedModel
+from transformers.modeling_layers import GradientCheckpointingLayer
 
 from babelfit import attention
 from babelfit.data.batching import RaggedBatch
@@ -20,17 +21,42 @@ def encode(model: PreTrainedModel, batch: RaggedBatch) -> torch.Tensor:
     rows = {"input_ids": batch.input_ids}
     if takes_token_types(model):
         rows["token_type_ids"] = batch.token_type_ids
-    borders = attention.Borders.of(batch.cu_seqlens, batch.position_ids, longest=batch.longest)
+    borders = attention.Borders(lengths=batch.lengths, cu_seqlens=batch.cu_seqlens, position_ids=batch.position_ids)
     hidden: torch.Tensor
-    if model.config._attn_implementation == attention.NAME:
+    if is_ragged(model):
         rows["position_ids"] = batch.position_ids + _first_position(model)
         (hidden,) = model.base_model(**{name: row.unsqueeze(0) for name, row in rows.items()}, borders=borders)[0]
         return hidden
     # Positions are left to the model, which may count them from the padding.
     padding = getattr(model.config, "pad_token_id", None) or 0
-    rectangles = {name: borders.padded(row, filler=padding if name == "input_ids" else 0) for name, row in rows.items()}
-    hidden = model.base_model(**rectangles, attention_mask=borders.mask.long())[0]
-    return borders.ragged(hidden)
+    whole = borders.whole
+    padded = {name: whole.padded(row, filler=padding if name == "input_ids" else 0) for name, row in rows.items()}
+    hidden = model.base_model(**padded, attention_mask=whole.mask.long())[0]
+    return whole.ragged(hidden)
+
+
+def is_ragged(model: PreTrainedModel) -> bool:
+    """Tell whether a model's attention takes batches without padding."""
+    return model.config._attn_implementation in attention.NAMES
+
+
+def use_kernel(model: PreTrainedModel, kernel: str) -> None:
+    """Choose what computes a ragged model's attention; one that is padded inside keeps its own."""
+    if is_ragged(model):
+        model.set_attn_implementation(attention.name(kernel))
+
+
+def layers(model: PreTrainedModel) -> list[torch.nn.Module]:
+    """Return a model's layers, lowest first."""
+    return [module for module in model.modules() if isinstance(module, GradientCheckpointingLayer)]
+
+
+def compile_layers(model: PreTrainedModel) -> None:
+    """Compile a model's layers, each alike and for any number of tokens, so that it is done once for all of them."""
+    if not layers(model):
+        raise UserError(f"trainer.compile=true: {model.config.model_type} has no layers that can be; set it to false")
+    for layer in layers(model):
+        layer.compile(dynamic=True)
 
 
 def takes_token_types(model: PreTrainedModel) -> bool:

@@ -16,11 +16,12 @@ from babelfit import manifest, predictions, ranks, reporting, scoring
 from babelfit.config import DataConfig, EvaluateConfig, TrainerConfig
 from babelfit.data import DATA, MultilingualDataModule
 from babelfit.data.batching import NO_LABEL, NOBODY, Array
+from babelfit.encoder import compile_layers, use_kernel
 from babelfit.errors import UserError
 from babelfit.finetuner import Finetuner
 from babelfit.heads import HEADS
 from babelfit.labels import label_order
-from babelfit.launch import check_devices
+from babelfit.launch import check_devices, num_workers
 from babelfit.loading import check_precision, files_read, load_fine_tuned, load_tokenizer
 from babelfit.predictions import AnyPrediction, Prediction, TagPrediction
 from babelfit.run import Run, opened_evaluation
@@ -48,13 +49,15 @@ def evaluate(config: EvaluateConfig) -> None:
     precision = config.trainer.precision or ("32-true" if trained is None else str(trained.trainer.precision))
     model = str(run.model) if run is not None else str(config.model)
     check_precision(model, precision=precision)
-    check_devices(config.trainer, precision=precision)
+    accelerator = check_devices(config.trainer, precision=precision)
     data = build_data(
         chosen,
         head=(config.head if trained is None or config.data is not None else trained.head).name,
         languages=config.languages or chosen.languages,
         tokenizer=load_tokenizer(model),
         tokens_per_device=config.trainer.tokens_per_device,
+        num_workers=num_workers(config.trainer),
+        pin_memory=accelerator == "gpu",
     )
     split = config.split or chosen_split(data)
     data.prepare(split, languages=data.languages)
@@ -95,6 +98,8 @@ def build_data(
     tokens_per_device: int,
     batch_size: int = 1,
     seed: int = 0,
+    num_workers: int = 0,
+    pin_memory: bool = False,
 ) -> MultilingualDataModule:
     """Build the DataModule that a configuration names; raises UserError for an unknown one or another head."""
     settings = asdict(chosen) | {"languages": languages}
@@ -104,7 +109,13 @@ def build_data(
     if head != DATA[name].head:
         raise UserError(f"head={head}: {name} needs head={DATA[name].head}, which data={name} chooses by itself")
     return DATA[name](
-        **settings, tokenizer=tokenizer, tokens_per_device=tokens_per_device, batch_size=batch_size, seed=seed
+        **settings,
+        tokenizer=tokenizer,
+        tokens_per_device=tokens_per_device,
+        batch_size=batch_size,
+        seed=seed,
+        num_workers=num_workers,
+        pin_memory=pin_memory,
     )
 
 
@@ -166,6 +177,9 @@ def predict(
 ) -> dict[str, Array]:
     """Predict a split in some languages, each rank its share; return the columns of all on rank 0, in no order."""
     loaded = load_fine_tuned(HEADS[data.head], model, max_length=data.max_length)
+    use_kernel(loaded, devices.attention)
+    if devices.compile:
+        compile_layers(loaded)
     order = label_order(loaded.config, label_names=data.label_names, aliases=data.label_aliases)
     finetuner = Finetuner(
         loaded,

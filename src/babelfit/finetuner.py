@@ -23,10 +23,9 @@ from transformers import (
     get_constant_schedule_with_warmup,
     get_linear_schedule_with_warmup,
 )
-from transformers.modeling_layers import GradientCheckpointingLayer
 
 from babelfit.data.batching import NO_LABEL, NOBODY, RaggedBatch, StepBatch
-from babelfit.encoder import depths, encode
+from babelfit.encoder import depths, encode, layers
 from babelfit.heads import HEADS, summed_loss
 from babelfit.memory import TokenBudget, is_out_of_memory
 from babelfit.metrics import MAIN_METRIC, build_metrics
@@ -72,6 +71,7 @@ class Finetuner(LightningModule):
         self._recipe = recipe
         self.numbers: dict[str, torch.Tensor | float] = {}  # of the latest step, for the log
         self.gradient_norm: torch.Tensor | None = None  # of the latest step; none where a scaler looks after it
+        self.shown: dict[str, float] = {}  # beside the progress bar: what was logged last
         self._main_metric = MAIN_METRIC[head]
         label_names = [name for _, name in sorted((model.config.id2label or {}).items())]
         self.metrics = {
@@ -94,7 +94,6 @@ class Finetuner(LightningModule):
         loss, share = self._budget.within(lambda: self._all_but_last(step), alone=self._alone)
         total = self.trainer.strategy.reduce(share, reduce_op="sum")
         self.numbers = {"train/loss": total, "learning_rate": self.trainer.optimizers[0].param_groups[0]["lr"]}
-        self.log("train/loss", total, prog_bar=True, logger=False)
         return loss
 
     def _all_but_last(self, step: StepBatch) -> tuple[torch.Tensor, torch.Tensor]:
@@ -131,9 +130,8 @@ class Finetuner(LightningModule):
         if not isinstance(self.trainer.strategy, ModelParallelStrategy) or isinstance(self, FSDPModule):
             return
         mesh = self.trainer.strategy.device_mesh["data_parallel"]
-        for module in list(self.model.modules()):
-            if isinstance(module, GradientCheckpointingLayer):
-                fully_shard(module, mesh=mesh)
+        for layer in layers(self.model):
+            fully_shard(layer, mesh=mesh)
         fully_shard(self, mesh=mesh)
         # What is left is gathered before this method, rather than before `forward`, which nobody calls.
         register_fsdp_forward_method(self, "_head_logits")
@@ -255,7 +253,9 @@ class Finetuner(LightningModule):
             for name, value in values.items():
                 self.log(f"validation/{name}/{language}", value)
             scores.append(values[self._main_metric])
-        self.log("source_dev", torch.stack(scores).mean(), prog_bar=True)
+        source_dev = torch.stack(scores).mean()
+        self.log("source_dev", source_dev)
+        self.shown["source_dev"] = float(source_dev)
         # Lightning logs at this number instead of at a count of its own, which loses its place in a resume.
         self.log("step", float(self.global_step))
 

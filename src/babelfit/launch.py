@@ -104,6 +104,13 @@ def check_devices(config: TrainerConfig, *, precision: str | None = None) -> str
     return "gpu" if num_gpus else "cpu"
 
 
+def num_workers(config: TrainerConfig) -> int:
+    """Say how many processes build batches ahead of time: a GPU must not wait for them, a CPU has no core to spare."""
+    if config.workers is not None:
+        return config.workers
+    return 2 if check_devices(config) == "gpu" else 0
+
+
 class Ended(NamedTuple):
     """How processes ended: the status of the first to fail, and the last signal that came meanwhile."""
 

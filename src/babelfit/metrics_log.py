@@ -85,11 +85,12 @@ class TrainingLog(Callback):
         self._metrics.rewind(int(state_dict["size"]))
 
     def on_train_batch_end(self, trainer: Trainer, module: LightningModule, *_: Any) -> None:
-        """Log every so many steps, and the last."""
+        """Log every so many steps, and the last; in between, the device is not asked and need not be waited for."""
         step = trainer.global_step
         if step % self._every and step != self._total_steps:
             return
         numbers = {name: float(value) for name, value in module.numbers.items()}  # type: ignore[union-attr, operator]
+        module.shown["train/loss"] = numbers["train/loss"]  # type: ignore[index, operator]
         for logger in trainer.loggers:
             logger.log_metrics(numbers, step=step)
             logger.save()

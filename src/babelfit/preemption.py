@@ -12,10 +12,6 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from pytorch_lightning import Trainer
 
 log = logging.getLogger(__name__)
 
@@ -90,9 +86,9 @@ def deferred() -> Iterator[None]:
     _signals.at_once = True
 
 
-def agreed(trainer: "Trainer") -> bool:
-    """Tell whether to stop now: all ranks must ask at the same place, and all stop if one of them got a signal."""
-    return trainer.strategy.reduce_boolean_decision(_signals.received is not None, all=False)
+def is_asked() -> bool:
+    """Tell whether a signal came to this process; all ranks stop if it came to any."""
+    return _signals.received is not None
 
 
 def preempted() -> Preempted:

@@ -43,7 +43,7 @@ def joined(config: TrainerConfig) -> Iterator[None]:
     if check_devices(config) == "gpu":
         device = torch.device("cuda", cluster.local_rank())
         torch.cuda.set_device(device)
-        options = {"backend": "nccl", "device_id": device}
+        options = {"backend": "cpu:gloo,cuda:nccl", "device_id": device}
     rank = cluster.node_rank() * config.devices + cluster.local_rank()
     # A process that never comes is missed after torch's half hour; those that came wait much longer for each other.
     store, _, _ = next(rendezvous("env://", rank, size))
@@ -121,6 +121,18 @@ def entered_by_first(context: Callable[[], AbstractContextManager[Result]]) -> I
     """Enter a context on rank 0 alone; every rank gets what it gives."""
     with ExitStack() as stack:
         yield from_first(lambda: stack.enter_context(context()))
+
+
+def any_of(decision: bool) -> bool:
+    """Tell whether any rank decides so; all must ask. Hosts agree among themselves, and wait for no GPU."""
+    if world_size() == 1:
+        return decision
+    import torch
+    from torch import distributed
+
+    vote = torch.tensor(int(decision))
+    distributed.all_reduce(vote, op=distributed.ReduceOp.MAX)
+    return bool(vote)
 
 
 def gathered(value: Result) -> list[Result]:

@@ -10,6 +10,7 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.callbacks import EarlyStopping
 from pytorch_lightning.trainer.states import TrainerFn
 
+from babelfit import ranks
 from babelfit.errors import UserError
 
 log = logging.getLogger(__name__)
@@ -50,7 +51,7 @@ class FiniteLoss(Callback):
         self.check()
         weights = [value for value in checkpoint["state_dict"].values() if value.is_floating_point()]
         broken = bool(weights) and not bool(torch.stack([torch.isfinite(value).all() for value in weights]).all())
-        if trainer.strategy.reduce_boolean_decision(broken, all=False):
+        if ranks.any_of(broken):
             raise UserError(self._told(trainer.global_step, "the weights after step {step} are not finite"))
 
     def check(self) -> None:

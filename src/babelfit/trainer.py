@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from pytorch_lightning import Callback, Trainer
+from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.callbacks import RichProgressBar
 from pytorch_lightning.strategies import DDPStrategy, ModelParallelStrategy, Strategy
 from transformers.utils.logging import disable_progress_bar
@@ -37,7 +37,7 @@ def build_trainer(
         plugins=[cluster_environment(), *plugins],
         precision=precision,  # type: ignore[arg-type]
         default_root_dir=folder,
-        callbacks=[RichProgressBar(), _OwnSignals(), *callbacks],
+        callbacks=[_ProgressBar(), _OwnSignals(), *callbacks],
         # The step's examples are dealt out by our own sampler, and checkpoints are written by our own callback.
         use_distributed_sampler=False,
         enable_checkpointing=False,
@@ -71,11 +71,21 @@ def stopped_by_keyboard(trainer: Trainer) -> Iterator[None]:
         raise
 
 
+class _ProgressBar(RichProgressBar):
+    """Show what was logged last: to ask for newer numbers would make a GPU wait at every step."""
+
+    def get_metrics(self, trainer: Trainer, pl_module: LightningModule) -> Any:
+        """Return the numbers to show."""
+        return pl_module.shown
+
+
 class _OwnSignals(Callback):
     """Take SIGTERM and SIGUSR1 back from Lightning, which takes them after its setup and before these hooks."""
 
-    def on_train_start(self, *_: Any) -> None:
+    def on_train_start(self, trainer: Trainer, *_: Any) -> None:
         preemption.install()
+        # On several devices Lightning asks at every step whether rank 0 got one, and makes the devices wait for it.
+        trainer.fit_loop.epoch_loop._broadcast_sigterm_tensor = lambda: None  # type: ignore[method-assign]
 
     def on_predict_start(self, *_: Any) -> None:
         preemption.install()

@@ -17,11 +17,12 @@ from babelfit.checkpoints import Checkpoints
 from babelfit.config import TrainConfig
 from babelfit.data import MultilingualDataModule
 from babelfit.data.batching import NO_LABEL
-from babelfit.encoder import checkpoint_activations, freeze
+from babelfit.dropout import take_faster_dropout
+from babelfit.encoder import checkpoint_activations, compile_layers, freeze, use_kernel
 from babelfit.errors import UserError
 from babelfit.finetuner import Finetuner, Recipe
 from babelfit.heads import HEADS
-from babelfit.launch import check_devices
+from babelfit.launch import check_devices, num_workers
 from babelfit.loading import check_precision, files_read, load_model, load_tokenizer
 from babelfit.metrics_log import MetricsLog, TrainingLog
 from babelfit.run import Run
@@ -40,7 +41,7 @@ def fit(config: TrainConfig) -> None:
     """
     # First what no machine can do, then what this one cannot.
     check_precision(config.encoder.path, revision=config.encoder.revision, precision=str(config.trainer.precision))
-    check_devices(config.trainer, precision=str(config.trainer.precision))
+    accelerator = check_devices(config.trainer, precision=str(config.trainer.precision))
     tokenizer = load_tokenizer(config.encoder.path, revision=config.encoder.revision)
     data = evaluation.build_data(
         config.data,
@@ -50,6 +51,8 @@ def fit(config: TrainConfig) -> None:
         tokens_per_device=config.trainer.tokens_per_device,
         batch_size=config.optimization.batch_size,
         seed=config.seed,
+        num_workers=num_workers(config.trainer),
+        pin_memory=accelerator == "gpu",
     )
     config = replace(config, data=replace(config.data, languages=data.languages))
     if config.data.train_split != "train":
@@ -109,6 +112,10 @@ def build_model(config: TrainConfig, *, data: MultilingualDataModule) -> PreTrai
         checkpoint_activations(model)
     if config.encoder.vocabulary == "active":
         take_active(model, data.token_ids())
+    take_faster_dropout(model)
+    use_kernel(model, config.trainer.attention)
+    if config.trainer.compile:
+        compile_layers(model)
     return model
 
 

@@ -106,7 +106,15 @@ def _faulty(kind: str = "none", rank: int = 0, step: int = 0, tokens: int = 0) -
 def main() -> None:
     devices, commands = int(sys.argv[1]), json.loads(sys.argv[2])
     config = TrainerConfig(
-        accelerator="cpu", devices=devices, num_nodes=1, strategy="auto", precision=None, tokens_per_device=1
+        accelerator="cpu",
+        devices=devices,
+        num_nodes=1,
+        strategy="auto",
+        precision=None,
+        tokens_per_device=1,
+        attention="auto",
+        compile=False,
+        workers=None,
     )
     with told():
         from babelfit.launch import supervised

@@ -3,6 +3,7 @@
 import logging
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from transformers import PreTrainedModel
@@ -10,7 +11,7 @@ from transformers.models.bert import modeling_bert
 
 from babelfit import agreement, attention
 from babelfit.agreement import choose_attention
-from babelfit.encoder import encode
+from babelfit.encoder import encode, is_ragged
 from babelfit.errors import UserError
 from babelfit.heads import HEADS
 from tiny import KINDS, model, padded, ragged
@@ -21,7 +22,7 @@ HEAD = "sequence_classification"
 def chosen(made: PreTrainedModel, *, head: str = HEAD, max_length: int = 60) -> bool:
     """Choose, and tell whether there is no padding."""
     choose_attention(made, head=HEADS[head], max_length=max_length)
-    return bool(made.config._attn_implementation == attention.NAME)
+    return is_ragged(made)
 
 
 @pytest.mark.parametrize("head", HEADS)
@@ -144,8 +145,8 @@ def test_attention_refuses_what_it_would_leave_out(options: dict[str, Any], told
     states = torch.randn(1, 2, 3, 4)
     module = torch.nn.Module()
     module.is_causal = options.pop("is_causal", False)
-    borders = attention.Borders.of(torch.tensor([0, 3]), torch.arange(3), longest=3)
-    arguments = {"attention_mask": None, "scaling": 0.5, "borders": borders} | options
+    borders = attention.Borders(lengths=np.array([3]), cu_seqlens=torch.tensor([0, 3]), position_ids=torch.arange(3))
+    arguments = {"kernel": "auto", "attention_mask": None, "scaling": 0.5, "borders": borders} | options
 
     if told is None:
         attention.ragged_attention(module, states, states, states, **arguments)

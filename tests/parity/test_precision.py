@@ -38,7 +38,7 @@ def model() -> PreTrainedModel:
         attention_probs_dropout_prob=0.0,
     )
     made = AutoModelForSequenceClassification.from_config(config)
-    made.set_attn_implementation(attention.NAME)
+    made.set_attn_implementation(attention.name("auto"))
     return made
 
 
@@ -54,7 +54,7 @@ def batch(lengths: list[int], seed: int) -> RaggedBatch:
         labels=generator.integers(0, 3, len(lengths)),
         indices=np.arange(len(lengths)),
         languages=np.zeros(len(lengths), dtype=np.int64),
-        longest=max(lengths),
+        lengths=np.array(lengths),
     )
 
 

@@ -127,7 +127,7 @@ def test_halves_hold_all_sequences_in_order(lengths: list[int]) -> None:
         joined = torch.cat([getattr(first, name), getattr(second, name)])
         assert torch.equal(joined, getattr(whole, name))
     assert first.cu_seqlens.diff().tolist() + second.cu_seqlens.diff().tolist() == lengths
-    assert max(first.longest, second.longest) == whole.longest
+    assert [*first.lengths, *second.lengths] == lengths
 
 
 def test_micro_batches_hold_every_example_once_under_the_budget() -> None:

@@ -84,7 +84,7 @@ def check_ragged(batch: RaggedBatch, ids: Sequence[int], *, types: bool = False)
     assert batch.position_ids.tolist() == [n for one in expected for n in range(len(one))]
     assert batch.token_type_ids.tolist() == [token % 2 if types else 0 for one in expected for token in one]
     assert (batch.num_sequences, batch.num_tokens) == (len(ids), sum(map(len, expected)))
-    assert batch.longest == max(map(len, expected))
+    assert batch.lengths.tolist() == list(map(len, expected))
 
 
 def test_a_selection_of_rows_is_read_as_if_it_were_all() -> None:

@@ -279,6 +279,9 @@ ADDED_IN_VERSION_2 = {
     "optimization.layer_decay": 1.0,
     "validation.chance_patience": None,
     "validation.at_chance": "warn",
+    "trainer.attention": "auto",
+    "trainer.compile": False,
+    "trainer.workers": None,
 }
 
 

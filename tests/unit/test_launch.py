@@ -16,7 +16,15 @@ from babelfit.config import TrainerConfig
 from babelfit.errors import UserError
 
 CONFIG = TrainerConfig(
-    accelerator="cpu", devices=1, num_nodes=1, strategy="auto", precision="32-true", tokens_per_device=512
+    accelerator="cpu",
+    devices=1,
+    num_nodes=1,
+    strategy="auto",
+    precision="32-true",
+    tokens_per_device=512,
+    attention="auto",
+    compile=False,
+    workers=None,
 )
 TORCHRUN = {"TORCHELASTIC_RUN_ID": "x", "LOCAL_RANK": "1", "RANK": "3", "LOCAL_WORLD_SIZE": "2", "WORLD_SIZE": "4"}
 SRUN = {

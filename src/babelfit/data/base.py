@@ -21,6 +21,7 @@ from transformers import PreTrainedTokenizerFast
 from babelfit import ranks
 from babelfit.data import readers, sources, splits, tokenization
 from babelfit.data.batching import Array, Examples
+from babelfit.data.loaders import dataloader
 from babelfit.data.origin import SAMPLE, Origin
 from babelfit.data.splits import num_labelled, read_split
 from babelfit.data.steps import EvaluationBatches, Steps, TrainingSteps
@@ -58,6 +59,8 @@ class MultilingualDataModule(LightningDataModule, ABC):
         batch_size: int,
         tokens_per_device: int,
         seed: int,
+        num_workers: int = 0,
+        pin_memory: bool = False,
     ) -> None:
         super().__init__()
         if folder is None and self.hub_repo is None:
@@ -85,6 +88,7 @@ class MultilingualDataModule(LightningDataModule, ABC):
         self.batch_size = batch_size
         self.tokens_per_device = tokens_per_device
         self.seed = seed
+        self._loading: dict[str, Any] = {"num_workers": num_workers, "pin_memory": pin_memory}
         self._datasets: dict[tuple[str, str], Dataset] = {}
         self.read: dict[str, dict[str, Any]] = {}
         """What was read, for the manifest: split -> language -> files, rows, labels."""
@@ -268,7 +272,7 @@ class MultilingualDataModule(LightningDataModule, ABC):
         """Deal out this rank's share of one optimizer step a batch, from the step at which the trainer stands."""
         steps = self._training_steps(rank=ranks.rank(), num_ranks=ranks.world_size())
         sampler = Steps(steps_per_epoch=len(steps), steps_done=lambda: self.trainer.global_step)  # type: ignore[union-attr]
-        return DataLoader(steps, sampler=sampler, batch_size=None, collate_fn=_as_it_is)
+        return dataloader(steps, sampler=sampler, **self._loading)
 
     def val_dataloader(self) -> DataLoader[Any]:
         """Deal out the validation split of the source languages."""
@@ -282,7 +286,7 @@ class MultilingualDataModule(LightningDataModule, ABC):
             rank=ranks.rank(),
             num_ranks=ranks.world_size(),
         )
-        return DataLoader(batches, batch_size=None, collate_fn=_as_it_is)
+        return dataloader(batches, **self._loading)
 
     def _examples(self, split: str, languages: Sequence[str]) -> Examples:
         numbers = {language: number for number, language in enumerate(self.numbered_languages)}
@@ -304,7 +308,3 @@ def _checked_languages(languages: Sequence[str], *, known: Sequence[str], name: 
     if not languages or len(set(languages)) < len(languages):
         raise UserError(f"languages {list(languages)}: give at least one, and each one once")
     return list(languages)
-
-
-def _as_it_is(batch: Any) -> Any:
-    return batch

@@ -31,11 +31,11 @@ class RaggedBatch:
     labels: Any  # (targets,)
     indices: Any  # (targets,): row of the example within its language's split, as it came
     languages: Any  # (targets,): position in the list of languages
-    longest: int  # tokens of the longest sequence
+    lengths: Array  # (sequences,): as in cu_seqlens, but always on the host, which must not wait for a device to know
 
     @property
     def num_sequences(self) -> int:
-        return len(self.cu_seqlens) - 1
+        return len(self.lengths)
 
     @property
     def num_tokens(self) -> int:
@@ -50,33 +50,31 @@ class RaggedBatch:
         return self._mapped(lambda array: torch.as_tensor(array).pin_memory())
 
     def _mapped(self, change: Callable[[Any], torch.Tensor]) -> "RaggedBatch":
-        arrays = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "longest"}
-        return RaggedBatch(longest=self.longest, **{name: change(array) for name, array in arrays.items()})
+        arrays = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "lengths"}
+        return RaggedBatch(lengths=self.lengths, **{name: change(array) for name, array in arrays.items()})
 
     def halves(self) -> tuple["RaggedBatch", "RaggedBatch"]:
         """Cut the batch in two, between sequences and near the middle token."""
-        borders = self.cu_seqlens
-        middle = 1 + int((borders[1:-1] <= self.num_tokens // 2).sum())
-        middle = min(middle, self.num_sequences - 1)
-        cut = int(borders[middle])
+        ends = self.lengths.cumsum()
+        middle = min(1 + int((ends[:-1] <= self.num_tokens // 2).sum()), self.num_sequences - 1)
+        cut = int(ends[middle - 1])
         targets = int((self.targets < cut).sum())
         return (
-            self._part(slice(0, middle + 1), slice(0, cut), slice(0, targets)),
-            self._part(slice(middle, None), slice(cut, None), slice(targets, None)),
+            self._part(slice(0, middle), slice(0, cut), slice(0, targets)),
+            self._part(slice(middle, self.num_sequences), slice(cut, None), slice(targets, None)),
         )
 
-    def _part(self, borders: slice, tokens: slice, targets: slice) -> "RaggedBatch":
-        cu_seqlens = self.cu_seqlens[borders] - tokens.start
+    def _part(self, sequences: slice, tokens: slice, targets: slice) -> "RaggedBatch":
         return RaggedBatch(
             input_ids=self.input_ids[tokens],
             token_type_ids=self.token_type_ids[tokens],
             position_ids=self.position_ids[tokens],
-            cu_seqlens=cu_seqlens,
+            cu_seqlens=self.cu_seqlens[sequences.start : sequences.stop + 1] - tokens.start,
             targets=self.targets[targets] - tokens.start,
             labels=self.labels[targets],
             indices=self.indices[targets],
             languages=self.languages[targets],
-            longest=int((cu_seqlens[1:] - cu_seqlens[:-1]).max()),
+            lengths=self.lengths[sequences],
         )
 
 
@@ -150,7 +148,7 @@ class Examples:
             labels=_flat(table["labels"])[0],
             indices=np.repeat(table["index"].to_numpy().astype(np.int64), num_targets),
             languages=np.repeat(self._languages[parts], num_targets),
-            longest=int(lengths.max()),
+            lengths=lengths,
         )
 
 
@@ -175,5 +173,5 @@ def ghost() -> RaggedBatch:
         labels=np.full(1, NO_LABEL),
         indices=none,
         languages=none,
-        longest=1,
+        lengths=np.ones(1, dtype=np.int64),
     )
