@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from rich.console import Console
 from transformers import PreTrainedTokenizerFast
 
@@ -192,8 +193,10 @@ def predict(
     trainer = build_trainer(replace(devices, strategy="auto"), folder=folder, precision=precision, logger=False)
     with stopped_by_keyboard(trainer):
         batches: Any = trainer.predict(finetuner, data.evaluation_dataloader(split, languages=languages))
-    share = {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
-    shares = ranks.gathered({name: column[share["language"] != NOBODY] for name, column in share.items()})
+    share = {name: torch.cat([batch[name] for batch in batches]).cpu() for name in batches[0]}
+    share["probabilities"] = share.pop("logits").to(torch.float64).softmax(-1)
+    somebody = share["language"] != NOBODY
+    shares = ranks.gathered({name: column[somebody].numpy() for name, column in share.items()})
     columns = {name: np.concatenate([share[name] for share in shares]) for name in shares[0]} if shares else {}
     if columns:
         columns["probabilities"] = columns["probabilities"][:, order]

@@ -237,7 +237,9 @@ class Finetuner(LightningModule):
 
     def validation_step(self, batch: RaggedBatch, _: int) -> None:
         """Count right and wrong predictions, by language."""
-        predicted = self._logits(batch).argmax(-1)
+        # Lightning's validation within training is not in inference mode; sharded weights cannot be.
+        with torch.inference_mode(self._alone):
+            predicted = self._logits(batch).argmax(-1)
         for number in set(batch.languages.tolist()) - {NOBODY}:
             chosen = (batch.languages == number) & (batch.labels != NO_LABEL)
             metrics = self.metrics[self.languages[number]].to(self.device)
@@ -259,16 +261,17 @@ class Finetuner(LightningModule):
         # Lightning logs at this number instead of at a count of its own, which loses its place in a resume.
         self.log("step", float(self.global_step))
 
-    def predict_step(self, batch: RaggedBatch, _: int) -> dict[str, np.ndarray[Any, Any]]:
-        """Predict a ragged batch: index, language, gold (targets,) and probabilities (targets, labels)."""
-        probabilities = self._logits(batch).to(torch.float64).softmax(-1)
-        columns = {
+    def predict_step(self, batch: RaggedBatch, _: int) -> dict[str, torch.Tensor]:
+        """Predict a ragged batch: index, language, gold (targets,) and logits (targets, labels), all on the device.
+
+        It need not be waited for before all is predicted.
+        """
+        return {
             "index": batch.indices,
             "language": batch.languages,
             "gold": batch.labels,
-            "probabilities": probabilities,
+            "logits": self._logits(batch),
         }
-        return {name: column.cpu().numpy() for name, column in columns.items()}
 
     def _logits(self, batch: RaggedBatch) -> torch.Tensor:
         def whole() -> torch.Tensor:

@@ -94,6 +94,19 @@ def test_the_kernel_and_the_compiler_that_are_asked_for_are_taken_in_training_an
     assert compiled == [{"dynamic": True}] * 2
 
 
+def test_evaluation_keeps_nothing_for_gradients(train: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    modes: set[tuple[bool, bool]] = set()
+    head_logits = Finetuner._head_logits
+
+    def noted(self: Finetuner, batch: Any) -> torch.Tensor:
+        modes.add((self.training, torch.is_inference_mode_enabled()))
+        return head_logits(self, batch)
+
+    monkeypatch.setattr(Finetuner, "_head_logits", noted)
+    assert train("data.languages=[en]").status == 0
+    assert modes == {(True, False), (False, True)}
+
+
 @pytest.mark.parametrize("arguments", [(), ("data=wikiann", "data.folder=sample")])
 def test_workers_change_nothing(train: Callable[..., Any], arguments: tuple[str, ...]) -> None:
     for number in (0, 2):
