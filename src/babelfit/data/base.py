@@ -86,6 +86,7 @@ class MultilingualDataModule(LightningDataModule, ABC):
         self.tokens_per_device = tokens_per_device
         self.seed = seed
         self._datasets: dict[tuple[str, str], Dataset] = {}
+        self._pools: dict[tuple[str, ...], Examples] = {}
         self.read: dict[str, dict[str, Any]] = {}
         """What was read, for the manifest: split -> language -> files, rows, labels."""
         if tokens_per_device < max_length:
@@ -178,7 +179,7 @@ class MultilingualDataModule(LightningDataModule, ABC):
         for language in languages if split == "train" else ():
             if missing := len(self.open(split, language)) - num_labelled(self.open(split, language)):
                 raise UserError(f"{self.data_name} train {language}: {missing:,} rows have no label to train on")
-        examples = Examples([(0, self.open(split, language)) for language in languages])
+        examples = self._examples(split, languages)
         read = {language: self.read[split][language] for language in languages}
         cut = {language: facts["truncated"] for language, facts in read.items()}
         windows = sum(facts["windows"] for facts in read.values())
@@ -276,8 +277,12 @@ class MultilingualDataModule(LightningDataModule, ABC):
         return DataLoader(batches, batch_size=None, collate_fn=_as_it_is)
 
     def _examples(self, split: str, languages: Sequence[str]) -> Examples:
-        numbers = {language: number for number, language in enumerate(self.numbered_languages)}
-        return Examples([(numbers[language], self.open(split, language)) for language in languages])
+        # Kept, because the lengths of millions of rows are not worth reading for every question about steps.
+        key = (split, *languages)
+        if key not in self._pools:
+            numbers = {language: number for number, language in enumerate(self.numbered_languages)}
+            self._pools[key] = Examples([(numbers[language], self.open(split, language)) for language in languages])
+        return self._pools[key]
 
 
 def _counted(numbers: Mapping[str, int]) -> str:
