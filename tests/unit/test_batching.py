@@ -179,6 +179,13 @@ def test_an_evaluation_takes_every_example_once_and_the_longest_first(tokens_per
     assert len(taken) > 1 or tokens_per_device == 10_000
 
 
+@pytest.mark.parametrize("num_examples", [1, 2, 1000, 100_003])
+def test_the_order_of_an_epoch_is_the_permutation_of_its_seed(num_examples: int) -> None:
+    order = epoch_order(num_examples, seed=3, epoch=2)
+    assert order.tolist() == np.random.default_rng((3, 2)).permutation(num_examples).tolist()
+    assert order.nbytes == 4 * num_examples
+
+
 @given(st.lists(st.integers(1, 60), max_size=80), st.integers(1, 200))
 @settings(max_examples=100, deadline=None)
 def test_micro_batches_are_as_large_as_the_budget_lets_them_be(drawn: list[int], budget: int) -> None:

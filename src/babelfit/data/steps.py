@@ -53,7 +53,10 @@ def dealt(lengths: Array, *, num_ranks: int) -> list[Array]:
 @lru_cache(maxsize=1)
 def epoch_order(num_examples: int, *, seed: int, epoch: int) -> Array:
     """Draw the order of all example ids in one epoch: a function of its arguments alone."""
-    return np.random.default_rng((seed, epoch)).permutation(num_examples)
+    order = np.arange(num_examples, dtype=np.int32)
+    # What `permutation` draws, in half the memory: of millions of examples this is the largest array of all.
+    np.random.default_rng((seed, epoch)).shuffle(order)
+    return order
 
 
 class Steps(Sampler[tuple[int, int]]):
