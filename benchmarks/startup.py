@@ -60,6 +60,7 @@ def main() -> None:
     parser.add_argument("--languages", type=int, default=len(LANGUAGES), help="languages of the largest size (15)")
     parser.add_argument("--encoder", default="mini", help="folder with another tokenizer and config.json")
     parser.add_argument("--batch-size", type=int, default=32, help="of the step that is begun")
+    parser.add_argument("--cold", action="store_true", help="start once more, with no file in the page cache")
     parser.add_argument("--folder", type=Path, help="where the temporary folder is made, instead of the system's place")
     parser.add_argument("--dry-run", action="store_true", help="say what would be done and how much disk it takes")
     parser.add_argument("--results", type=Path, default=RESULTS)
@@ -89,7 +90,7 @@ def main() -> None:
         "batch_size": options.batch_size,
         "machine": machine(),
         "bytes_per_row": growth(measured),
-        "starts": measured,
+        "sizes": measured,
     }
     options.results.parent.mkdir(parents=True, exist_ok=True)
     options.results.write_text(json.dumps(results, indent=2) + "\n")
@@ -103,28 +104,28 @@ def measure(
     begun = time.perf_counter()
     write_rows(folder / "data", size=size, pieces=pieces, per_word=per_word)
     generated = time.perf_counter() - begun
-    starts, files = [], []
-    for _ in range(2):
-        starts.append(start(folder, size=size, options=options))
-        files.append({path: path.stat().st_ino for path in (folder / "cache" / "tokens").iterdir()})
-    if files[0] != files[1]:
-        sys.exit("the second start has tokenized again, so it shows nothing")
-    tokens = sum(path.stat().st_size for path in files[1])
+    starts, inodes = {}, []
+    for which in ("first", "second", "cold") if options.cold else ("first", "second"):
+        if which == "cold":
+            forget(folder)
+        starts[which] = start(folder, which=which, size=size, options=options)
+        inodes.append({path: path.stat().st_ino for path in (folder / "cache" / "tokens").iterdir()})
+        if inodes[-1] != inodes[0]:
+            sys.exit(f"the {which} start has tokenized again, so it shows nothing")
+    tokens = sum(path.stat().st_size for path in inodes[0])
     text = sum(path.stat().st_size for path in (folder / "data").rglob("*.tsv"))
-    del starts[1]["tokens_per_row"]
     return {
         "rows": size.total,
         "languages": len(size.languages),
         "seconds_to_generate": round(generated, 1),
         "bytes_of_text": text,
         "bytes_of_tokens": tokens,
-        "tokens_per_row": starts[0].pop("tokens_per_row"),
+        "tokens_per_row": starts["first"]["tokens_per_row"],
         # Of all files, with reading and writing.
         "rows_per_second": round(
-            (size.total + OTHER_ROWS * (len(size.languages) + 1)) / starts[0]["seconds_in_tokens"],
+            (size.total + OTHER_ROWS * (len(size.languages) + 1)) / starts["first"]["seconds_in_tokens"],
         ),
-        "first": starts[0],
-        "second": starts[1],
+        "starts": starts,
     }
 
 
@@ -175,7 +176,16 @@ def of_tokenizer(encoder: str) -> tuple[list[str], float]:
     return pieces, len(ids) / len(words)
 
 
-def start(folder: Path, *, size: Size, options: argparse.Namespace) -> dict[str, Any]:
+def forget(folder: Path) -> None:
+    """Drop the rows and their tokens from the page cache, as a machine does that was started anew."""
+    os.sync()
+    for path in folder.rglob("*"):
+        if path.is_file():
+            with path.open("rb") as file:
+                os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+
+
+def start(folder: Path, *, which: str, size: Size, options: argparse.Namespace) -> dict[str, Any]:
     """Start the training command in a process of its own, and give what it measured when its first step began."""
     results = folder / "begun.json"
     overrides = [
@@ -187,13 +197,13 @@ def start(folder: Path, *, size: Size, options: argparse.Namespace) -> dict[str,
         "encoder.overrides={num_hidden_layers: 1, hidden_size: 32, num_attention_heads: 2, intermediate_size: 64}",
         "trainer.accelerator=cpu",
         "resume=never",
-        f"name=start-{results.exists():d}",
+        f"name={which}",
     ]
     if options.encoder != "mini":
         overrides.append(f"encoder.path={Path(options.encoder).resolve()}")
     environment = os.environ | {"PYTHONPATH": str(ROOT / "src"), "BABELFIT_CACHE": str(folder / "cache")}
     command = [sys.executable, __file__, BEGIN, str(results), str(time.time()), *overrides]
-    print(f"{size.total:,} rows: {'second' if results.exists() else 'first'} start", flush=True)
+    print(f"{size.total:,} rows: {which} start", flush=True)
     results.write_text("")
     done = subprocess.run(command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=None, check=False)
     if done.returncode != 0 or not results.read_text():
@@ -273,7 +283,7 @@ def memory() -> dict[str, int]:
 
 def growth(measured: list[dict[str, Any]]) -> float:
     """Say by how many bytes private memory grows with each row, from the smallest size to the largest."""
-    rows, private = zip(*((one["rows"], one["second"]["private_bytes"]) for one in measured), strict=True)
+    rows, private = zip(*((one["rows"], one["starts"]["second"]["private_bytes"]) for one in measured), strict=True)
     return round((private[-1] - private[0]) / (rows[-1] - rows[0]), 1)
 
 
@@ -291,8 +301,7 @@ def table(measured: list[dict[str, Any]]) -> str:
         "|---|---|---|---|---|---|---|---|---|---|",
     ]
     for one in measured:
-        for which in ("first", "second"):
-            numbers = one[which]
+        for which, numbers in one["starts"].items():
             rate = f"{one['rows_per_second']:,}" if which == "first" else ""
             cells = (
                 f"{one['rows']:,}",

@@ -15,13 +15,14 @@ def test_both_starts_are_measured(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, SCRIPT, *arguments], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     found = json.loads(results.read_text())
-    assert [one["rows"] for one in found["starts"]] == [100, 1000]
-    for one in found["starts"]:
+    assert [one["rows"] for one in found["sizes"]] == [100, 1000]
+    for one in found["sizes"]:
         assert 35 < one["tokens_per_row"] < 55
         assert one["bytes_of_tokens"] > 4 * one["tokens_per_row"] * one["rows"]
         for which in ("first", "second"):
-            assert one[which]["seconds_to_step"] > 0
-            assert one[which]["private_bytes"] > one[which]["private_bytes_after_import"] > 0
+            numbers = one["starts"][which]
+            assert numbers["seconds_to_step"] > 0
+            assert numbers["private_bytes"] > numbers["private_bytes_after_import"] > 0
     assert list(tmp_path.iterdir()) == [results], "the generated rows are left behind"
     assert "| 1,000 | 1 | second |" in done.stdout
 
