@@ -155,13 +155,13 @@ def pairs(chance: random.Random, *, pieces: list[str], per_word: float) -> Itera
 
 
 def vocabulary(chance: random.Random, *, pieces: list[str]) -> list[str]:
-    """Choose the words of a language, the frequent ones many times: three of five known to the tokenizer, two not."""
+    """Choose the words of a language, the frequent ones many times: four of five known to the tokenizer, one not."""
 
     def invented() -> str:
         syllables = (chance.choice(ONSETS) + chance.choice(VOWELS) + chance.choice(CODAS) for _ in range(3))
         return "".join(islice(syllables, chance.choice((1, 2, 2, 3))))
 
-    words = [chance.choice(pieces) if chance.random() < 0.6 else invented() for _ in range(5_000)]
+    words = [chance.choice(pieces) if chance.random() < 0.8 else invented() for _ in range(5_000)]
     return [word for rank, word in enumerate(words) for _ in range(1 + 500 // (rank + 1))]
 
 
