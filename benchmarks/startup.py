@@ -59,7 +59,6 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=392_702, help="rows of a language (default: XNLI's 392,702)")
     parser.add_argument("--languages", type=int, default=len(LANGUAGES), help="languages of the largest size (15)")
     parser.add_argument("--encoder", default="mini", help="folder with another tokenizer and config.json")
-    parser.add_argument("--batch-size", type=int, default=32, help="of the step that is begun")
     parser.add_argument("--cold", action="store_true", help="start once more, with no file in the page cache")
     parser.add_argument("--folder", type=Path, help="where the temporary folder is made, instead of the system's place")
     parser.add_argument("--dry-run", action="store_true", help="say what would be done and how much disk it takes")
@@ -87,7 +86,6 @@ def main() -> None:
     results = {
         "command": ["benchmarks/startup.py", *sys.argv[1:]],
         "encoder": options.encoder if options.encoder == "mini" else Path(options.encoder).name,
-        "batch_size": options.batch_size,
         "machine": machine(),
         "bytes_per_row": growth(measured),
         "sizes": measured,
@@ -113,6 +111,7 @@ def measure(
         if inodes[-1] != inodes[0]:
             sys.exit(f"the {which} start has tokenized again, so it shows nothing")
     tokens = sum(path.stat().st_size for path in inodes[0])
+    rows = size.total + OTHER_ROWS * (len(size.languages) + 1)
     text = sum(path.stat().st_size for path in (folder / "data").rglob("*.tsv"))
     return {
         "rows": size.total,
@@ -122,9 +121,7 @@ def measure(
         "bytes_of_tokens": tokens,
         "tokens_per_row": starts["first"]["tokens_per_row"],
         # Of all files, with reading and writing.
-        "rows_per_second": round(
-            (size.total + OTHER_ROWS * (len(size.languages) + 1)) / starts["first"]["seconds_in_tokens"],
-        ),
+        "rows_per_second": round(rows / starts["first"]["seconds_in_tokens"]),
         "starts": starts,
     }
 
@@ -193,7 +190,7 @@ def start(folder: Path, *, which: str, size: Size, options: argparse.Namespace) 
         f"data.folder={folder / 'data'}",
         f"data.train_languages=[{','.join(size.languages)}]",
         "data.languages=[en]",
-        f"optimization.batch_size={options.batch_size}",
+        "optimization.batch_size=32",
         "encoder.overrides={num_hidden_layers: 1, hidden_size: 32, num_attention_heads: 2, intermediate_size: 64}",
         "trainer.accelerator=cpu",
         "resume=never",
