@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from babelfit.data.batching import NO_LABEL, NOBODY, Examples, RaggedBatch, StepBatch, ghost
-from babelfit.data.steps import EvaluationBatches, Steps, TrainingSteps, dealt, epoch_order
+from babelfit.data.steps import EvaluationBatches, Steps, TrainingSteps, cut, dealt, epoch_order
 
 SIZES = {4: 7, 0: 1, 2: 12}
 """Number of examples by language position: not in order, and one of them alone."""
@@ -177,6 +177,30 @@ def test_an_evaluation_takes_every_example_once_and_the_longest_first(tokens_per
     assert (np.diff(lengths) <= 0).all()
     assert all(batch.num_tokens <= tokens_per_device or batch.num_sequences == 1 for batch in taken)
     assert len(taken) > 1 or tokens_per_device == 10_000
+
+
+@pytest.mark.parametrize("num_examples", [1, 2, 1000, 100_003])
+def test_the_order_of_an_epoch_is_the_permutation_of_its_seed(num_examples: int) -> None:
+    order = epoch_order(num_examples, seed=3, epoch=2)
+    assert order.tolist() == np.random.default_rng((3, 2)).permutation(num_examples).tolist()
+    assert order.nbytes == 4 * num_examples
+
+
+@given(st.lists(st.integers(1, 60), max_size=80), st.integers(1, 200))
+@settings(max_examples=100, deadline=None)
+def test_micro_batches_are_as_large_as_the_budget_lets_them_be(drawn: list[int], budget: int) -> None:
+    lengths = np.array(drawn, dtype=np.int32)
+    parts = cut(lengths, tokens_per_device=budget)
+
+    longest_first = sorted(range(len(drawn)), key=lambda place: -drawn[place])
+    assert [place for part in parts for place in part.tolist()] == longest_first
+    assert all(lengths[part].sum() <= budget or len(part) == 1 for part in parts)
+    assert all(lengths[one].sum() + lengths[other[0]] > budget for one, other in pairwise(parts))
+
+
+def test_billions_of_tokens_do_not_overflow() -> None:
+    lengths = np.full(20_000, 2**20, dtype=np.int32)
+    assert [len(part) for part in cut(lengths, tokens_per_device=2**24)] == [16] * 1250
 
 
 SHARES = st.tuples(st.lists(st.integers(1, 60), max_size=40), st.integers(1, 5))

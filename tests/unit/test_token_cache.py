@@ -2,7 +2,9 @@
 
 import importlib
 import inspect
+import os
 import shutil
+import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -50,6 +52,45 @@ DROPPED = """
         import pyarrow.compute as pc
 
         return {"a": pc.equal(table["second"], "a")}
+"""
+
+NUM_ROWS = 200_000
+LONG_ROWS = """
+    def encode(self, table):
+        import numpy as np
+        import pyarrow as pa
+
+        def lists(length):
+            offsets = np.arange(table.num_rows + 1, dtype=np.int32) * length
+            return pa.ListArray.from_arrays(offsets, np.zeros(offsets[-1], dtype=np.int32))
+
+        return {
+            "input_ids": lists(64),
+            "windows": [[64]] * table.num_rows,
+            "targets": lists(1),
+            "truncated": [False] * table.num_rows,
+        }
+"""
+OPENED = """
+import sys
+from pathlib import Path
+
+from test_token_cache import built, imported
+
+
+def private():
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(1024 * int(line.split()[1]) for line in lines if line.startswith("RssAnon"))
+
+
+data = built(imported(), Path(sys.argv[1]))
+data.prepare("validation", languages=["en"])
+before = private()
+data.prepare("train", languages=["en"])
+steps = data.train_dataloader().dataset
+for step in range(100):
+    steps[0, step]
+print(len(data.open("train", "en")), private() - before, data.steps_per_epoch)
 """
 
 
@@ -173,6 +214,28 @@ def test_the_code_of_all_datasets_counts(name: str, tmp_path: Path, monkeypatch:
     )
     assert key()["code"] != before["code"]
     assert key()["tokenizer"] == before["tokenizer"]
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="private memory is read from Linux's /proc")
+def test_what_is_tokenized_is_mapped_and_not_loaded(folder: Path) -> None:
+    (folder / "train-en.tsv").write_text("train\ta\t0\n" * NUM_ROWS)
+    (folder / "invented_data.py").write_text(MODULE.split("    def encode")[0] + LONG_ROWS)
+    built(imported(), folder).open("train", "en")
+    path = os.pathsep.join([str(Path(__file__).parent), str(Path(__file__).parents[1]), str(folder)])
+
+    done = subprocess.run(
+        [sys.executable, "-B", "-c", OPENED, str(folder)],
+        env=os.environ | {"PYTHONPATH": f"{path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert num_tokenized() == 2, "train and validation, each once"
+    rows, private, steps = (int(number) for number in done.stdout.split())
+    assert (rows, steps) == (NUM_ROWS, NUM_ROWS // 2)
+    # Its ids are 256 bytes; kept are its length, its number of targets and its place in the epoch's order: 16.
+    assert private / rows < 64
 
 
 def test_tokenizers_that_differ_in_their_inputs_are_others() -> None:

@@ -90,6 +90,7 @@ class MultilingualDataModule(LightningDataModule, ABC):
         self.seed = seed
         self._loading: dict[str, Any] = {"num_workers": num_workers, "pin_memory": pin_memory}
         self._datasets: dict[tuple[str, str], Dataset] = {}
+        self._pools: dict[tuple[str, ...], Examples] = {}
         self.read: dict[str, dict[str, Any]] = {}
         """What was read, for the manifest: split -> language -> files, rows, labels."""
         if tokens_per_device < max_length:
@@ -182,7 +183,7 @@ class MultilingualDataModule(LightningDataModule, ABC):
         for language in languages if split == "train" else ():
             if missing := len(self.open(split, language)) - num_labelled(self.open(split, language)):
                 raise UserError(f"{self.data_name} train {language}: {missing:,} rows have no label to train on")
-        examples = Examples([(0, self.open(split, language)) for language in languages])
+        examples = self._examples(split, languages)
         read = {language: self.read[split][language] for language in languages}
         cut = {language: facts["truncated"] for language, facts in read.items()}
         windows = sum(facts["windows"] for facts in read.values())
@@ -289,8 +290,12 @@ class MultilingualDataModule(LightningDataModule, ABC):
         return dataloader(batches, **self._loading)
 
     def _examples(self, split: str, languages: Sequence[str]) -> Examples:
-        numbers = {language: number for number, language in enumerate(self.numbered_languages)}
-        return Examples([(numbers[language], self.open(split, language)) for language in languages])
+        # Kept, because the lengths of millions of rows are not worth reading for every question about steps.
+        key = (split, *languages)
+        if key not in self._pools:
+            numbers = {language: number for number, language in enumerate(self.numbered_languages)}
+            self._pools[key] = Examples([(numbers[language], self.open(split, language)) for language in languages])
+        return self._pools[key]
 
 
 def _counted(numbers: Mapping[str, int]) -> str:
