@@ -21,6 +21,7 @@ from babelfit import evaluation, training
 from babelfit.commands import composed
 from babelfit.config import EvaluateConfig, TrainConfig, checked
 from babelfit.data import MultilingualDataModule
+from babelfit.errors import UserError
 from babelfit.heads import HEADS
 from babelfit.loading import load_model, load_tokenizer
 
@@ -32,7 +33,10 @@ def main() -> None:
     task = json.loads(Path(sys.argv[1]).read_text())
     logging.basicConfig(level=logging.INFO)
     os.chdir(task["folder"])  # where outputs/ will be
-    result = (prepare if task["side"] == "prepare" else measure)(task)
+    try:
+        result = (prepare if task["side"] == "prepare" else measure)(task)
+    except UserError as error:
+        sys.exit(str(error))
     Path(task["result"]).write_text(json.dumps(result))
 
 
@@ -112,8 +116,6 @@ def shared_overrides(task: dict[str, Any]) -> list[str]:
         f"data.limit={{train: {train}, validation: {validation}, test: {validation}}}",
         f"trainer.accelerator={task['device']}",
         f"trainer.precision={task['precision']}",
-        *(["trainer.compile=true"] if task["compile"] else []),
-        *task["ours"],
     ]
 
 
@@ -133,18 +135,22 @@ def training_overrides(task: dict[str, Any]) -> list[str]:
         "optimization.epochs=2",
         f"validation.every={2 * task['steps']}",
         *shared_overrides(task),
+        *(["trainer.compile=true"] if task["compile"] else []),
+        *task["ours"],
     ]
 
 
 def evaluation_overrides(task: dict[str, Any]) -> list[str]:
-    return [f"model={task['model']}", "name=measured", "split=validation", *shared_overrides(task)]
+    """Say what evaluate.py would be given, which knows fewer keys."""
+    known = [one for one in task["ours"] if one.startswith(("data.", "trainer."))]
+    return [f"model={task['model']}", "name=measured", "split=validation", *shared_overrides(task), *known]
 
 
 def prepare(task: dict[str, Any]) -> dict[str, Any]:
     """Write what all sides start from, weights and tokenized rows, and count what is in the rows."""
     name, head = DATA[task["work"].split("_")[0]]
     tokenizer = load_tokenizer(task["encoder"])
-    config = checked(composed("train", training_overrides(task)), TrainConfig)
+    config = checked(composed("train", training_overrides(task | {"compile": False})), TrainConfig)
     data = evaluation.build_data(
         config.data,
         head=head,

@@ -1,8 +1,8 @@
 """Time babelfit and the Hugging Face Trainer in turn on the same rows, weights, hyperparameters and device.
 
     python benchmarks/speed.py                                   # CPU, XLM-R base, batch 32: hours on two cores
-    python benchmarks/speed.py --work xnli_training --rounds 1   # a first look
-    python benchmarks/speed.py --layers 1 --steps 2 --rounds 1 --dry-run   # what would run
+    python benchmarks/speed.py --work xnli_training --rounds 1 --steps 4 --results look.json   # a first look
+    python benchmarks/speed.py --dry-run                         # what would run
     python benchmarks/speed.py --device gpu --precision bf16-mixed --size base large --batch-size 32 256 \\
         --compile no yes --steps 50 --eval-rows 500              # all of it on a GPU
 
@@ -27,6 +27,7 @@ import argparse
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -59,6 +60,8 @@ def main() -> None:
         return
     results = options.results or HERE / "results" / ("speed.json" if options.device == "cpu" else "speed_gpu.json")
     results.parent.mkdir(parents=True, exist_ok=True)
+    # Ended in the usual way, it takes its process and some gigabytes of weights with it.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     with tempfile.TemporaryDirectory() as folder:
         found: dict[str, Any] = {"command": sys.argv[1:], "commit": commit(), "machine": None, "settings": []}
         for setting in plan:
@@ -170,6 +173,8 @@ def child(script: str, task: dict[str, Any], folder: Path) -> dict[str, Any]:
         "HF_HUB_OFFLINE": "1",
         "TOKENIZERS_PARALLELISM": "false",
         "PYTHONWARNINGS": "ignore",
+        # With more the Trainer would train on all of them.
+        "CUDA_VISIBLE_DEVICES": os.environ.get("CUDA_VISIBLE_DEVICES", "0").partition(",")[0],
     }
     done = subprocess.run(
         [sys.executable, str(HERE / script), str(folder / "task.json")],

@@ -65,3 +65,11 @@ def test_a_mistake_is_told(shared: Path, arguments: tuple[str, ...], told: str) 
     done = speed("--data", str(shared), "--dry-run", *arguments)
     assert done.returncode == 2
     assert told in done.stderr
+
+
+def test_an_override_that_there_is_not_is_told_without_a_traceback(data: Path, tmp_path: Path) -> None:
+    what = ("--work", "xnli_training", "--sides", "ours", "--ours", "encoder.nonsense=1")
+    done = speed(*SMALL, *what, "--data", str(data), "--results", str(tmp_path / "speed.json"))
+    assert done.returncode == 1
+    assert "encoder.nonsense" in done.stderr
+    assert "Traceback" not in done.stderr
