@@ -14,6 +14,7 @@ from typing import Any
 
 import datasets
 import numpy as np
+import torch
 from measuring import machine, now, peak_memory, useful_operations
 from pytorch_lightning import Callback, Trainer, seed_everything
 
@@ -21,6 +22,8 @@ from babelfit import evaluation, training
 from babelfit.commands import composed
 from babelfit.config import EvaluateConfig, TrainConfig, checked
 from babelfit.data import MultilingualDataModule
+from babelfit.data.batching import StepBatch
+from babelfit.data.steps import epoch_order
 from babelfit.errors import UserError
 from babelfit.heads import HEADS
 from babelfit.loading import load_model, load_tokenizer
@@ -45,20 +48,24 @@ class Measured(Exception):  # noqa: N818 (it is no error)
 
 
 class Clock(Callback):
-    """Time the second epoch, or a prediction: the first epoch is for allocators, caches and compilers."""
+    """Time the second so many steps, or a prediction: the first steps are for allocators, caches and compilers."""
 
     def __init__(self, device: str, *, steps: int | None = None) -> None:
         self.device = device
         self.steps = steps
+        self.rows: list[torch.Tensor] = []  # of each target that is trained on while the clock runs
         self.result: dict[str, Any] = {}
 
-    def on_train_batch_start(self, trainer: Trainer, *_: Any) -> None:
+    def on_train_batch_start(self, trainer: Trainer, module: Any, step: StepBatch, *_: Any) -> None:
         if trainer.global_step == self.steps:
             self.started = now(self.device)
+        if self.steps is not None and trainer.global_step >= self.steps:
+            self.rows += [batch.indices for batch in step.micro_batches]
 
     def on_train_batch_end(self, trainer: Trainer, *_: Any) -> None:
         if self.steps is not None and trainer.global_step == 2 * self.steps:
             self.stop()
+            self.result["checksum"] = sum(int(rows.sum()) for rows in self.rows)
             # Validation, checkpoint, export and evaluation would follow.
             raise Measured
 
@@ -84,7 +91,7 @@ def measure(task: dict[str, Any]) -> dict[str, Any]:
 
 
 def timed_fit(config: TrainConfig, *, device: str, steps: int) -> dict[str, Any]:
-    """Train as train.py does, two epochs of so many steps, and time the second."""
+    """Train as train.py does, twice so many steps, and time the second half."""
     clock = Clock(device, steps=steps)
     with in_front(clock, of=training), suppress(Measured):
         training.fit(config)
@@ -107,13 +114,10 @@ def in_front(clock: Clock, *, of: Any) -> Iterator[None]:
 
 def shared_overrides(task: dict[str, Any]) -> list[str]:
     name, _ = DATA[task["work"].split("_")[0]]
-    train, validation = task["steps"] * task["batch_size"], task["examples"] if is_evaluation(task) else 32
     return [
         f"data={name}",
         f"data.folder={task['data']}",
         "data.revision=null",
-        f"data.languages=[{','.join(repr(one) for one in task['languages'])}]",
-        f"data.limit={{train: {train}, validation: {validation}, test: {validation}}}",
         f"trainer.accelerator={task['device']}",
         f"trainer.precision={task['precision']}",
     ]
@@ -124,7 +128,11 @@ def is_evaluation(task: dict[str, Any]) -> bool:
 
 
 def training_overrides(task: dict[str, Any]) -> list[str]:
-    """Say what train.py would be given; the rest is as it ships."""
+    """Say what train.py would be given; the rest is as it ships.
+
+    All rows are there to draw from, so that what depends on how many there are, such as the vocabulary in use, is that
+    of a whole run.
+    """
     return [
         "name=measured",
         "encoder=xlmr_base",
@@ -132,7 +140,8 @@ def training_overrides(task: dict[str, Any]) -> list[str]:
         "encoder.revision=null",
         f"optimization.batch_size={task['batch_size']}",
         "optimization.learning_rate=2e-5",
-        "optimization.epochs=2",
+        "optimization.epochs=1000",
+        f"optimization.max_steps={2 * task['steps']}",
         f"validation.every={2 * task['steps']}",
         *shared_overrides(task),
         *(["trainer.compile=true"] if task["compile"] else []),
@@ -143,34 +152,46 @@ def training_overrides(task: dict[str, Any]) -> list[str]:
 def evaluation_overrides(task: dict[str, Any]) -> list[str]:
     """Say what evaluate.py would be given, which knows fewer keys."""
     known = [one for one in task["ours"] if one.startswith(("data.", "trainer."))]
-    return [f"model={task['model']}", "name=measured", "split=validation", *shared_overrides(task), *known]
+    return [
+        f"model={task['model']}",
+        "name=measured",
+        "split=validation",
+        *shared_overrides(task),
+        f"data.languages=[{','.join(repr(one) for one in task['languages'])}]",
+        f"data.limit.validation={task['examples']}",
+        *known,
+    ]
 
 
 def prepare(task: dict[str, Any]) -> dict[str, Any]:
     """Write what all sides start from, weights and tokenized rows, and count what is in the rows."""
-    name, head = DATA[task["work"].split("_")[0]]
+    _, head = DATA[task["work"].split("_")[0]]
     tokenizer = load_tokenizer(task["encoder"])
     config = checked(composed("train", training_overrides(task | {"compile": False})), TrainConfig)
     data = evaluation.build_data(
         config.data,
         head=head,
-        languages=task["languages"],
+        languages=config.data.languages,
         tokenizer=tokenizer,
         tokens_per_device=config.trainer.tokens_per_device,
+        batch_size=task["batch_size"],
+        seed=config.seed,
     )
-    split = "validation" if is_evaluation(task) else "train"
-    if split == "train":
+    if is_evaluation(task):
+        splits = {one: data.open("validation", one) for one in task["languages"]}
+        chosen = {one: rows.select(range(min(task["examples"], len(rows)))) for one, rows in splits.items()}
+    else:
+        rows = data.open("train", "en")
+        chosen = {"en": rows.select(drawn(data, num_rows=len(rows), seed=config.seed, steps=task["steps"]))}
         # A run reads these too; tokenized now, they cost the measured processes neither time nor memory.
-        data.open("validation", data.train_languages[0])
+        for language in data.languages:
+            data.open("validation", language)
         data.has("test")
     lengths = []
-    for language in task["languages"]:
-        rows = peer_rows(data, split=split, language=language)
-        rows.save_to_disk(f"{task['rows']}/{language}")
-        lengths += [len(ids) for ids in rows["input_ids"]]
-    num_examples = sum(len(data.open(split, language)) for language in task["languages"])
-    if not is_evaluation(task) and num_examples < task["steps"] * task["batch_size"]:
-        sys.exit(f"{name} has {num_examples} rows: too few for --steps {task['steps']} of {task['batch_size']}")
+    for language, some in chosen.items():
+        laid_out = peer_rows(some, head=head)
+        laid_out.save_to_disk(f"{task['rows']}/{language}")
+        lengths += laid_out["length"]
     seed_everything(1, verbose=False)  # the weights of one size and dataset are the same each time
     model = load_model(
         HEADS[head],
@@ -185,7 +206,11 @@ def prepare(task: dict[str, Any]) -> dict[str, Any]:
     shape = {"hidden": model.config.hidden_size, "intermediate": model.config.intermediate_size}
     squares = np.square(np.array(lengths, dtype=np.int64))
     return {
-        "examples": num_examples,
+        "examples": sum(len(some) for some in chosen.values()),
+        "checksum": sum(
+            sum(index * len(row) for index, row in zip(some["index"], some["labels"], strict=True))
+            for some in chosen.values()
+        ),
         "sequences": len(lengths),
         "tokens": sum(lengths),
         "padded_to_128": 128 * len(lengths),
@@ -203,11 +228,21 @@ def prepare(task: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def peer_rows(data: MultilingualDataModule, *, split: str, language: str) -> datasets.Dataset:
+def drawn(data: MultilingualDataModule, *, num_rows: int, seed: int, steps: int) -> list[int]:
+    """Say which rows our run draws in the steps that are timed, the second so many."""
+    rows: list[int] = []
+    for step in range(steps, 2 * steps):
+        epoch, place = divmod(step, data.steps_per_epoch)
+        order = epoch_order(num_rows, seed=seed, epoch=epoch)
+        rows += order[place * data.batch_size : (place + 1) * data.batch_size].tolist()
+    return rows
+
+
+def peer_rows(rows: datasets.Dataset, *, head: str) -> datasets.Dataset:
     """Lay our rows out for the Trainer: a row per sequence, labels per token where a sentence has many."""
     columns: dict[str, list[Any]] = {"input_ids": [], "labels": [], "length": []}
-    for row in data.open(split, language):
-        if data.head == "sequence_classification":
+    for row in rows:
+        if head == "sequence_classification":
             columns["labels"] += row["labels"]
         else:
             labels = np.full(len(row["input_ids"]), NO_LABEL)

@@ -7,10 +7,12 @@
         --compile no yes --steps 50 --eval-rows 500              # all of it on a GPU
 
 Each measurement is a process of its own, and the sides take turns: A B C D, A B C D, ... Weights are random; tokenizer
-and rows are real, the first of each file. Training runs two epochs over --steps batches, each side in its own random
-order, and the second is timed, from its first step's start to its last step's end: both have trained on the same rows.
-Validation, checkpoints and export come after that on both sides, or not at all. Evaluation times prediction alone. A
-sentence of PAN-X longer than 128 subwords is read in the same windows on both sides, as XTREME's scripts split it.
+and rows are real. Our training draws random batches from the whole file and takes twice --steps, of which the second
+half is timed; the Trainer takes the rows of that half, in random order, for two epochs, of which the second is timed.
+So both are timed on the same rows, from the first step's start to the last one's end, and both have warmed up.
+Validation, checkpoints and export come after that or not at all. Evaluation times prediction alone, of each language's
+first rows. A sentence of PAN-X longer than 128 subwords is read in the same windows on both sides, as XTREME's scripts
+split it.
 
 Sides: ours (what train.py and evaluate.py do), and the Trainer padded_to_128 (run_xnli.py's default), dynamic (padded
 to the longest of the batch), group_by_length (the same, and the sampler puts similar lengths together, which is no
@@ -143,6 +145,8 @@ def run(setting: dict[str, Any], folder: Path, *, rounds: int) -> dict[str, Any]
         for side in setting["sides"]:
             started = time.monotonic()
             result = child("ours.py" if side == "ours" else "peers.py", task | {"side": side}, folder)
+            if result.pop("checksum", facts["checksum"]) != facts["checksum"]:
+                sys.exit(f"{named(setting)}: our side was timed on other rows than the Trainer would be")
             runs.append({"side": side, "round": number, **result})
             print(
                 f"{named(setting)}: round {number} of {rounds}, {side}: {result['seconds']:.2f} s timed, "

@@ -23,7 +23,7 @@ def data(shared: Path, tmp_path: Path) -> Path:
     folder.mkdir(parents=True)
     (tmp_path / "xlmr_base").symlink_to(shared / "xlmr_base")
     for name in ("train-en.tsv", "dev-en.tsv", "test-en.tsv"):
-        rows = (shared / "xtreme" / "xnli" / name).read_text(encoding="utf-8").split("\n")[:80]
+        rows = (shared / "xtreme" / "xnli" / name).read_text(encoding="utf-8").split("\n")[:160]
         (folder / name).write_text("\n".join(rows) + "\n", encoding="utf-8")
     return tmp_path
 

@@ -24,7 +24,7 @@ def script(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> M
     """Import a script of benchmarks/ by name."""
     monkeypatch.syspath_prepend(SCRIPTS)
     module: ModuleType = pytest.importorskip(request.param)
-    for name in ("measuring", "ours", "peers", "speed_table"):
+    for name in ("measuring", "ours", "peers", "speed", "speed_table"):
         monkeypatch.delitem(sys.modules, name, raising=False)
     return module
 
@@ -88,7 +88,7 @@ def data_of(name: str, tokenizer: Any) -> MultilingualDataModule:
 def test_the_trainer_gets_our_rows(script: ModuleType, name: str) -> None:
     data = data_of(name, load_tokenizer("mini"))
     ours = data.open("train", "en")
-    theirs = script.peer_rows(data, split="train", language="en")
+    theirs = script.peer_rows(ours, head=data.head)
     assert list(theirs["length"]) == [length for row in ours["windows"] for length in row]
     assert [len(ids) for ids in theirs["input_ids"]] == list(theirs["length"])
     assert flat(theirs["input_ids"]) == flat(ours["input_ids"])
@@ -104,6 +104,16 @@ def test_the_trainer_gets_our_rows(script: ModuleType, name: str) -> None:
         assert [place for place, label in enumerate(of_tokens) if label != -100] == places
         labels = [of_tokens[place] for place in places]
     assert labels == flat(ours["labels"])
+
+
+@with_script("ours")
+def test_the_rows_that_are_timed_are_those_of_our_steps(script: ModuleType) -> None:
+    data = data_of("xnli", load_tokenizer("mini"))
+    assert data.steps_per_epoch == 5
+    steps = data._training_steps()
+    places = [(0, 3), (0, 4), (1, 0)]
+    expected = [int(row) for place in places for batch in steps[place].micro_batches for row in batch.indices]
+    assert sorted(script.drawn(data, num_rows=40, seed=1, steps=3)) == sorted(expected)
 
 
 @with_script("peers")
@@ -149,3 +159,21 @@ def test_medians_ratios_and_shares(script: ModuleType) -> None:
     assert dynamic["memory"] == {"peak_bytes": 0.5}
     measured["setting"]["work"] = "xnli_evaluation"
     assert script.summary(measured)["sides"]["ours"]["seconds"] == 5.0
+
+
+@with_script("speed")
+def test_other_rows_than_the_trainers_are_refused(
+    script: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    setting = {"work": "xnli_training", "size": "base", "fields": {}, "batch_size": 32, "precision": "32-true"}
+    setting |= {"device": "cpu", "compile": False, "sides": ["ours"]}
+    facts = {"tokens": 640, "sequences": 32, "hidden": 8, "intermediate": 8, "checksum": 5}
+    timed = {"seconds": 1.0, "peak_bytes": 1}
+    for checksum in (5, 6):
+        answers = {"prepare": facts, "matrix": {"square": 1.0}, "ours": timed | {"checksum": checksum}}
+        monkeypatch.setattr(script, "child", lambda _, task, __, answers=answers: dict(answers[task["side"]]))
+        if checksum == 5:
+            assert script.run(setting, tmp_path, rounds=1)["runs"] == [{"side": "ours", "round": 1, **timed}]
+        else:
+            with pytest.raises(SystemExit, match="other rows"):
+                script.run(setting, tmp_path, rounds=1)
