@@ -1,6 +1,6 @@
 """Time babelfit and the Hugging Face Trainer in turn on the same rows, weights, hyperparameters and device.
 
-    python benchmarks/speed.py                                   # CPU, XLM-R base, batch 32: hours on two cores
+    python benchmarks/speed.py                                   # all of it on the CPU: XLM-R base, batch 32
     python benchmarks/speed.py --work xnli_training --rounds 1 --steps 4 --results look.json   # a first look
     python benchmarks/speed.py --dry-run                         # what would run
     python benchmarks/speed.py --device gpu --precision bf16-mixed --size base large --batch-size 32 256 \\
