@@ -1,6 +1,5 @@
 """One training run, top to bottom: data, model, steps, export, evaluation."""
 
-import gc
 import logging
 import shutil
 from dataclasses import replace
@@ -24,6 +23,7 @@ from babelfit.finetuner import Finetuner, Recipe
 from babelfit.heads import HEADS
 from babelfit.launch import check_devices, num_workers
 from babelfit.loading import check_precision, files_read, load_model, load_tokenizer
+from babelfit.memory import return_freed_memory
 from babelfit.metrics_log import MetricsLog, TrainingLog
 from babelfit.run import Run
 from babelfit.sentries import AtChance, FiniteLoss, Patience, chance_level
@@ -80,7 +80,7 @@ def fit(config: TrainConfig) -> None:
             selected = train(config, run=run, files=files, data=data, model=model)
         # With its gradients and AdamW's states it would stand beside the model that is scored.
         del model
-        gc.collect()
+        return_freed_memory()
 
         def concluded() -> dict[str, str]:
             run.set_status("running", selected=selected)
@@ -211,6 +211,7 @@ def train(
         log.info("going on from %s, step %d", resumed.path, resumed.step)
     with preemption.deferred(), stopped_by_keyboard(trainer):
         trainer.fit(finetuner, datamodule=data, ckpt_path=resumed.path if resumed else None, weights_only=True)
+    data.trainer = None  # which holds model and optimizer
     if trainer.global_step < total_steps and not trainer.should_stop:
         raise RuntimeError(f"training ended at step {trainer.global_step} of {total_steps}, and nothing asked it to")
     ranks.from_first(lambda: files.keep({one["step"] for one in checkpoints.best}))
@@ -274,7 +275,7 @@ def _selected_before(
 
 def export(config: TrainConfig, *, run: Run, data: MultilingualDataModule, tokenizer: PreTrainedTokenizerFast) -> None:
     """Write the selected checkpoint as a Hugging Face folder."""
-    state = load_weights(run.checkpoints / run.status()["selected"]["file"])["state_dict"]
+    state = load_weights(run.checkpoints / run.status()["selected"]["file"], mmap=True)["state_dict"]
     prefix = "model."
     state = {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
     model = _whole_model(config, data=data)
