@@ -48,6 +48,12 @@ def choose_attention(model: PreTrainedModel, *, head: Head, max_length: int) -> 
         log.info("%s runs padded, inside the encoder alone: %s", model.config.model_type, why)
 
 
+def assume_attention(model: PreTrainedModel) -> None:
+    """Make a model's attention ragged if transformers lets it: without weights there are no outputs to compare."""
+    if model._supports_attention_backend:
+        model.set_attn_implementation(attention.name("auto"))
+
+
 def _refusal(model: PreTrainedModel, why: str) -> UserError:
     return UserError(
         f"encoder.path: {model.config.model_type} ({type(model).__name__}) works in a way that babelfit does not "

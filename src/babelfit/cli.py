@@ -41,6 +41,21 @@ def _parser() -> argparse.ArgumentParser:
         help="the overrides given to train.py (no options of its, such as -m)",
     )
     fetch_parser.set_defaults(verb=fetch)
+    plan_parser = verbs.add_parser(
+        "plan",
+        help="say what a training run would read, do, hold and write; trains nothing",
+        description="Say what a training run would read, compute, hold in memory and write to disk, and what to change "
+        "where it does not fit. Nothing is trained and nothing written to outputs/; rows are tokenized and kept as for "
+        "the run. With plan.probe=true a few steps are measured, to say how long it would take.",
+        epilog="Example: python -m babelfit plan experiment=xnli_zero_shot plan.probe=true",
+    )
+    plan_parser.add_argument(
+        "overrides",
+        nargs="*",
+        metavar="KEY=VALUE",
+        help="the overrides given to train.py (no options of its, such as -m), and plan.probe=true",
+    )
+    plan_parser.set_defaults(verb=plan)
     return parser
 
 
@@ -67,3 +82,20 @@ def fetch(given: argparse.Namespace) -> None:
         log.info("nothing to download: encoder.path=%s and data.folder=%s are here", path, config.data.folder)
         return
     log.info("all is here; without network: HF_HUB_OFFLINE=1 python train.py %s", shlex.join(given.overrides))
+
+
+def plan(given: argparse.Namespace) -> None:
+    """Say what a training run of a configuration would take."""
+    from babelfit.commands import composed
+    from babelfit.config import TrainConfig, checked
+    from babelfit.errors import UserError
+
+    own = [override for override in given.overrides if override.startswith("plan.")]
+    for override in own:
+        if override not in ("plan.probe=true", "plan.probe=false"):
+            raise UserError(f"{override}: of plan, there is only plan.probe=true or plan.probe=false")
+    theirs = [override for override in given.overrides if override not in own]
+    config = checked(composed("train", theirs), TrainConfig)
+    from babelfit import plan as planning
+
+    planning.plan(config, probe=own[-1:] == ["plan.probe=true"])

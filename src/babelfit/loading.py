@@ -4,6 +4,7 @@ import copy
 import hashlib
 import logging
 from collections.abc import Mapping
+from contextlib import nullcontext
 from importlib.util import find_spec
 from pathlib import Path
 from pickle import UnpicklingError
@@ -16,7 +17,7 @@ from transformers import AutoConfig, AutoTokenizer, PreTrainedConfig, PreTrained
 from transformers.utils.logging import set_verbosity_error
 
 from babelfit import hub, mini
-from babelfit.agreement import choose_attention
+from babelfit.agreement import assume_attention, choose_attention
 from babelfit.encoder import max_tokens
 from babelfit.errors import UserError, first_line
 from babelfit.heads import Head
@@ -156,8 +157,11 @@ def load_model(
     label_names: tuple[str, ...],
     label_aliases: Mapping[str, str] = {},
     max_length: int,
+    without_weights: bool = False,
 ) -> PreTrainedModel:
     """Load a Hugging Face model with a head for these labels: pretrained weights, or random ones from its config.
+
+    Without weights it is on the meta device, where parameters have sizes and no numbers, for whoever only counts.
 
     A head for other labels is left behind, with a warning. It gives its own numbers on ragged batches from here on, or
     UserError is raised; so it is where the folder or Hub id does not hold the like, or holds a head for these labels in
@@ -182,7 +186,7 @@ def load_model(
             )
     config.id2label = dict(enumerate(label_names))
     config.label2id = {name: label_id for label_id, name in enumerate(label_names)}
-    if pretrained:
+    if pretrained and not without_weights:
         # Weights are loaded into the shapes that they have.
         model, missing = _from_pretrained(
             head, path, revision=revision, config=theirs if is_of_other_labels else config
@@ -202,12 +206,13 @@ def load_model(
             model.base_model.load_state_dict(tuned)
     else:
         try:
-            model = head.model_class.from_config(config, trust_remote_code=False)
+            with torch.device("meta") if without_weights else nullcontext():
+                model = head.model_class.from_config(config, trust_remote_code=False)
         except ValueError as error:
             # Fields that are right one by one and do not fit together, such as a width that the heads do not divide.
             raise UserError(f"encoder.overrides={overrides}: {first_line(error)}") from error
-    # from_pretrained switches dropout off, and the Trainer leaves that as it finds it.
     _ready(model, path=path, head=head, max_length=max_length)
+    # from_pretrained switches dropout off, and the Trainer leaves that as it finds it.
     model.train()
     return model
 
@@ -260,6 +265,9 @@ def _ready(model: PreTrainedModel, *, path: str, head: Head, max_length: int) ->
     longest = max_tokens(model)
     if longest is not None and max_length > longest:
         raise UserError(f"data.max_length={max_length}: {path} takes at most {longest} tokens")
+    if model.device.type == "meta":
+        assume_attention(model)
+        return
     choose_attention(model, head=head, max_length=max_length)
 
 

@@ -1,6 +1,9 @@
 """When memory runs out: the same work again, with fewer tokens at once; knows batches, and no model."""
 
+import ctypes
+import gc
 import logging
+import sys
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -63,3 +66,10 @@ class TokenBudget:
 def is_out_of_memory(error: BaseException) -> bool:
     """Tell whether an error means that the device, or the machine, had no memory left."""
     return isinstance(error, torch.OutOfMemoryError) or "DefaultCPUAllocator" in str(error)
+
+
+def return_freed_memory() -> None:
+    """Give the system what is no longer used: C libraries keep freed memory, whatever comes next."""
+    gc.collect()
+    if sys.platform == "linux" and (trim := getattr(ctypes.CDLL(None), "malloc_trim", None)) is not None:
+        trim(0)

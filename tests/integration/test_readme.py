@@ -13,7 +13,8 @@ from babelfit.config import EvaluateConfig, TrainConfig, checked
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 COMMANDS = re.findall(
-    r"^(?:[A-Z_]+=\S+ )*(?:python|torchrun .*|srun .* python) ((?:train\.py|evaluate\.py|-m babelfit fetch)[^#\n]*)",
+    r"^(?:[A-Z_]+=\S+ )*(?:python|torchrun .*|srun .* python) "
+    r"((?:train\.py|evaluate\.py|-m babelfit (?:fetch|plan))[^#\n]*)",
     README,
     re.MULTILINE,
 )
@@ -32,12 +33,12 @@ def test_torchrun_is_told_of_as_many_processes_as_the_config() -> None:
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_command_of_the_readme_is_valid(command: str) -> None:
-    script, *arguments = shlex.split(command.replace("-m babelfit fetch", "train.py"))
+    script, *arguments = shlex.split(re.sub("-m babelfit (fetch|plan)", "train.py", command))
     # Of a sweep, the first trial.
     overrides = [
         argument.split(",")[0] if "-m" in arguments else argument
         for argument in arguments
-        if not argument.startswith("-") and argument != "job"
+        if not argument.startswith(("-", "plan.")) and argument != "job"
     ]
     with_open_overrides()
     with initialize_config_dir(str(ROOT / "conf")):

@@ -20,7 +20,7 @@ from transformers import PreTrainedTokenizerFast
 
 from babelfit import ranks
 from babelfit.data import readers, sources, splits, tokenization
-from babelfit.data.batching import Array, Examples
+from babelfit.data.batching import Array, Examples, StepBatch
 from babelfit.data.loaders import dataloader
 from babelfit.data.origin import SAMPLE, Origin
 from babelfit.data.splits import num_labelled, read_split
@@ -254,6 +254,10 @@ class MultilingualDataModule(LightningDataModule, ABC):
             seed=self.seed,
             **share,
         )
+
+    def heaviest_step(self, *, num_steps: int, num_ranks: int) -> StepBatch:
+        """Read one rank's share of the step with most tokens, of the first so many steps of a run."""
+        return self._training_steps(num_ranks=num_ranks).heaviest(num_steps=num_steps)
 
     def rows_of_step(self, step: int) -> str:
         """Say in words which rows an optimizer step is made of, counted from 1, and in which files they are."""

@@ -118,6 +118,18 @@ class TrainingSteps(Dataset[StepBatch]):
             num_targets=int(self._examples.num_targets[ids].sum()),
         )
 
+    def heaviest(self, *, num_steps: int) -> StepBatch:
+        """Read this rank's share of the step with most tokens, of the first so many from the first epoch on."""
+        heaviest, place = -1, (0, 0)
+        for epoch in range(-(-num_steps // len(self))):
+            order = epoch_order(len(self._examples), seed=self._seed, epoch=epoch)
+            steps = np.arange(min(len(self), num_steps - epoch * len(self)))
+            lengths = self._examples.lengths[order[: len(steps) * self._batch_size]]
+            tokens = np.add.reduceat(lengths, steps * self._batch_size)
+            if tokens.max() > heaviest:
+                heaviest, place = int(tokens.max()), (epoch, int(tokens.argmax()))
+        return self[place]
+
 
 class EvaluationBatches(Dataset[RaggedBatch]):
     """One rank's share of all examples of several languages: one stream, longest first, cut under the token budget.

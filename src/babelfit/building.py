@@ -1,0 +1,117 @@
+"""From a configuration to what a run is made of: data, model, finetuner, and how many steps. Trains nothing."""
+
+import logging
+
+from pytorch_lightning import seed_everything
+from transformers import PreTrainedModel
+
+from babelfit import evaluation
+from babelfit.config import TrainConfig
+from babelfit.data import MultilingualDataModule
+from babelfit.dropout import take_faster_dropout
+from babelfit.encoder import checkpoint_activations, compile_layers, freeze, use_kernel
+from babelfit.finetuner import Finetuner, Recipe
+from babelfit.heads import HEADS
+from babelfit.launch import check_devices, num_workers
+from babelfit.loading import check_precision, load_model, load_tokenizer
+from babelfit.vocabulary import take_active
+
+log = logging.getLogger(__name__)
+
+
+def prepared(config: TrainConfig) -> tuple[MultilingualDataModule, str]:
+    """Read and tokenize all that a run reads, and choose the split that it ends with; most mistakes show here."""
+    # First what no machine can do, then what this one cannot.
+    check_precision(config.encoder.path, revision=config.encoder.revision, precision=str(config.trainer.precision))
+    accelerator = check_devices(config.trainer, precision=str(config.trainer.precision))
+    data = evaluation.build_data(
+        config.data,
+        head=config.head.name,
+        languages=config.data.languages,
+        tokenizer=load_tokenizer(config.encoder.path, revision=config.encoder.revision),
+        tokens_per_device=config.trainer.tokens_per_device,
+        batch_size=config.optimization.batch_size,
+        seed=config.seed,
+        num_workers=num_workers(config.trainer),
+        pin_memory=accelerator == "gpu",
+    )
+    if config.data.train_split != "train":
+        log.warning(
+            "training on the %s split: scores on it, and the checkpoint that they select, are no measure of learning",
+            config.data.train_split,
+        )
+    # All data are read before anything is trained, so that a missing file is known now and not after the last step.
+    data.prepare("train", languages=data.train_languages)
+    data.prepare("validation", languages=data.train_languages)
+    data.check_selectable()
+    split = evaluation.chosen_split(data)
+    data.prepare(split, languages=data.languages)
+    return data, split
+
+
+def build_model(config: TrainConfig, *, data: MultilingualDataModule, without_weights: bool = False) -> PreTrainedModel:
+    """Build the model to train, with a head for the data's labels, and with embeddings of what is read alone.
+
+    It is a function of config and data: random weights follow from the seed. Without weights it is on the meta device.
+    """
+    model = whole_model(config, data=data, without_weights=without_weights)
+    freeze(model, embeddings=config.encoder.freeze_embeddings, layers=config.encoder.freeze_layers)
+    if config.encoder.gradient_checkpointing:
+        checkpoint_activations(model)
+    if config.encoder.vocabulary == "active":
+        take_active(model, data.token_ids())
+    take_faster_dropout(model)
+    use_kernel(model, config.trainer.attention)
+    if config.trainer.compile:
+        compile_layers(model)
+    return model
+
+
+def whole_model(config: TrainConfig, *, data: MultilingualDataModule, without_weights: bool = False) -> PreTrainedModel:
+    """Build the model as it is before any training, and in its shape after it."""
+    seed_everything(config.seed, verbose=False)
+    return load_model(
+        HEADS[config.head.name],
+        config.encoder.path,
+        revision=config.encoder.revision,
+        pretrained=config.encoder.pretrained,
+        overrides=config.encoder.overrides,
+        label_names=data.label_names,
+        label_aliases=data.label_aliases,
+        max_length=data.max_length,
+        without_weights=without_weights,
+    )
+
+
+def build_finetuner(config: TrainConfig, *, data: MultilingualDataModule, model: PreTrainedModel) -> Finetuner:
+    """Build what takes the optimizer steps of a configuration."""
+    recipe = config.optimization
+    return Finetuner(
+        model,
+        head=config.head.name,
+        languages=data.numbered_languages,
+        source_languages=data.train_languages,
+        tokens_per_device=config.trainer.tokens_per_device,
+        recipe=Recipe(
+            seed=config.seed,
+            total_steps=count_steps(config, data=data),
+            learning_rate=recipe.learning_rate,
+            warmup=recipe.warmup,
+            weight_decay=recipe.weight_decay,
+            schedule=recipe.schedule,
+            clip=recipe.clip,
+            layer_decay=recipe.layer_decay,
+        ),
+    )
+
+
+def count_steps(config: TrainConfig, *, data: MultilingualDataModule) -> int:
+    """Count the optimizer steps of a run that nothing stops early."""
+    whole_epochs = config.optimization.epochs * data.steps_per_epoch
+    return whole_epochs if config.optimization.max_steps is None else min(whole_epochs, config.optimization.max_steps)
+
+
+def steps_between_validations(config: TrainConfig, *, data: MultilingualDataModule) -> int:
+    """Count the optimizer steps from one validation to the next; the last step is validated in any case."""
+    every = config.validation.every
+    return min(data.steps_per_epoch if every == "epoch" else int(every), count_steps(config, data=data))
