@@ -177,11 +177,12 @@ def child(script: str, task: dict[str, Any], folder: Path) -> dict[str, Any]:
         "HF_HUB_OFFLINE": "1",
         "TOKENIZERS_PARALLELISM": "false",
         "PYTHONWARNINGS": "ignore",
-        # Large pages, which train.py asks for by itself: for both sides, since a user of the Trainer can ask, too.
-        "THP_MEM_ALLOC_ENABLE": "1",
         # With more the Trainer would train on all of them.
         "CUDA_VISIBLE_DEVICES": os.environ.get("CUDA_VISIBLE_DEVICES", "0").partition(",")[0],
     }
+    if task.get("side") == "ours":
+        # As train.py does. The Trainer's users can ask for large pages, too: set it for the whole script to see that.
+        environment.setdefault("THP_MEM_ALLOC_ENABLE", "1")
     done = subprocess.run(
         [sys.executable, str(HERE / script), str(folder / "task.json")],
         env=environment,

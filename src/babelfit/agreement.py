@@ -13,7 +13,7 @@ from transformers import PreTrainedModel
 
 from babelfit import attention
 from babelfit.data.batching import RaggedBatch
-from babelfit.encoder import encode, takes_token_types
+from babelfit.encoder import encode, encode_targets, leave_targets_alone, take_targets_alone, takes_token_types
 from babelfit.errors import UserError, first_line
 from babelfit.heads import Head
 
@@ -41,6 +41,7 @@ def choose_attention(model: PreTrainedModel, *, head: Head, max_length: int) -> 
         why = _ragged_difference(model, batch, head=head, expected=expected)
         if why is None:
             log.info("%s runs without padding", model.config.model_type)
+            _try_targets_alone(model, batch, expected=expected)
             return
         difference = _difference(model, batch, head=head, expected=expected)
         if difference is not None:
@@ -52,6 +53,7 @@ def assume_attention(model: PreTrainedModel) -> None:
     """Make a model's attention ragged if transformers lets it: without weights there are no outputs to compare."""
     if model._supports_attention_backend:
         model.set_attn_implementation(attention.name("auto"))
+        take_targets_alone(model)
 
 
 def _refusal(model: PreTrainedModel, why: str) -> UserError:
@@ -128,6 +130,20 @@ def _ragged_difference(model: PreTrainedModel, batch: RaggedBatch, *, head: Head
     return difference
 
 
+def _try_targets_alone(model: PreTrainedModel, batch: RaggedBatch, *, expected: Outputs) -> None:
+    """Compute in the highest layer what is read and no more, if the same comes out."""
+    if not take_targets_alone(model):
+        return
+    try:
+        rows = {"hidden states": encode_targets(model, batch)}
+    except Exception:
+        # Any code of any model, as below: here there is another way.
+        leave_targets_alone(model)
+        return
+    if _first_unlike(rows, {"hidden states": expected["hidden states"][batch.targets]}) is not None:
+        leave_targets_alone(model)
+
+
 def _difference(model: PreTrainedModel, batch: RaggedBatch, *, head: Head, expected: Outputs) -> str | None:
     """Say in which outputs a model on our batches differs from the expected ones; None where it does not."""
     try:
@@ -140,6 +156,10 @@ def _difference(model: PreTrainedModel, batch: RaggedBatch, *, head: Head, expec
     except Exception as error:
         # Any code of any model: what it raises on input that it was not made for cannot be listed.
         return first_line(error)
+    return _first_unlike(outputs, expected)
+
+
+def _first_unlike(outputs: Outputs, expected: Outputs) -> str | None:
     for name, ours in outputs.items():
         if ours.shape != expected[name].shape:
             return f"its {name} are {tuple(ours.shape)} instead of {tuple(expected[name].shape)}"

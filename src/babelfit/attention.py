@@ -46,14 +46,13 @@ NAMES = {name(kernel) for kernel in KERNELS}
 class Rectangle:
     """Some sequences of a ragged batch that follow each other, and where their tokens lie when they are padded."""
 
-    tokens: slice  # of the batch
     slots: torch.Tensor  # (tokens of these sequences,): the row of each in a (sequences * longest) rectangle
     mask: torch.Tensor  # (sequences, longest): true where there is a token
 
     def padded(self, rows: torch.Tensor, *, filler: int = 0) -> torch.Tensor:
-        """Turn (tokens of the batch, ...) into (sequences, longest, ...)."""
+        """Turn (tokens of these sequences, ...) into (sequences, longest, ...)."""
         rectangle = rows.new_full((self.mask.numel(), *rows.shape[1:]), filler)
-        return rectangle.index_copy(0, self.slots, rows[self.tokens]).view(*self.mask.shape, *rows.shape[1:])
+        return rectangle.index_copy_(0, self.slots, rows).view(*self.mask.shape, *rows.shape[1:])
 
     def ragged(self, rectangle: torch.Tensor) -> torch.Tensor:
         """Turn (sequences, longest, ...) into (tokens of these sequences, ...)."""
@@ -67,6 +66,7 @@ class Borders:
     lengths: np.ndarray[Any, Any]  # (sequences,), on the host: a GPU would have to be waited for
     cu_seqlens: torch.Tensor  # (sequences + 1,)
     position_ids: torch.Tensor  # (tokens,), 0-based
+    targets: torch.Tensor | None = None  # (targets,): the only tokens that are read in the end; None: all are
 
     @cached_property
     def rectangles(self) -> list[Rectangle]:
@@ -91,7 +91,6 @@ class Borders:
         lengths = self.cu_seqlens[begin : end + 1].diff()
         rows = torch.repeat_interleave(lengths, output_size=tokens.stop - tokens.start) * longest
         return Rectangle(
-            tokens=tokens,
             slots=rows + self.position_ids[tokens],
             mask=torch.arange(longest, device=lengths.device) < lengths.unsqueeze(1),
         )
@@ -147,8 +146,11 @@ def _padded(
 ) -> torch.Tensor:
     """Attend in rectangles; rows of padding are never read back."""
     attended = []
-    for rectangle in borders.rectangles:
-        q, k, v = (rectangle.padded(rows).transpose(1, 2) for rows in (query, key, value))
+    # Split rather than sliced, because of each slice the backward pass would make a gradient as large as the batch.
+    sizes = [len(rectangle.slots) for rectangle in borders.rectangles]
+    parts = (rows.split(sizes) for rows in (query, key, value))
+    for rectangle, *states in zip(borders.rectangles, *parts, strict=True):
+        q, k, v = (rectangle.padded(rows).transpose(1, 2) for rows in states)
         mask = rectangle.mask[:, None, None, :]
         if dropout and not query.is_cuda:
             outputs = _with_dropout(q, k, v, mask=mask, dropout=dropout, scaling=scaling)

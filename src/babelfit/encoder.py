@@ -5,6 +5,7 @@ Where an encoder's attention cannot be ragged, the batch is padded inside `encod
 
 import inspect
 from functools import partial
+from typing import Any
 
 import torch
 from torch.utils.checkpoint import checkpoint
@@ -15,13 +16,29 @@ from babelfit import attention
 from babelfit.data.batching import RaggedBatch
 from babelfit.errors import UserError
 
+TARGETS_ALONE = "_babelfit_targets_alone"
+"""Name of a model's attribute: there where its highest layer computes targets alone when asked."""
+
 
 def encode(model: PreTrainedModel, batch: RaggedBatch) -> torch.Tensor:
     """Run an encoder on a ragged batch: hidden states as (tokens, hidden)."""
+    return _hidden(model, batch, targets=None)
+
+
+def encode_targets(model: PreTrainedModel, batch: RaggedBatch) -> torch.Tensor:
+    """Run an encoder for what is read of a ragged batch: hidden states of the targets, (targets, hidden)."""
+    if not getattr(model, TARGETS_ALONE, False):
+        return encode(model, batch)[batch.targets]
+    return _hidden(model, batch, targets=batch.targets)
+
+
+def _hidden(model: PreTrainedModel, batch: RaggedBatch, *, targets: torch.Tensor | None) -> torch.Tensor:
     rows = {"input_ids": batch.input_ids}
     if takes_token_types(model):
         rows["token_type_ids"] = batch.token_type_ids
-    borders = attention.Borders(lengths=batch.lengths, cu_seqlens=batch.cu_seqlens, position_ids=batch.position_ids)
+    borders = attention.Borders(
+        lengths=batch.lengths, cu_seqlens=batch.cu_seqlens, position_ids=batch.position_ids, targets=targets
+    )
     hidden: torch.Tensor
     if is_ragged(model):
         rows["position_ids"] = batch.position_ids + _first_position(model)
@@ -33,6 +50,33 @@ def encode(model: PreTrainedModel, batch: RaggedBatch) -> torch.Tensor:
     padded = {name: whole.padded(row, filler=padding if name == "input_ids" else 0) for name, row in rows.items()}
     hidden = model.base_model(**padded, attention_mask=whole.mask.long())[0]
     return whole.ragged(hidden)
+
+
+def take_targets_alone(model: PreTrainedModel) -> bool:
+    """Let a model's highest layer go on behind its attention with the targets alone, which is what a head reads.
+
+    Of a layer's operations, those are two thirds. Returns whether there is such a place; that nothing else comes out is
+    for the caller to check, and to undo with `leave_targets_alone`.
+    """
+    place = getattr(layers(model)[-1], "attention", None) if layers(model) else None
+    if not isinstance(place, torch.nn.Module):
+        return False
+    handle = place.register_forward_hook(_targets_alone, with_kwargs=True)
+    setattr(model, TARGETS_ALONE, handle)
+    return True
+
+
+def leave_targets_alone(model: PreTrainedModel) -> None:
+    """Let the highest layer compute all tokens again."""
+    getattr(model, TARGETS_ALONE).remove()
+    delattr(model, TARGETS_ALONE)
+
+
+def _targets_alone(_: torch.nn.Module, __: Any, options: dict[str, Any], outputs: Any) -> Any:
+    borders = options.get("borders")
+    if borders is None or borders.targets is None:
+        return outputs
+    return outputs[0][:, borders.targets], *outputs[1:]
 
 
 def is_ragged(model: PreTrainedModel) -> bool:

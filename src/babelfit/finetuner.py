@@ -25,7 +25,7 @@ from transformers import (
 )
 
 from babelfit.data.batching import NO_LABEL, NOBODY, RaggedBatch, StepBatch
-from babelfit.encoder import depths, encode, layers
+from babelfit.encoder import depths, encode_targets, layers
 from babelfit.heads import HEADS, summed_loss
 from babelfit.memory import TokenBudget, is_out_of_memory
 from babelfit.metrics import MAIN_METRIC, build_metrics
@@ -140,7 +140,7 @@ class Finetuner(LightningModule):
         return summed_loss(self._head_logits(batch), batch.labels)
 
     def _head_logits(self, batch: RaggedBatch) -> torch.Tensor:
-        return self.head.logits(self.model, encode(self.model, batch)[batch.targets])
+        return self.head.logits(self.model, encode_targets(self.model, batch))
 
     def _backward(self, loss: torch.Tensor) -> None:
         with torch.autocast(self.device.type, enabled=False):

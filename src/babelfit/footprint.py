@@ -23,7 +23,7 @@ from torch.utils._pytree import tree_iter
 from transformers import PreTrainedModel
 
 from babelfit.data.batching import RaggedBatch, StepBatch
-from babelfit.encoder import encode, layers
+from babelfit.encoder import encode_targets, layers
 from babelfit.heads import Head, summed_loss
 from babelfit.memory import TokenBudget
 
@@ -168,7 +168,7 @@ def _predicted(model: PreTrainedModel, *, head: Head, batch: RaggedBatch, device
 
 
 def _loss(model: PreTrainedModel, *, head: Head, batch: RaggedBatch) -> torch.Tensor:
-    return summed_loss(head.logits(model, encode(model, batch)[batch.targets]), batch.labels)
+    return summed_loss(head.logits(model, encode_targets(model, batch)), batch.labels)
 
 
 def _precision(devices: Devices) -> torch.autocast:

@@ -8,7 +8,7 @@ from transformers import PreTrainedModel
 from babelfit.agreement import choose_attention
 from babelfit.data.batching import RaggedBatch
 from babelfit.data.steps import cut
-from babelfit.encoder import encode
+from babelfit.encoder import encode, encode_targets
 from babelfit.heads import HEADS, summed_loss
 from tiny import KINDS, model, padded, ragged, without_dropout
 
@@ -22,7 +22,7 @@ def ready(kind: str, head: str, **changes: float) -> PreTrainedModel:
 
 
 def logits_of(ours: PreTrainedModel, head: str, batch: RaggedBatch) -> torch.Tensor:
-    return HEADS[head].logits(ours, encode(ours, batch)[batch.targets])
+    return HEADS[head].logits(ours, encode_targets(ours, batch))
 
 
 def per_target(logits: torch.Tensor, inputs: dict[str, torch.Tensor]) -> torch.Tensor:

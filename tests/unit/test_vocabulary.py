@@ -8,7 +8,7 @@ import torch
 from transformers import PreTrainedModel
 
 from babelfit.agreement import choose_attention
-from babelfit.encoder import encode
+from babelfit.encoder import encode_targets
 from babelfit.errors import UserError
 from babelfit.heads import HEADS, summed_loss
 from babelfit.vocabulary import ActiveEmbedding, take_active, whole_again
@@ -31,7 +31,7 @@ def trained(made: PreTrainedModel, head: str, *, steps: int = 4) -> list[float]:
     losses = []
     for _ in range(steps):
         made.zero_grad()
-        loss = summed_loss(HEADS[head].logits(made, encode(made, batch)[batch.targets]), batch.labels)
+        loss = summed_loss(HEADS[head].logits(made, encode_targets(made, batch)), batch.labels)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(made.parameters(), 1.0)
         optimizer.step()

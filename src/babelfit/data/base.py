@@ -7,7 +7,6 @@ import logging
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from itertools import chain
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -184,28 +183,13 @@ class MultilingualDataModule(LightningDataModule, ABC):
             if missing := len(self.open(split, language)) - num_labelled(self.open(split, language)):
                 raise UserError(f"{self.data_name} train {language}: {missing:,} rows have no label to train on")
         examples = self._examples(split, languages)
-        read = {language: self.read[split][language] for language in languages}
-        cut = {language: facts["truncated"] for language, facts in read.items()}
-        windows = sum(facts["windows"] for facts in read.values())
-        log.info(
-            "%s%s %s: %s examples%s, %s tokens in %s; %s cut at %d subwords%s",
-            "synthetic sample of " if self.origin.is_sample else "",
-            self.data_name,
-            split,
-            f"{len(examples):,}",
-            f" in {windows:,} windows" if windows > len(examples) else "",
-            f"{int(examples.lengths.sum()):,}",
-            " ".join(languages),
-            f"{sum(cut.values()):,}",
-            self.max_length,
-            _counted(cut),
+        name = f"{self.data_name} {split}"
+        splits.tell(
+            f"synthetic sample of {name}" if self.origin.is_sample else name,
+            {language: self.read[split][language] for language in languages},
+            num_tokens=int(examples.lengths.sum()),
+            max_length=self.max_length,
         )
-        for reason in dict.fromkeys(chain(*(facts["dropped"] for facts in read.values()))):
-            dropped = {language: len(facts["dropped"].get(reason, ())) for language, facts in read.items()}
-            if total := sum(dropped.values()):
-                log.warning(
-                    "%s %s: %s rows dropped (%s)%s", self.data_name, split, f"{total:,}", reason, _counted(dropped)
-                )
 
     def check_selectable(self) -> None:
         """Raise UserError where the validation split of a source language has no gold to choose a checkpoint by."""
@@ -300,11 +284,6 @@ class MultilingualDataModule(LightningDataModule, ABC):
             numbers = {language: number for number, language in enumerate(self.numbered_languages)}
             self._pools[key] = Examples([(numbers[language], self.open(split, language)) for language in languages])
         return self._pools[key]
-
-
-def _counted(numbers: Mapping[str, int]) -> str:
-    told = ", ".join(f"{language} {number:,}" for language, number in numbers.items() if number)
-    return f" ({told})" if told else ""
 
 
 def _checked_languages(languages: Sequence[str], *, known: Sequence[str], name: str) -> list[str]:

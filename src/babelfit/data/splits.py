@@ -1,7 +1,9 @@
 """One language of one split, from its files to tokenized examples and the facts that a manifest keeps of them."""
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from functools import reduce
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -15,6 +17,8 @@ from babelfit.data.batching import NO_LABEL
 from babelfit.data.sources import Source
 from babelfit.data.tokenization import tokenized
 from babelfit.errors import UserError
+
+log = logging.getLogger(__name__)
 
 
 def read_split(
@@ -90,6 +94,32 @@ def read_split(
 def num_labelled(dataset: Dataset) -> int:
     """Count the examples with gold: each has it for all of its targets or for none."""
     return int(pc.sum(pc.not_equal(pc.list_element(dataset.data["labels"], 0), NO_LABEL)).as_py())
+
+
+def tell(name: str, read: Mapping[str, Mapping[str, Any]], *, num_tokens: int, max_length: int) -> None:
+    """Log the size of a split, given the facts of each language, and what was cut or dropped."""
+    examples, windows = (sum(facts[of] for facts in read.values()) for of in ("examples", "windows"))
+    cut = {language: facts["truncated"] for language, facts in read.items()}
+    log.info(
+        "%s: %s examples%s, %s tokens in %s; %s cut at %d subwords%s",
+        name,
+        f"{examples:,}",
+        f" in {windows:,} windows" if windows > examples else "",
+        f"{num_tokens:,}",
+        " ".join(read),
+        f"{sum(cut.values()):,}",
+        max_length,
+        _counted(cut),
+    )
+    for reason in dict.fromkeys(chain(*(facts["dropped"] for facts in read.values()))):
+        dropped = {language: len(facts["dropped"].get(reason, ())) for language, facts in read.items()}
+        if total := sum(dropped.values()):
+            log.warning("%s: %s rows dropped (%s)%s", name, f"{total:,}", reason, _counted(dropped))
+
+
+def _counted(numbers: Mapping[str, int]) -> str:
+    told = ", ".join(f"{language} {number:,}" for language, number in numbers.items() if number)
+    return f" ({told})" if told else ""
 
 
 def _schema(*, token_type_ids: bool) -> pa.Schema:
