@@ -78,6 +78,8 @@ def build(task: dict[str, Any], *, tokenizer: PreTrainedTokenizerBase, **options
     is_tagging = task["work"].startswith("panx")
     auto = AutoModelForTokenClassification if is_tagging else AutoModelForSequenceClassification
     on_gpu = task["device"] == "gpu"
+    # In evaluation it would start them anew for each language.
+    num_workers = 4 if on_gpu and task["work"].endswith("training") else 0
     arguments = TrainingArguments(
         output_dir=task["folder"],
         num_train_epochs=2,
@@ -91,8 +93,8 @@ def build(task: dict[str, Any], *, tokenizer: PreTrainedTokenizerBase, **options
         use_cpu=not on_gpu,
         torch_compile=task["compile"],
         train_sampling_strategy="group_by_length" if task["side"] == "group_by_length" else "random",
-        dataloader_num_workers=4 if on_gpu else 0,
-        dataloader_persistent_workers=on_gpu,
+        dataloader_num_workers=num_workers,
+        dataloader_persistent_workers=num_workers > 0,
         logging_nan_inf_filter=False,  # it would wait for the device at each step
         logging_strategy="no",
         save_strategy="no",

@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from babelfit.config import TrainConfig
+from babelfit.config import WITHOUT_FSDP, TrainConfig
+from babelfit.errors import UserError
 from babelfit.footprint import Footprint, in_words
 
 if TYPE_CHECKING:
@@ -19,7 +20,10 @@ def memory_advice(planned: "Plan", found: Footprint, *, free: int) -> Iterator[s
     yield f"MEMORY: {in_words(found.peak * sharing)} needed{processes}, {in_words(free)} free. It does not fit."
     helpful, fits = [], False
     for change in _cheaper(planned.config):
-        peak = planned.changed(change).footprint().peak * sharing
+        try:
+            peak = planned.changed(change).footprint().peak * sharing
+        except UserError:
+            continue  # not every encoder can do it
         if peak < found.peak * sharing:
             helpful.append(change)
             fits = fits or peak <= free
@@ -32,7 +36,7 @@ def memory_advice(planned: "Plan", found: Footprint, *, free: int) -> Iterator[s
 
 
 def _cheaper(config: TrainConfig) -> Iterator[str]:
-    """Name settings that take less memory; none but the last two changes a result."""
+    """Name settings that take less memory, first those that change no result (but, first of all, with weight decay)."""
     if config.encoder.vocabulary == "full":
         yield "encoder.vocabulary=active"
     fewer = config.trainer.tokens_per_device // 4
@@ -40,7 +44,8 @@ def _cheaper(config: TrainConfig) -> Iterator[str]:
         yield f"trainer.tokens_per_device={fewer}"
     if not config.encoder.gradient_checkpointing:
         yield "encoder.gradient_checkpointing=true"
-    if config.trainer.devices * config.trainer.num_nodes > 1 and config.trainer.strategy != "fsdp":
+    has_several = config.trainer.devices * config.trainer.num_nodes > 1
+    if has_several and config.trainer.strategy != "fsdp" and config.trainer.precision not in WITHOUT_FSDP:
         yield "trainer.strategy=fsdp"
     if config.trainer.precision == "32-true":
         yield "trainer.precision=bf16-mixed"

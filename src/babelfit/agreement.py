@@ -49,11 +49,27 @@ def choose_attention(model: PreTrainedModel, *, head: Head, max_length: int) -> 
         log.info("%s runs padded, inside the encoder alone: %s", model.config.model_type, why)
 
 
-def assume_attention(model: PreTrainedModel) -> None:
-    """Make a model's attention ragged if transformers lets it: without weights there are no outputs to compare."""
-    if model._supports_attention_backend:
-        model.set_attn_implementation(attention.name("auto"))
-        take_targets_alone(model)
+@torch.no_grad()
+def assume_attention(model: PreTrainedModel, *, max_length: int) -> None:
+    """Make a model's attention ragged if it runs so: without weights there are no outputs to compare."""
+    if not model._supports_attention_backend:
+        return
+    batch = _probe(model, lengths=[min(SHORT, max_length), max_length]).to(model.device)
+    own = model.config._attn_implementation
+    model.set_attn_implementation(attention.name("auto"))
+    if take_targets_alone(model) and not _runs(model, batch):
+        leave_targets_alone(model)
+    if not _runs(model, batch):
+        model.set_attn_implementation(own)
+
+
+def _runs(model: PreTrainedModel, batch: RaggedBatch) -> bool:
+    try:
+        encode_targets(model, batch)
+    except Exception:
+        # Any code of any model, as below.
+        return False
+    return True
 
 
 def _refusal(model: PreTrainedModel, why: str) -> UserError:

@@ -174,6 +174,9 @@ AT_LEAST: dict[str, float] = {
 
 AT_MOST: dict[str, float] = {"optimization.layer_decay": 1}
 
+WITHOUT_FSDP = ("16-mixed", "64-true")
+"""Precisions that sharded weights cannot have."""
+
 NEW_IN_2: dict[str, dict[str, Any]] = {
     "data": {"train_split": "train", "revision": None},
     "encoder": {
@@ -233,7 +236,7 @@ def _check_values(values: dict[str, Any]) -> None:
     every = flat.get("validation.every")
     if every is not None and every != "epoch" and not (every.isdecimal() and int(every) >= 1):
         raise UserError(f"validation.every={every}: must be 'epoch' or a number of optimizer steps, at least 1")
-    if flat["trainer.strategy"] == "fsdp" and flat["trainer.precision"] in ("16-mixed", "64-true"):
+    if flat["trainer.strategy"] == "fsdp" and flat["trainer.precision"] in WITHOUT_FSDP:
         raise UserError(
             f"trainer.strategy=fsdp cannot do trainer.precision={flat['trainer.precision']}; use bf16-mixed or 32-true"
         )

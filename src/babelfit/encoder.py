@@ -16,6 +16,12 @@ from babelfit import attention
 from babelfit.data.batching import RaggedBatch
 from babelfit.errors import UserError
 
+
+def padding_id(model: PreTrainedModel) -> int:
+    """Name the id that fills up rectangles; any will do, because nothing reads it."""
+    return getattr(model.config, "pad_token_id", None) or 0
+
+
 TARGETS_ALONE = "_babelfit_targets_alone"
 """Name of a model's attribute: there where its highest layer computes targets alone when asked."""
 
@@ -45,7 +51,7 @@ def _hidden(model: PreTrainedModel, batch: RaggedBatch, *, targets: torch.Tensor
         (hidden,) = model.base_model(**{name: row.unsqueeze(0) for name, row in rows.items()}, borders=borders)[0]
         return hidden
     # Positions are left to the model, which may count them from the padding.
-    padding = getattr(model.config, "pad_token_id", None) or 0
+    padding = padding_id(model)
     whole = borders.whole
     padded = {name: whole.padded(row, filler=padding if name == "input_ids" else 0) for name, row in rows.items()}
     hidden = model.base_model(**padded, attention_mask=whole.mask.long())[0]
@@ -99,6 +105,8 @@ def compile_layers(model: PreTrainedModel) -> None:
     """Compile a model's layers, each alike and for any number of tokens, so that it is done once for all of them."""
     if not layers(model):
         raise UserError(f"trainer.compile=true: {model.config.model_type} has no layers that can be; set it to false")
+    # The highest layer may compute targets alone, which torch does not look at when it takes what is compiled for
+    # another; attention, which is not compiled, parts what they share from what they do not.
     for layer in layers(model):
         layer.compile(dynamic=True)
 

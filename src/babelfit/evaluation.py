@@ -192,7 +192,9 @@ def predict(
     # Weights need no sharding where there is no optimizer: each rank has them whole.
     trainer = build_trainer(replace(devices, strategy="auto"), folder=folder, precision=precision, logger=False)
     with stopped_by_keyboard(trainer):
-        batches: Any = trainer.predict(finetuner, data.evaluation_dataloader(split, languages=languages))
+        loader = data.evaluation_dataloader(split, languages=languages)
+        trainer.predict(finetuner, loader, return_predictions=False)
+    batches = finetuner.predicted
     share = {name: torch.cat([batch[name] for batch in batches]).cpu() for name in batches[0]}
     share["probabilities"] = share.pop("logits").to(torch.float64).softmax(-1)
     somebody = share["language"] != NOBODY

@@ -24,6 +24,7 @@ from transformers import (
     get_linear_schedule_with_warmup,
 )
 
+from babelfit import ranks
 from babelfit.data.batching import NO_LABEL, NOBODY, RaggedBatch, StepBatch
 from babelfit.encoder import depths, encode_targets, layers
 from babelfit.heads import HEADS, summed_loss
@@ -71,6 +72,8 @@ class Finetuner(LightningModule):
         self._recipe = recipe
         self.numbers: dict[str, torch.Tensor | float] = {}  # of the latest step, for the log
         self.gradient_norm: torch.Tensor | None = None  # of the latest step; none where a scaler looks after it
+        self.predicted: list[dict[str, torch.Tensor]] = []
+        """Of each batch, on the device: index, language, gold (targets,) and logits (targets, labels)."""
         self.shown: dict[str, float] = {}  # beside the progress bar: what was logged last
         self._main_metric = MAIN_METRIC[head]
         label_names = [name for _, name in sorted((model.config.id2label or {}).items())]
@@ -84,6 +87,10 @@ class Finetuner(LightningModule):
         assert self._recipe is not None
         return self._recipe
 
+    def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
+        """Move a batch while the device still computes; Lightning would wait for it, array by array."""
+        return batch.to(device, non_blocking=True)
+
     # Training
 
     def training_step(self, step: StepBatch, _: int) -> torch.Tensor:
@@ -92,8 +99,10 @@ class Finetuner(LightningModule):
         torch.manual_seed(_mixed(self.recipe.seed, self.global_step, self.global_rank))
         self._step = step
         loss, share = self._budget.within(lambda: self._all_but_last(step), alone=self._alone)
-        total = self.trainer.strategy.reduce(share, reduce_op="sum")
-        self.numbers = {"train/loss": total, "learning_rate": self.trainer.optimizers[0].param_groups[0]["lr"]}
+        self.numbers = {
+            "train/loss": ranks.summed(share),
+            "learning_rate": self.trainer.optimizers[0].param_groups[0]["lr"],
+        }
         return loss
 
     def _all_but_last(self, step: StepBatch) -> tuple[torch.Tensor, torch.Tensor]:
@@ -261,17 +270,12 @@ class Finetuner(LightningModule):
         # Lightning logs at this number instead of at a count of its own, which loses its place in a resume.
         self.log("step", float(self.global_step))
 
-    def predict_step(self, batch: RaggedBatch, _: int) -> dict[str, torch.Tensor]:
-        """Predict a ragged batch: index, language, gold (targets,) and logits (targets, labels), all on the device.
-
-        It need not be waited for before all is predicted.
-        """
-        return {
-            "index": batch.indices,
-            "language": batch.languages,
-            "gold": batch.labels,
-            "logits": self._logits(batch),
-        }
+    def predict_step(self, batch: RaggedBatch, _: int) -> int:
+        """Predict a ragged batch and say how many sequences it has; a tensor, Lightning would wait for."""
+        self.predicted.append(
+            {"index": batch.indices, "language": batch.languages, "gold": batch.labels, "logits": self._logits(batch)}
+        )
+        return batch.num_sequences
 
     def _logits(self, batch: RaggedBatch) -> torch.Tensor:
         def whole() -> torch.Tensor:

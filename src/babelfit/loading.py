@@ -207,7 +207,7 @@ def load_model(
     else:
         try:
             with torch.device("meta") if without_weights else nullcontext():
-                model = head.model_class.from_config(config, trust_remote_code=False)
+                model = head.model_class.from_config(config, dtype=torch.float32, trust_remote_code=False)
         except ValueError as error:
             # Fields that are right one by one and do not fit together, such as a width that the heads do not divide.
             raise UserError(f"encoder.overrides={overrides}: {first_line(error)}") from error
@@ -266,7 +266,7 @@ def _ready(model: PreTrainedModel, *, path: str, head: Head, max_length: int) ->
     if longest is not None and max_length > longest:
         raise UserError(f"data.max_length={max_length}: {path} takes at most {longest} tokens")
     if model.device.type == "meta":
-        assume_attention(model)
+        assume_attention(model, max_length=max_length)
         return
     choose_attention(model, head=head, max_length=max_length)
 

@@ -37,6 +37,10 @@ KEPT_BESIDES_THE_BEST = 3
 """Checkpoints on the disk while one is written: that one, the last, and the one before it."""
 
 
+ON_ONE_DEVICE = ("trainer.devices=1", "trainer.num_nodes=1", "trainer.strategy=auto")
+"""How the probe runs, whatever the run will do."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Plan:
     """A configuration with its data read."""
@@ -119,7 +123,7 @@ class Plan:
 def plan(config: TrainConfig, *, probe: bool) -> None:
     """Print what a run of this configuration would read, do, hold and write, and with a probe how long it would take.
 
-    Raises UserError for the mistakes that the run itself would end with.
+    Raises UserError for the mistakes that the run itself would end with before it opens its folder.
     """
     # What it says once for each model that is built stands in a table here.
     logging.getLogger(vocabulary.__name__).setLevel(logging.WARNING)
@@ -140,14 +144,14 @@ def plan(config: TrainConfig, *, probe: bool) -> None:
             f"DISK: {in_words(written)} would be written, and {in_words(room)} are free: make room, keep fewer "
             f"(checkpoint.keep={config.checkpoint.keep}), or move outputs/ to another disk"
         )
-    if probe and found.peak * planned.num_sharing > free:
-        log.warning("no probe of the time: the run does not fit into memory")
+    for line in advice:
+        console.print(f"[bold red]{line}[/]", highlight=False, soft_wrap=True)
+    if probe and planned.changed(*ON_ONE_DEVICE).footprint().peak > free:
+        log.warning("no probe of the time: a device cannot hold the whole run")
     elif probe:
         from babelfit.probe import measured
 
         console.print(_table("time, from a short measured probe", measured(planned), "part", "takes"))
-    for line in advice:
-        console.print(f"[bold red]{line}[/]", highlight=False, soft_wrap=True)
     if not advice:
         console.print(f"It fits. To train: python train.py with the same settings, into {OUTPUTS / config.name}")
 
@@ -237,9 +241,11 @@ def _disk(planned: Plan, found: Footprint) -> tuple[Group, int, int]:
     """Tell what is written, how much of it at once, and how much room there is."""
     config = planned.config
     every = config.checkpoint.every
-    num_saved = planned.num_validations + (planned.num_steps // every if every else 0)
+    validated = building.steps_between_validations(config, data=planned.data)
+    saved = {*range(validated, planned.num_steps + 1, validated), planned.num_steps}
+    num_saved = len(saved | set(range(every, planned.num_steps + 1, every) if every else ()))
     at_once = min(num_saved, config.checkpoint.keep + KEPT_BESIDES_THE_BEST)
-    kept = min(num_saved, config.checkpoint.keep)
+    kept = min(planned.num_validations, config.checkpoint.keep)
     most = max(at_once * found.checkpoint, (at_once - 1) * found.checkpoint + found.exported)
     place = next(path for path in (OUTPUTS / config.name).absolute().parents if path.exists())
     room = shutil.disk_usage(place).free

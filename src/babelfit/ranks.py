@@ -16,6 +16,7 @@ from babelfit.launch import check_devices
 
 if TYPE_CHECKING:
     from lightning_fabric.plugins.environments.cluster_environment import ClusterEnvironment
+    from torch import Tensor
 
 Result = TypeVar("Result")
 
@@ -133,6 +134,15 @@ def any_of(decision: bool) -> bool:
     vote = torch.tensor(int(decision))
     distributed.all_reduce(vote, op=distributed.ReduceOp.MAX)
     return bool(vote)
+
+
+def summed(value: "Tensor") -> "Tensor":
+    """Add up a tensor over the ranks, in place; no rank waits for the sum before it asks for it."""
+    if world_size() > 1:
+        from torch import distributed
+
+        distributed.all_reduce(value)
+    return value
 
 
 def gathered(value: Result) -> list[Result]:

@@ -99,6 +99,7 @@ def _quiet() -> None:
         ".*smaller than the logging interval.*",
         ".*sync_dist=True.*",  # our scores are those of all devices already
         ".*broadcast_buffers. is deprecated.*",
+        ".*overridden `transfer_batch_to_device`.*",  # on purpose: the finetuner moves the batches of all loaders
         ".*LeafSpec.*is deprecated.*",
         "You're resuming from a checkpoint that ended before the epoch ended.*",
     ):

@@ -13,6 +13,7 @@ import torch
 from torch.nn.functional import embedding
 from transformers import PreTrainedModel
 
+from babelfit.encoder import padding_id
 from babelfit.errors import UserError
 
 log = logging.getLogger(__name__)
@@ -59,7 +60,7 @@ def take_active(model: PreTrainedModel, ids: np.ndarray[Any, Any]) -> None:
             f"the tokenizer gives ids up to {ids.max()}, and the encoder has embeddings for {whole.num_embeddings}: "
             "they do not belong together"
         )
-    special = [0] if whole.padding_idx is None else [0, whole.padding_idx]
+    special = [0, padding_id(model), *([] if whole.padding_idx is None else [whole.padding_idx])]
     active = ActiveEmbedding(whole, torch.from_numpy(np.union1d(ids, special)))
     model.set_input_embeddings(active)
     log.info(
@@ -72,12 +73,11 @@ def take_active(model: PreTrainedModel, ids: np.ndarray[Any, Any]) -> None:
 
 def whole_again(state: dict[str, torch.Tensor], *, before: PreTrainedModel) -> dict[str, torch.Tensor]:
     """Put the active rows of a trained model's state into the table of the model as it was, and return its state."""
-    ids = [name for name in state if name.endswith(f".{IDS}")]
-    if not ids:
-        return state
-    (name,) = ids
-    weight = f"{name.removesuffix(IDS)}weight"
     whole: Any = before.get_input_embeddings()
-    table = whole.weight.detach().to(state[weight].dtype)
-    table[state[name]] = state[weight]
-    return {key: value for key, value in state.items() if key != name} | {weight: table}
+    again = dict(state)
+    # More than one where a model has its embeddings in two places.
+    for name in [name for name in state if name.endswith(f".{IDS}")]:
+        weight = f"{name.removesuffix(IDS)}weight"
+        again[weight] = whole.weight.detach().to(state[weight].dtype)
+        again[weight][again.pop(name)] = state[weight]
+    return again

@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreTrainedModel
 
-from babelfit import mini, training
+from babelfit import building, mini
 from babelfit.errors import UserError
 from babelfit.heads import HEADS
 from babelfit.loading import MINI, load_config, load_model
@@ -89,13 +89,13 @@ def test_activations_that_run_again_change_no_result(
 ) -> None:
     folder = write_folder("xlm-roberta", tmp_path / "encoder", head="sequence_classification")
     asked: list[str] = []
-    checkpoint_activations = training.checkpoint_activations
+    checkpoint_activations = building.checkpoint_activations
 
     def asking(model: PreTrainedModel) -> None:
         asked.append(model.config.model_type)
         checkpoint_activations(model)
 
-    monkeypatch.setattr(training, "checkpoint_activations", asking)
+    monkeypatch.setattr(building, "checkpoint_activations", asking)
     for name, again in (("plain", "false"), ("again", "true")):
         options = ("encoder.pretrained=true", f"encoder.gradient_checkpointing={again}")
         outcome = train_on(folder, f"name={name}", *options)

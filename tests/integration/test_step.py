@@ -18,6 +18,7 @@ from transformers import AttentionInterface
 
 from babelfit import attention
 from babelfit.checkpoints import Checkpoints
+from babelfit.data.batching import RaggedBatch
 from babelfit.finetuner import Finetuner
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -67,6 +68,22 @@ def test_no_step_waits_for_the_device_but_those_that_are_logged(
         outcome = train("data.languages=[en]", "logger.every=4", "trainer.tokens_per_device=300", "validation.every=6")
     assert outcome.status == 0, outcome.err
     assert set(waits.counted) == {4, 8, 12}
+
+
+def test_batches_are_moved_while_the_device_computes(
+    train: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    moved: list[dict[str, Any]] = []
+    to = RaggedBatch.to
+
+    def noted(self: RaggedBatch, device: Any, **options: Any) -> RaggedBatch:
+        moved.append(options)
+        return to(self, device, **options)
+
+    monkeypatch.setattr(RaggedBatch, "to", noted)
+    assert train("data.languages=[en]").status == 0
+    assert len(moved) > 12
+    assert all(options == {"non_blocking": True} for options in moved)
 
 
 def test_the_kernel_and_the_compiler_that_are_asked_for_are_taken_in_training_and_evaluation(

@@ -11,7 +11,7 @@ from transformers.models.bert import modeling_bert
 
 from babelfit import agreement, attention
 from babelfit.agreement import choose_attention
-from babelfit.encoder import encode, is_ragged
+from babelfit.encoder import encode, encode_targets, is_ragged
 from babelfit.errors import UserError
 from babelfit.heads import HEADS
 from tiny import KINDS, model, padded, ragged
@@ -153,3 +153,20 @@ def test_attention_refuses_what_it_would_leave_out(options: dict[str, Any], told
     else:
         with pytest.raises(attention.NotRaggedError, match=told):
             attention.ragged_attention(module, states, states, states, **arguments)
+
+
+@pytest.mark.parametrize("kind", [*KINDS, "distilbert"])
+def test_without_weights_a_model_runs_as_it_will_with_them(kind: str) -> None:
+    with torch.device("meta"):
+        made = model(kind)
+    agreement.assume_attention(made, max_length=60)
+    batch = ragged([20, 7]).to("meta")
+    assert encode_targets(made, batch).shape == (2, 32)
+    assert encode(made, batch).shape == (27, 32)
+
+
+def test_without_weights_too_a_model_that_is_not_ragged_keeps_its_own_attention() -> None:
+    with torch.device("meta"):
+        made = model("modernbert")
+    agreement.assume_attention(made, max_length=60)
+    assert not is_ragged(made)

@@ -80,3 +80,28 @@ def test_a_tokenizer_with_more_ids_than_embeddings_is_told() -> None:
     made = model("xlm-roberta")
     with pytest.raises(UserError, match="gives ids up to 205, and the encoder has embeddings for 200"):
         take_active(made, np.array([3, 205]))
+
+
+def test_what_fills_up_rectangles_has_a_row() -> None:
+    made = model("deberta-v2")
+    made.config.pad_token_id = 7
+    made.get_input_embeddings().padding_idx = None
+    choose_attention(made, head=HEADS["sequence_classification"], max_length=60)
+    ids = np.unique(ragged(LENGTHS).input_ids.numpy())
+    take_active(made, ids[ids != 7])
+    batch = ragged(LENGTHS)
+    batch.input_ids[batch.input_ids == 7] = int(ids[-1])
+    assert encode_targets(made, batch).isfinite().all()
+
+
+def test_embeddings_in_two_places_come_back_in_both() -> None:
+    before = model("xlm-roberta")
+    whole = before.get_input_embeddings().weight.detach().clone()
+    rows = torch.full((3, whole.shape[1]), 9.0)
+    ids = torch.tensor([0, 1, 7])
+    state = {"a.weight": rows, "a.active_ids": ids, "b.weight": rows, "b.active_ids": ids, "head": rows}
+    again = whole_again(state, before=before)
+    assert again.keys() == {"a.weight", "b.weight", "head"}
+    for name in ("a.weight", "b.weight"):
+        assert torch.equal(again[name][ids], rows)
+        assert torch.equal(again[name][2:7], whole[2:7])

@@ -210,11 +210,14 @@ class MultilingualDataModule(LightningDataModule, ABC):
 
     def token_ids(self) -> Array:
         """Return the distinct token ids that training reads, and the choice of a checkpoint after it, ascending."""
-        is_read = np.zeros(len(self.tokenizer), dtype=bool)
+        is_read = np.zeros(0, dtype=bool)
         for split in ("train", "validation"):
             for language in self.train_languages:
                 for chunk in self.open(split, language).data["input_ids"].chunks:
-                    is_read[chunk.flatten().to_numpy()] = True
+                    ids = chunk.flatten().to_numpy()
+                    # A tokenizer may have gaps, and ids beyond its size.
+                    is_read = np.pad(is_read, (0, max(0, int(ids.max(initial=0)) + 1 - len(is_read))))
+                    is_read[ids] = True
         return np.flatnonzero(is_read)
 
     def targets(self, split: str, language: str) -> Array:
