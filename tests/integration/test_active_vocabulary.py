@@ -19,7 +19,7 @@ def metrics(run: Path) -> list[tuple[str, str, float]]:
 @pytest.mark.parametrize("data", ["xnli_sample", "wikiann"])
 def test_a_whole_run_exports_the_same_model_and_scores(train: Callable[..., Any], data: str) -> None:
     arguments = (f"data={data}", "data.folder=sample", "data.languages=[en,zh]", "optimization.weight_decay=0",
-                 # In 32 bits AdamW makes much of the rounding of gradients that are zero: those of attention's key biases.
+                 # In 32 bits AdamW makes much of rounding where a gradient is zero, as that of a key bias is.
                  "trainer.precision=64-true")  # fmt: skip
     whole = train("name=full", "encoder.vocabulary=full", *arguments)
     # In smaller portions, which change nothing either.
