@@ -8,6 +8,7 @@ import json
 import os
 import pickle
 import re
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -85,12 +86,13 @@ def _active(values: Any) -> Iterator[str]:
         yield values
 
 
-def load_weights(path: Path, **options: Any) -> Any:
+def load_weights(path: Path, *, mmap: bool = False) -> Any:
     """Read a file of torch.save as data; raises UserError, with nothing run, for one that wants to run something."""
     import torch
 
     try:
-        return torch.load(path, map_location="cpu", weights_only=True, **options)
+        # Older forms of such files cannot be mapped.
+        return torch.load(path, map_location="cpu", weights_only=True, mmap=mmap and zipfile.is_zipfile(path))
     except pickle.UnpicklingError as error:
         raise UserError(
             f"{path} holds more than plain data ({refusal(error)}): refused, and nothing in it was run"
