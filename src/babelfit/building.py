@@ -9,7 +9,7 @@ from babelfit import evaluation
 from babelfit.config import TrainConfig
 from babelfit.data import MultilingualDataModule
 from babelfit.dropout import take_faster_dropout
-from babelfit.encoder import checkpoint_activations, compile_layers, freeze, use_kernel
+from babelfit.encoder import checkpoint_activations, choose_kernels, freeze
 from babelfit.finetuner import Finetuner, Recipe
 from babelfit.heads import HEADS
 from babelfit.launch import check_devices, num_workers
@@ -61,9 +61,7 @@ def build_model(config: TrainConfig, *, data: MultilingualDataModule, without_we
     if config.encoder.vocabulary == "active":
         take_active(model, data.token_ids())
     take_faster_dropout(model)
-    use_kernel(model, config.trainer.attention)
-    if config.trainer.compile:
-        compile_layers(model)
+    choose_kernels(model, attention_kernel=config.trainer.attention, compiled=config.trainer.compile)
     return model
 
 

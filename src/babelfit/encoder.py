@@ -90,6 +90,13 @@ def is_ragged(model: PreTrainedModel) -> bool:
     return model.config._attn_implementation in attention.NAMES
 
 
+def choose_kernels(model: PreTrainedModel, *, attention_kernel: str, compiled: bool) -> None:
+    """Choose what computes a model's layers, in training and evaluation alike."""
+    use_kernel(model, attention_kernel)
+    if compiled:
+        compile_layers(model)
+
+
 def use_kernel(model: PreTrainedModel, kernel: str) -> None:
     """Choose what computes a ragged model's attention; one that is padded inside keeps its own."""
     if is_ragged(model):

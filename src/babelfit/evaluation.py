@@ -17,7 +17,7 @@ from babelfit import manifest, predictions, ranks, reporting, scoring
 from babelfit.config import DataConfig, EvaluateConfig, TrainerConfig
 from babelfit.data import DATA, MultilingualDataModule
 from babelfit.data.batching import NO_LABEL, NOBODY, Array
-from babelfit.encoder import compile_layers, use_kernel
+from babelfit.encoder import choose_kernels
 from babelfit.errors import UserError
 from babelfit.finetuner import Finetuner
 from babelfit.heads import HEADS
@@ -178,9 +178,7 @@ def predict(
 ) -> dict[str, Array]:
     """Predict a split in some languages, each rank its share; return the columns of all on rank 0, in no order."""
     loaded = load_fine_tuned(HEADS[data.head], model, max_length=data.max_length)
-    use_kernel(loaded, devices.attention)
-    if devices.compile:
-        compile_layers(loaded)
+    choose_kernels(loaded, attention_kernel=devices.attention, compiled=devices.compile)
     order = label_order(loaded.config, label_names=data.label_names, aliases=data.label_aliases)
     finetuner = Finetuner(
         loaded,

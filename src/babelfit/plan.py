@@ -146,7 +146,9 @@ def plan(config: TrainConfig, *, probe: bool) -> None:
         )
     for line in advice:
         console.print(f"[bold red]{line}[/]", highlight=False, soft_wrap=True)
-    if probe and planned.changed(*ON_ONE_DEVICE).footprint().peak > free:
+    if probe and planned.num_devices > 1:
+        found = planned.changed(*ON_ONE_DEVICE).footprint()
+    if probe and found.peak > free:
         log.warning("no probe of the time: a device cannot hold the whole run")
     elif probe:
         from babelfit.probe import measured
