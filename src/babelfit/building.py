@@ -10,10 +10,11 @@ from babelfit.config import TrainConfig
 from babelfit.data import MultilingualDataModule
 from babelfit.dropout import take_faster_dropout
 from babelfit.encoder import checkpoint_activations, choose_kernels, freeze
-from babelfit.finetuner import Finetuner, Recipe
+from babelfit.finetuner import Finetuner
 from babelfit.heads import HEADS
 from babelfit.launch import check_devices, num_workers
 from babelfit.loading import check_precision, load_model, load_tokenizer
+from babelfit.recipe import Recipe
 from babelfit.vocabulary import take_active
 
 log = logging.getLogger(__name__)

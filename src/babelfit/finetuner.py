@@ -7,7 +7,6 @@ exchanged in that last backward.
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -18,32 +17,15 @@ from torch.distributed.fsdp import FSDPModule, fully_shard, register_fsdp_forwar
 from torch.distributed.tensor import DTensor
 from torch.nn.parallel import DistributedDataParallel
 from torch.nn.utils import clip_grad_norm_, get_total_norm
-from transformers import (
-    PreTrainedModel,
-    get_constant_schedule_with_warmup,
-    get_linear_schedule_with_warmup,
-)
+from transformers import PreTrainedModel
 
 from babelfit import ranks
 from babelfit.data.batching import NO_LABEL, NOBODY, RaggedBatch, StepBatch
-from babelfit.encoder import depths, encode_targets, layers
+from babelfit.encoder import encode_targets, layers
 from babelfit.heads import HEADS, summed_loss
 from babelfit.memory import TokenBudget, is_out_of_memory
 from babelfit.metrics import MAIN_METRIC, build_metrics
-
-
-@dataclass(frozen=True, kw_only=True)
-class Recipe:
-    """How the weights change: AdamW (Loshchilov & Hutter 2019) with a schedule over all steps of the run."""
-
-    seed: int
-    total_steps: int
-    learning_rate: float
-    warmup: float  # optimizer steps, or below 1 a share of all steps
-    weight_decay: float
-    schedule: str
-    clip: float | None
-    layer_decay: float = 1.0  # each layer learns at this multiple of the rate of the one above it
+from babelfit.recipe import Recipe
 
 
 class Finetuner(LightningModule):
@@ -191,32 +173,8 @@ class Finetuner(LightningModule):
         self.gradient_norm = norm if scaler is None else None
 
     def configure_optimizers(self) -> Any:
-        """Build AdamW, with weight decay on all but biases and norms, and the learning-rate schedule.
-
-        The head has the full rate; with layer decay, each layer has less than the one above it (Howard & Ruder 2018;
-        Clark et al. 2020).
-        """
-        recipe = self.recipe
-        trained = [(name, parameter) for name, parameter in self.model.named_parameters() if parameter.requires_grad]
-        below_head = dict.fromkeys((name for name, _ in trained), 0)
-        if recipe.layer_decay < 1:
-            depth_of = depths(self.model)
-            below_head = {name: max(depth_of.values()) - depth_of[name] for name, _ in trained}
-        groups = [
-            {
-                "params": [p for name, p in trained if below_head[name] == steps and (p.ndim >= 2) == decays],
-                "lr": recipe.learning_rate * recipe.layer_decay**steps,
-                "weight_decay": recipe.weight_decay if decays else 0.0,
-            }
-            for steps in sorted(set(below_head.values()))
-            for decays in (True, False)
-        ]
-        optimizer = torch.optim.AdamW(groups, lr=recipe.learning_rate, fused=True)
-        warmup_steps = round(recipe.warmup if recipe.warmup >= 1 else recipe.warmup * recipe.total_steps)
-        if recipe.schedule == "linear":
-            schedule = get_linear_schedule_with_warmup(optimizer, warmup_steps, recipe.total_steps)
-        else:
-            schedule = get_constant_schedule_with_warmup(optimizer, warmup_steps)
+        """Give Lightning the optimizer and its schedule, which goes on at every step."""
+        optimizer, schedule = self.recipe.build(self.model)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
