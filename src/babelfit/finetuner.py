@@ -25,6 +25,7 @@ from babelfit.encoder import encode_targets, layers
 from babelfit.heads import HEADS, summed_loss
 from babelfit.memory import TokenBudget, is_out_of_memory
 from babelfit.metrics import MAIN_METRIC, build_metrics
+from babelfit.objectives import objectives
 from babelfit.recipe import Recipe
 
 
@@ -40,16 +41,20 @@ class Finetuner(LightningModule):
         source_languages: Sequence[str],
         tokens_per_device: int,
         recipe: Recipe | None = None,
+        objective: str | None = None,
+        dev_languages: Sequence[str] = (),
     ) -> None:
         """Take a model whose attention is ragged; without a recipe it only predicts.
 
-        `languages` are numbered as in the batches.
+        `languages` are numbered as in the batches. All objectives are logged with `dev_languages`, else `source_dev`.
         """
         super().__init__()
         self.model = model
         self.head = HEADS[head]
         self.languages = list(languages)
         self.source_languages = list(source_languages)
+        self.objective = objective
+        self.dev_languages = list(dev_languages)
         self._budget = TokenBudget(tokens_per_device)
         self._recipe = recipe
         self.numbers: dict[str, torch.Tensor | float] = {}  # of the latest step, for the log
@@ -60,7 +65,8 @@ class Finetuner(LightningModule):
         self._main_metric = MAIN_METRIC[head]
         label_names = [name for _, name in sorted((model.config.id2label or {}).items())]
         self.metrics = {
-            language: build_metrics(head, label_names=label_names, across_ranks=True) for language in source_languages
+            language: build_metrics(head, label_names=label_names, across_ranks=True)
+            for language in [*source_languages, *dev_languages]
         }
 
     @property
@@ -213,18 +219,25 @@ class Finetuner(LightningModule):
             metrics.update(preds=predicted[chosen], target=batch.labels[chosen], sentences=batch.indices[chosen])
 
     def on_validation_epoch_end(self) -> None:
-        """Log the scores of each source language and their mean, which selects the checkpoint."""
-        scores = []
-        for language in self.source_languages:
+        """Log the scores of each language and the objectives, of which `source_dev` selects the checkpoint."""
+        main = {}
+        for language, metrics in self.metrics.items():
             # Of all ranks, also where this one had no example of the language.
-            values = self.metrics[language].to(self.device).compute()
-            self.metrics[language].reset()
+            values = metrics.to(self.device).compute()
+            metrics.reset()
             for name, value in values.items():
                 self.log(f"validation/{name}/{language}", value)
-            scores.append(values[self._main_metric])
-        source_dev = torch.stack(scores).mean()
-        self.log("source_dev", source_dev)
-        self.shown["source_dev"] = float(source_dev)
+            main[language] = values[self._main_metric]
+        source_dev = torch.stack([main[language] for language in self.source_languages]).mean()
+        found: dict[str, torch.Tensor | float] = {"source_dev": source_dev}
+        if self.dev_languages:
+            scores = {language: float(score) for language, score in main.items()}
+            others = objectives(scores, source_languages=self.source_languages, languages=self.dev_languages)
+            found = {**others, **found}
+        for name, value in found.items():
+            self.log(name, value)
+            if name in ("source_dev", self.objective):
+                self.shown[name] = float(value)
         # Lightning logs at this number instead of at a count of its own, which loses its place in a resume.
         self.log("step", float(self.global_step))
 
