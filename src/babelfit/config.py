@@ -14,6 +14,7 @@ from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from babelfit.errors import UserError
+from babelfit.objectives import OBJECTIVES
 from babelfit.trust import read_yaml
 
 VERSION = 2
@@ -109,6 +110,8 @@ class TrainConfig:
     seed: int
     resume: str
     selection: str
+    objective: str | None
+    objective_languages: list[str] | None
     data: DataConfig
     encoder: EncoderConfig
     head: HeadConfig
@@ -136,6 +139,7 @@ Config = TypeVar("Config", TrainConfig, EvaluateConfig)
 ALLOWED: dict[str, tuple[str, ...]] = {
     "resume": ("auto", "never"),
     "selection": ("source_dev",),
+    "objective": OBJECTIVES,
     "split": ("validation", "test"),
     "data.train_split": ("train", "validation"),
     "encoder.vocabulary": ("active", "full"),
@@ -178,6 +182,7 @@ WITHOUT_FSDP = ("16-mixed", "64-true")
 """Precisions that sharded weights cannot have."""
 
 NEW_IN_2: dict[str, dict[str, Any]] = {
+    "": {"objective": None, "objective_languages": None},  # in no section, and in no evaluation
     "data": {"train_split": "train", "revision": None},
     "encoder": {
         "revision": None,
@@ -298,7 +303,8 @@ def load(path: Path, kind: type[Config]) -> Config:
     version = values.pop("version")
     if version not in range(1, VERSION + 1):
         raise UserError(f"{path} has version {version}; this babelfit reads versions 1 to {VERSION}")
+    sections = {"": values} | values if kind is TrainConfig else values
     for section, added in NEW_IN_2.items():
-        if version == 1 and isinstance(values.get(section), dict):
-            values[section] |= added
+        if version == 1 and isinstance(sections.get(section), dict):
+            sections[section].update(added)
     return checked(OmegaConf.create(values), kind)

@@ -74,6 +74,7 @@ def evaluate(config: EvaluateConfig) -> None:
             model,
             data=data,
             split=split,
+            languages=data.languages,
             devices=config.trainer,
             precision=precision,
             folder=folder,
@@ -133,20 +134,21 @@ def evaluate_model(
     *,
     data: MultilingualDataModule,
     split: str,
+    languages: Sequence[str],
     devices: TrainerConfig,
     precision: str,
     folder: Path,
     trained_on: DataConfig,
     facts: Mapping[str, str],
 ) -> None:
-    """Predict the languages that have no predictions yet, then score all that have, and report."""
+    """Predict those of the languages that have no predictions yet, then score all that have, and report."""
 
     def done_before() -> list[str]:
         manifest.add(folder, splits={}, model=files_read(model))
         return predictions.languages(folder, split=split)
 
     done = ranks.from_first(done_before)
-    missing = [language for language in data.languages if language not in done]
+    missing = [language for language in languages if language not in done]
     if missing:
         columns = predict(
             model,

@@ -10,7 +10,7 @@ from pytorch_lightning import Callback
 from pytorch_lightning.loggers import Logger, TensorBoardLogger
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
-from babelfit import durable, evaluation, manifest, preemption, ranks
+from babelfit import durable, evaluation, manifest, preemption, ranks, scoring
 from babelfit.building import (
     build_finetuner,
     build_model,
@@ -28,6 +28,7 @@ from babelfit.errors import UserError
 from babelfit.loading import files_read
 from babelfit.memory import return_freed_memory
 from babelfit.metrics_log import MetricsLog, TrainingLog
+from babelfit.objectives import of_scores
 from babelfit.run import Run
 from babelfit.sentries import AtChance, FiniteLoss, Patience, chance_level
 from babelfit.trainer import build_trainer, stopped_by_keyboard
@@ -42,8 +43,13 @@ def fit(config: TrainConfig) -> None:
 
     Every rank comes here and reads the data; rank 0 alone touches the run folder.
     """
-    data, split = prepared(config)
-    config = replace(config, data=replace(config.data, languages=data.languages))
+    data, scored = prepared(config)
+    config = replace(
+        config,
+        data=replace(config.data, languages=data.languages),
+        # Where training reads them, other ones are another run.
+        objective_languages=data.dev_languages or config.objective_languages,
+    )
     model = build_model(config, data=data)
     with ranks.entered_by_first(lambda: Run.opened(config)) as run:
         files = CheckpointFiles(run.checkpoints)
@@ -67,16 +73,29 @@ def fit(config: TrainConfig) -> None:
             files.prune()
             return run.facts()
 
-        evaluation.evaluate_model(
-            str(run.model),
-            data=data,
-            split=split,
-            devices=config.trainer,
-            precision=str(config.trainer.precision),
-            folder=run.folder,
-            trained_on=config.data,
-            facts=ranks.from_first(concluded),
-        )
+        facts = ranks.from_first(concluded)
+        for split, languages in scored.items():
+            evaluation.evaluate_model(
+                str(run.model),
+                data=data,
+                split=split,
+                languages=languages,
+                devices=config.trainer,
+                precision=str(config.trainer.precision),
+                folder=run.folder,
+                trained_on=config.data,
+                facts=facts,
+            )
+            return_freed_memory()  # that of the model, before it is loaded again
+        if config.objective is not None:
+            ranks.from_first(lambda: _tell_objectives(config, run=run))
+
+
+def _tell_objectives(config: TrainConfig, *, run: Run) -> None:
+    (dev,) = (scores for scores in scoring.read_all(run.folder) if scores["split"] == "validation")
+    found = of_scores(dev, languages=config.objective_languages)
+    told = ", ".join(f"{name} {100 * value:.1f}" for name, value in found.items())
+    log.info("objectives on dev: %s; chosen: %s", told, config.objective)
 
 
 def train(
