@@ -17,16 +17,22 @@ from rich.console import Console
 from rich.markup import escape
 
 from babelfit import launch, preemption, ranks
-from babelfit.errors import UserError
+from babelfit.errors import Pruned, UserError
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
+SWEEPER = "babelfit.sweep.sweeper.Sweeper"
 
 
-def with_open_overrides() -> None:
-    """Let `encoder.overrides` take new keys, which Hydra refuses everywhere else."""
+def introduce_to_hydra() -> None:
+    """Tell Hydra what no file of conf/ can say, before it composes.
+
+    `encoder.overrides` takes new keys, which Hydra refuses everywhere else; and who carries out sweeps.
+    """
     node = OmegaConf.create({"encoder": {"overrides": {}}})
     OmegaConf.set_struct(node.encoder.overrides, False)
-    ConfigStore.instance().store(name="open_overrides", node=node, replace=True)
+    store = ConfigStore.instance().store
+    store(name="open_overrides", node=node, replace=True)
+    store(group="hydra/sweeper", name="babelfit", node={"_target_": SWEEPER}, replace=True)
 
 
 @contextmanager
@@ -59,6 +65,8 @@ def told() -> Iterator[None]:
                 tell("stopped", f"by {signal}; the same command goes on where it stopped")
                 ranks.end_after_first(preemption.requeue, seconds=preemption.SECONDS_TO_REQUEUE)
                 sys.exit(preemption.EXIT_STATUS)
+    except Pruned as error:
+        tell("pruned", str(error))
     except (UserError, OSError) as error:
         # An OSError is a disk that is full, read-only or forbidden; what was written before stays.
         tell("error", _printable(str(error)))
@@ -88,7 +96,7 @@ def composed(name: str, overrides: Sequence[str]) -> DictConfig:
     """Compose a configuration of conf/ outside of Hydra's own commands; raises UserError where Hydra refuses it."""
     if not (CONF / f"{name}.yaml").is_file():
         raise UserError(f"no {CONF / name}.yaml: this command needs a clone of the repository, installed with pip -e")
-    with_open_overrides()
+    introduce_to_hydra()
     try:
         with initialize_config_dir(str(CONF)):
             return compose(name, list(overrides))

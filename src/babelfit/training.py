@@ -31,6 +31,7 @@ from babelfit.metrics_log import MetricsLog, TrainingLog
 from babelfit.objectives import of_scores
 from babelfit.run import Run
 from babelfit.sentries import AtChance, FiniteLoss, Patience, chance_level
+from babelfit.sweep.pruning import Pruning
 from babelfit.trainer import build_trainer, stopped_by_keyboard
 from babelfit.trust import load_weights
 from babelfit.vocabulary import whole_again
@@ -132,7 +133,7 @@ def train(
         callbacks=[
             FiniteLoss(every=config.logger.every, examples_of=data.rows_of_step),
             TrainingLog(metrics, every=config.logger.every, total_steps=total_steps),
-            *_watching(config, data=data),
+            *_watching(config, run=run, data=data, total_steps=total_steps),
             checkpoints,
         ],
         plugins=[io],
@@ -165,7 +166,7 @@ def train(
     return _selection(checkpoints.best, files=files, by=config.selection, total_steps=total_steps)
 
 
-def _watching(config: TrainConfig, *, data: MultilingualDataModule) -> list[Callback]:
+def _watching(config: TrainConfig, *, run: Run, data: MultilingualDataModule, total_steps: int) -> list[Callback]:
     """Build what looks at the scores of each validation."""
     watching: list[Callback] = []
     if config.validation.patience is not None:
@@ -179,6 +180,8 @@ def _watching(config: TrainConfig, *, data: MultilingualDataModule) -> list[Call
                 stops=config.validation.at_chance == "stop",
             )
         )
+    if config.objective is not None:
+        watching.append(Pruning(run.folder, objective=config.objective, total_steps=total_steps))
     return watching
 
 

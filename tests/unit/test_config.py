@@ -9,8 +9,9 @@ import yaml
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-from babelfit.commands import with_open_overrides
-from babelfit.config import VERSION, EvaluateConfig, TrainConfig, checked, differences, load, save
+from babelfit.commands import introduce_to_hydra
+from babelfit.config import EvaluateConfig, TrainConfig, checked
+from babelfit.config_files import VERSION, differences, load, save
 from babelfit.errors import UserError
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
@@ -19,7 +20,7 @@ CONF = Path(__file__).resolve().parents[2] / "conf"
 @pytest.fixture(scope="module")
 def composed() -> dict[str, Any]:
     """The values of a plain `python train.py`."""
-    with_open_overrides()
+    introduce_to_hydra()
     with initialize_config_dir(config_dir=str(CONF)):
         values: Any = OmegaConf.to_container(compose("train"), resolve=True)
     return values
