@@ -69,7 +69,7 @@ def told() -> Iterator[None]:
         tell("pruned", str(error))
     except (UserError, OSError) as error:
         # An OSError is a disk that is full, read-only or forbidden; what was written before stays.
-        tell("error", _printable(str(error)))
+        tell("error", printable(str(error)))
         sys.exit(2)
     except KeyboardInterrupt:
         tell("stopped", "by the keyboard; the same command goes on from the last checkpoint")
@@ -80,7 +80,7 @@ def told() -> Iterator[None]:
         sys.exit(1)
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     """Show control characters rather than obey them: messages quote names from other people's files."""
     return "".join(one if one.isprintable() or one in "\n\t" else ascii(one)[1:-1] for one in text)
 
@@ -89,7 +89,7 @@ class _PrintableFormatter(logging.Formatter):
     """Lay out log lines as ever, but for control characters in what they quote."""
 
     def format(self, record: logging.LogRecord) -> str:
-        return _printable(super().format(record))
+        return printable(super().format(record))
 
 
 def composed(name: str, overrides: Sequence[str]) -> DictConfig:

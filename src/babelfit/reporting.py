@@ -54,14 +54,14 @@ def markdown(all_scores: Sequence[Mapping[str, Any]], *, facts: Mapping[str, str
     lines = ["# Cross-lingual report", ""]
     if any(scores.get("synthetic") for scores in all_scores):
         lines += ["**Synthetic data.** The bundled sample shows how babelfit works, not how good a model is.", ""]
-    lines += [f"- {key}: {_escaped(value)}" for key, value in facts.items()]
+    lines += [f"- {key}: {escaped(value)}" for key, value in facts.items()]
     for scores in all_scores:
-        lines += ["", f"## {_escaped(_title(scores))}", ""]
-        lines += [line for warning in _warnings(scores) for line in (f"**{_escaped(warning)}**", "")]
+        lines += ["", f"## {escaped(_title(scores))}", ""]
+        lines += [line for warning in _warnings(scores) for line in (f"**{escaped(warning)}**", "")]
         columns = _columns(scores)
         lines += [f"| {' | '.join(columns)} |", f"|---|{'---:|' * (len(columns) - 1)}"]
-        lines += [f"| {' | '.join(_escaped(cell) for cell in row)} |" for row in _rows(scores)]
-        lines += ["", *(f"- {_escaped(line)}" for line in transfer_lines(scores))]
+        lines += [f"| {' | '.join(escaped(cell) for cell in row)} |" for row in _rows(scores)]
+        lines += ["", *(f"- {escaped(line)}" for line in transfer_lines(scores))]
     names = {SHOWN[scores["metric"]][scores["metric"]] for scores in all_scores}
     lines += [
         "",
@@ -95,15 +95,15 @@ def transfer_lines(scores: Mapping[str, Any]) -> list[str]:
     lines = []
     if transfer["source"] is not None:
         sources = [one for one in scores["source_languages"] if one in scores["languages"]]
-        lines.append(f"source mean {_percent(transfer['source'])} ({', '.join(sources)})")
+        lines.append(f"source mean {percent(transfer['source'])} ({', '.join(sources)})")
     if transfer["target_mean"] is not None:
-        lines.append(f"target mean {_percent(transfer['target_mean'])}")
+        lines.append(f"target mean {percent(transfer['target_mean'])}")
     if transfer["gap"] is not None:
         lines.append(f"gap {100 * transfer['gap']:.1f} points")
     if transfer["retention"] is not None:
-        lines.append(f"retention {_percent(transfer['retention'])} %")
+        lines.append(f"retention {percent(transfer['retention'])} %")
     if transfer["worst"] is not None:
-        lines.append(f"worst target {_percent(transfer['worst']['score'])} ({transfer['worst']['language']})")
+        lines.append(f"worst target {percent(transfer['worst']['score'])} ({transfer['worst']['language']})")
     return lines
 
 
@@ -144,7 +144,7 @@ def _rows(scores: Mapping[str, Any]) -> list[tuple[str, ...]]:
         rows.append(
             (
                 named,
-                *(_percent(values[share]) for share in shares),
+                *(percent(values[share]) for share in shares),
                 f"{values[examples]:,}{unlabelled}",
                 SOURCE if is_source else "" if source is None else f"{100 * (values[scores['metric']] - source):+.1f}",
             )
@@ -152,10 +152,11 @@ def _rows(scores: Mapping[str, Any]) -> list[tuple[str, ...]]:
     return rows
 
 
-def _percent(share: float) -> str:
+def percent(share: float) -> str:
+    """Write a fraction of 1 in percent, with one decimal."""
     return f"{100 * share:.1f}"
 
 
-def _escaped(text: str) -> str:
+def escaped(text: str) -> str:
     """Keep text from being read as Markdown or HTML, and on one line."""
     return re.sub(r"([\\`*_\[\]|<>&~])", r"\\\1", re.sub(r"\s+", " ", text))

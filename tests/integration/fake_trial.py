@@ -10,6 +10,8 @@ import sys
 import time
 from pathlib import Path
 
+from babelfit.transfer.numbers import transfer_numbers
+
 LANGUAGES = {"en": 0.0, "de": -0.1, "sw": -0.2}
 
 
@@ -49,13 +51,14 @@ def main() -> None:
             time.sleep(0.05)
         end()
     score = 0.5 + 0.01 * float(settings.get("seed", 0)) + float(settings.get("optimization.warmup", 0)) / 10
+    main_scores = {language: score + less for language, less in LANGUAGES.items()}
     scores = {
         "schema": 1,
         "split": "validation",
         "metric": "accuracy",
         "source_languages": ["en"],
-        "languages": {language: {"accuracy": score + less} for language, less in LANGUAGES.items()},
-        "transfer": {},
+        "languages": {language: {"accuracy": one} for language, one in main_scores.items()},
+        "transfer": transfer_numbers(main_scores, source_languages=["en"]),
     }
     (folder / "scores").mkdir(exist_ok=True)
     (folder / "scores" / "validation.json").write_text(json.dumps(scores))

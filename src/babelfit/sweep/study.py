@@ -4,6 +4,7 @@ A trial stands in it from the moment at which it is chosen, so that whatever is 
 begun. What a trial did is in its run folder; here is how it ended.
 """
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -131,6 +132,9 @@ class Study:
 
     def _recorded(self, trial: "optuna.trial.FrozenTrial") -> Trial:
         known = trial.user_attrs
+        objectives = known.get("objectives", {})
+        if not all(isinstance(one, float | int) and math.isfinite(one) for one in objectives.values()):
+            raise UserError(f"{self.folder}: the study has {objectives} for trial {trial.number}, which are no scores")
         place = str(known.get("folder", ""))
         # A stranger's study must not lead out of its folder.
         folder = self.folder / (place if re.fullmatch("[0-9a-f]+", place) else f"unnamed-{trial.number}")
@@ -140,7 +144,7 @@ class Study:
             overrides={str(key): str(value) for key, value in known["overrides"].items()},
             folder=folder,
             why=known.get("why"),
-            objectives=known.get("objectives", {}),
+            objectives=objectives,
         )
 
     def mend(self) -> None:
