@@ -57,6 +57,15 @@ def _parser() -> argparse.ArgumentParser:
         help="the overrides given to train.py (no options of its, such as -m), and plan.probe=true",
     )
     plan_parser.set_defaults(verb=plan)
+    report_parser = verbs.add_parser(
+        "report",
+        help="write the reports of a run or an evaluation anew",
+        description="Write report.md, report.html and figures/ of a run or an evaluation anew, from what its folder "
+        "holds. The texts of errors are read from the data, where these are still what the manifest says.",
+        epilog="Example: python -m babelfit report outputs/NAME",
+    )
+    report_parser.add_argument("folder", metavar="FOLDER", help="the folder of a run or an evaluation: outputs/NAME")
+    report_parser.set_defaults(verb=report)
     sweep_parser = verbs.add_parser(
         "sweep",
         help="say what a sweep found: which trials are best, and whether by more than their seeds differ",
@@ -110,6 +119,13 @@ def plan(given: argparse.Namespace) -> None:
     from babelfit import plan as planning
 
     planning.plan(config, probe=own[-1:] == ["plan.probe=true"])
+
+
+def report(given: argparse.Namespace) -> None:
+    """Write the reports of a run or an evaluation anew."""
+    from babelfit.page import rewrite
+
+    rewrite.rewrite(Path(given.folder))
 
 
 def sweep(given: argparse.Namespace) -> None:

@@ -65,7 +65,7 @@ def evaluate(config: EvaluateConfig) -> None:
     data.prepare(split, languages=data.languages)
     # Other data than the run's own are another evaluation: the run's folder speaks of one dataset.
     own = run is not None and config.data is None
-    facts = _facts_of(model, trained_on=chosen) if run is None else ranks.from_first(run.facts)
+    facts = facts_of(model, trained_on=chosen) if run is None else ranks.from_first(run.facts)
 
     def opened() -> AbstractContextManager[Path]:
         return run.locked() if run is not None and own else opened_evaluation(config, data_name=data.data_name)
@@ -84,7 +84,7 @@ def evaluate(config: EvaluateConfig) -> None:
         )
 
 
-def _facts_of(model: str, *, trained_on: DataConfig) -> dict[str, str]:
+def facts_of(model: str, *, trained_on: DataConfig) -> dict[str, str]:
     """Say what is known of a model that is no run of ours: what it was trained on is only what the user says."""
     if (Path(model).parent / "status.json").is_file():
         log.warning("%s belongs to a run, which knows what it was trained on: run=%s", model, Path(model).parent)
@@ -264,9 +264,17 @@ def report(
         )
         return
     scoring.write(scores, folder)
-    reporting.write_report(folder, all_scores=scoring.read_all(folder), facts=facts)
+    write_reports(folder, all_scores=scoring.read_all(folder), facts=facts)
     Console().print(reporting.table(scores))
-    log.info("report: %s", folder / "report.md")
+
+
+def write_reports(folder: Path, *, all_scores: Sequence[Mapping[str, Any]], facts: Mapping[str, str]) -> None:
+    """Write report.md, report.html and figures/ of a folder, from its scores and what else lies there."""
+    from babelfit.page import page  # imports matplotlib, which one process in the end needs
+
+    reporting.write_report(folder, all_scores=all_scores, facts=facts)
+    page.write_page(folder, all_scores=all_scores, facts=facts)
+    log.info("report: %s, %s", folder / "report.md", folder / page.FILE)
 
 
 def _record(columns: Mapping[str, Array], *, rows: Array, label_names: Sequence[str], per_word: bool) -> AnyPrediction:

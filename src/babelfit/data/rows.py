@@ -1,0 +1,47 @@
+"""The text of rows that a run has read, read again from the files that its manifest names. Knows no tokens."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from babelfit.data.readers import LABEL, TAGS
+from babelfit.data.sources import Layout, Source
+from babelfit.errors import UserError
+
+
+def read_again(entry: Mapping[str, Any], *, layouts: Sequence[Layout], dataset: str, language: str) -> pa.Table | str:
+    """Read the text columns of one language of one split, in the order of the rows' index; or say why it can't be.
+
+    `entry` is what the manifest says of it. Only files whose SHA-256 is that of the manifest are read.
+    """
+    layout = next((one for one in layouts if one.name == entry.get("layout")), None)
+    if layout is None:
+        return f"its layout, {entry.get('layout')!r}, is none of {dataset}"
+    files = []
+    for file in entry["files"]:
+        path = Path(file["path"])
+        # A manifest may come from anybody: a path that is no file, or another one, is not opened as text.
+        try:
+            if not path.is_file():
+                return f"{path} is not there any more"
+            if path.stat().st_size != file["bytes"] or _sha256(path) != file["sha256"]:
+                return f"{path} has changed since"
+        except OSError as error:
+            return str(error)
+        files.append(path)
+    source = Source(
+        dataset=dataset, split=str(entry.get("split")), language=language, layout=layout, files=tuple(files)
+    )
+    try:
+        table = source.read()
+    except UserError as error:
+        return str(error)
+    return table.drop_columns([name for name in (LABEL, TAGS) if name in table.column_names])
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,211 @@
+"""Charts by matplotlib: as SVG within the page, in the colours of the page, and as PNG for papers."""
+
+import html
+import io
+import logging
+import re
+import warnings
+from collections.abc import Mapping, Sequence
+from itertools import cycle
+from pathlib import Path
+from typing import Any
+
+from markupsafe import Markup
+from matplotlib import colormaps, rc_context
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from babelfit import durable
+
+# Told apart by all kinds of eyes: Okabe & Ito 2008, without black, and without what is faint on white or on black.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
+LINES = ("-", "--", ":", "-.")
+INK = "#010203"
+"""Stands for the colour of text until the page decides which that is."""
+
+GROUPINGS = {"family": "by family", "script": "by script", "pretraining": "by size in pretraining"}
+
+Points = Mapping[str, Sequence[tuple[int, float]]]
+"""Lines of a chart: name -> (step, value)."""
+
+_STYLE: dict[Any, Any] = {
+    "text.parse_math": False,  # what users wrote is no formula
+    "font.size": 9,
+    "font.sans-serif": ["DejaVu Sans"],
+    "axes.titlesize": 10,
+    "axes.titlelocation": "left",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "svg.fonttype": "none",
+}
+_INKED = ("text.color", "axes.labelcolor", "axes.edgecolor", "axes.titlecolor", "xtick.color", "ytick.color")
+
+
+def _drawn(figure: Figure, *, key: str, title: str, description: str) -> Markup:
+    """Write a figure as an SVG element that is the same bytes each time, with words for who does not see it."""
+    logging.getLogger("matplotlib").setLevel(logging.WARNING)  # it would tell of its fonts
+    buffer = io.StringIO()
+    with warnings.catch_warnings():
+        # The reader's fonts write the text, not matplotlib's.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
+        figure.savefig(buffer, format="svg", transparent=True, metadata=nothing)
+    svg = buffer.getvalue()
+    svg = svg[svg.index("<svg") :]
+    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
+    svg = re.sub(r'<g id="[^"]*"', "<g", svg)  # not asked for by anybody, and twice on a page
+    svg = re.sub(r"font: ([\d.]+px) [^;\"]*", r"font: \1 system-ui, sans-serif", svg)
+    svg = svg.replace(INK, "currentColor")
+    told = (
+        f'<title id="{key}-title">{html.escape(title)}</title><desc id="{key}-desc">{html.escape(description)}</desc>'
+    )
+    opened = f'<svg role="img" aria-labelledby="{key}-title {key}-desc"'
+    svg = re.sub(r"<svg [^>]*?(viewBox=\"[^\"]*\")[^>]*>", lambda found: f"{opened} {found[1]}>{told}", svg, count=1)
+    return Markup(re.sub(r"\n\s*", "\n", svg))
+
+
+def _style(*, key: str) -> Any:
+    return rc_context(_STYLE | dict.fromkeys(_INKED, INK) | {"svg.hashsalt": key})
+
+
+def curves(panels: Mapping[str, Points], *, key: str) -> Markup:
+    """Draw numbers of training by optimizer step, a panel each: name of the panel -> its lines."""
+    with _style(key=key):
+        figure = Figure(figsize=(4.4 * len(panels), 3.6), layout="constrained")
+        for place, (name, lines) in enumerate(panels.items(), start=1):
+            axes = figure.add_subplot(1, len(panels), place)
+            styles = cycle((colour, line) for line in LINES for colour in COLOURS)
+            for (label, points), (colour, line) in zip(lines.items(), styles, strict=False):
+                steps, values = zip(*points, strict=True)
+                marker = "." if len(steps) < 30 else ""
+                axes.plot(steps, values, color=colour, linestyle=line, marker=marker, linewidth=1.3, label=label)
+            axes.set_title(name)
+            axes.set_xlabel("optimizer step")
+            axes.grid(alpha=0.25)
+            if len(lines) > 1:
+                axes.legend(fontsize=7, frameon=False, ncols=1 + len(lines) // 8, loc="best", handlelength=2.6)
+        ends = [
+            f"{name}: " + ", ".join(f"{label} ends at {points[-1][1]:.4g}" for label, points in lines.items())
+            for name, lines in panels.items()
+        ]
+        return _drawn(figure, key=key, title="Learning curves", description="; ".join(ends))
+
+
+def groups(found: Mapping[str, Any], *, source: float | None, metric: str, key: str) -> Markup:
+    """Draw the means of groups of target languages as bars, a panel for each way of grouping."""
+    with _style(key=key):
+        figure = _groups(found, source=source, metric=metric)
+        told = [
+            f"{name}: " + ", ".join(f"{group} {100 * one['mean']:.1f}" for group, one in found[grouping].items())
+            for grouping, name in GROUPINGS.items()
+            if found.get(grouping)
+        ]
+        return _drawn(figure, key=key, title=f"Mean {metric} of target languages by group", description="; ".join(told))
+
+
+def _groups(found: Mapping[str, Any], *, source: float | None, metric: str) -> Figure:
+    shown = {key: name for key, name in GROUPINGS.items() if found.get(key)}
+    sizes = [len(found[key]) for key in shown]
+    figure = Figure(figsize=(7, 0.24 * sum(sizes) + 0.55 * len(sizes) + 0.5), layout="constrained")
+    panels = figure.subplots(len(shown), 1, sharex=True, squeeze=False, gridspec_kw={"height_ratios": sizes})
+    for (axes,), (key, name) in zip(panels, shown.items(), strict=True):
+        means = [100 * one["mean"] for one in found[key].values()]
+        axes.barh(range(len(means)), means, color=COLOURS[0], height=0.7)
+        for height, mean in enumerate(means):
+            axes.text(101, height, f"{mean:.1f}", va="center", fontsize=8)
+        axes.set_yticks(
+            range(len(means)), [_cut(f"{group} ({len(one['languages'])})") for group, one in found[key].items()]
+        )
+        axes.set_ylim(len(means) - 0.4, -0.6)
+        axes.set_title(name)
+        if source is not None:
+            axes.axvline(100 * source, color=COLOURS[1], linestyle="--", linewidth=1.2)
+    panels[-1][0].set_xlim(0, 112)
+    panels[-1][0].set_xticks(range(0, 101, 20))
+    line = "" if source is None else "; dashed: source mean"
+    panels[-1][0].set_xlabel(f"mean {metric}, in percent{line}")
+    return figure
+
+
+def shade(share: float) -> tuple[str, str]:
+    """Choose the background of a cell for a number from 0 to 1, and the colour of text that can be read on it."""
+    red, green, blue, _ = colormaps["cividis"](share)
+    light = 0.2126 * red**2.2 + 0.7152 * green**2.2 + 0.0722 * blue**2.2  # relative luminance, roughly
+    return f"#{round(255 * red):02x}{round(255 * green):02x}{round(255 * blue):02x}", "#000" if light > 0.18 else "#fff"
+
+
+def write_figures(scores: Mapping[str, Any], *, metric: str, folder: Path) -> None:
+    """Write one split's scores, groups and consistency as PNG files for papers."""
+    drawn: dict[str, Figure] = {}
+    with rc_context(_STYLE):
+        drawn["scores"] = _scores(scores, metric=metric)
+        if any(scores.get("groups", {}).get(key) for key in GROUPINGS):
+            drawn["groups"] = _groups(scores["groups"], source=scores["transfer"]["source"], metric=metric)
+        if scores.get("consistency"):
+            drawn["consistency"] = _consistency(scores["consistency"])
+        folder.mkdir(exist_ok=True)
+        for name, figure in drawn.items():
+            path = folder / f"{name}-{scores['split']}.png"
+            temporary = path.with_name(f"{path.name}.tmp")
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+                figure.savefig(temporary, format="png", dpi=200, metadata={"Software": None})
+            durable.rename(temporary, path)
+
+
+def _scores(scores: Mapping[str, Any], *, metric: str) -> Figure:
+    """Draw each language's score with its interval, the best on top, source languages in another colour and shape."""
+    by_language = scores["languages"]
+    ordered = sorted(by_language, key=lambda language: -by_language[language][scores["metric"]])
+    figure = Figure(figsize=(6, 0.22 * len(ordered) + 1.2), layout="constrained")
+    axes: Axes = figure.add_subplot()
+    for height, language in enumerate(ordered):
+        value = 100 * by_language[language][scores["metric"]]
+        low, high = (100 * end for end in by_language[language].get("interval") or (value / 100, value / 100))
+        is_source = language in scores["source_languages"]
+        axes.errorbar(
+            value,
+            height,
+            xerr=[[max(0, value - low)], [max(0, high - value)]],
+            fmt="D" if is_source else "o",
+            color=COLOURS[1] if is_source else COLOURS[0],
+            capsize=2,
+            markersize=5,
+        )
+    axes.set_yticks(range(len(ordered)), [_cut(language) for language in ordered])
+    axes.set_ylim(len(ordered) - 0.4, -0.6)
+    axes.set_xlabel(f"{metric}, in percent; diamonds: trained on")
+    axes.set_title(_title(scores))
+    axes.grid(axis="x", alpha=0.3)
+    return figure
+
+
+def _consistency(found: Mapping[str, Any]) -> Figure:
+    """Draw the share of items that each pair of languages answers alike."""
+    cells = [[float("nan") if share is None else 100 * share for share in row] for row in found["alike"]]
+    languages = [_cut(language) for language in found["languages"]]
+    side = 0.42 * len(languages) + 1.6
+    figure = Figure(figsize=(side + 0.8, side), layout="constrained")
+    axes: Axes = figure.add_subplot()
+    image = axes.imshow(cells, cmap="cividis", vmin=0, vmax=100)
+    for height, row in enumerate(cells):
+        for place, value in enumerate(row):
+            if value == value:
+                axes.text(
+                    place, height, f"{value:.0f}", ha="center", va="center", color=shade(value / 100)[1], fontsize=7
+                )
+    axes.set_xticks(range(len(languages)), languages)
+    axes.set_yticks(range(len(languages)), languages)
+    axes.set_title("items answered alike, in percent")
+    figure.colorbar(image, ax=axes, fraction=0.04, pad=0.02)
+    return figure
+
+
+def _title(scores: Mapping[str, Any]) -> str:
+    synthetic = " (synthetic sample)" if scores.get("synthetic") else ""
+    contaminated = " (contaminated)" if "contaminated" in scores else ""
+    return f"{scores['data']}{synthetic}, {scores['split']}{contaminated}"
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= 40 else f"{text[:39]}…"

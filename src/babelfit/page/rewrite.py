@@ -1,0 +1,42 @@
+"""`python -m babelfit report`: reports of a run or an evaluation written anew, from what its folder holds."""
+
+from pathlib import Path
+
+from rich.console import Console
+
+from babelfit import config_files, evaluation, reporting, scoring
+from babelfit.config import EvaluateConfig
+from babelfit.errors import UserError
+from babelfit.lock import locked
+from babelfit.run import CONFIG, EVALUATION, Run
+from babelfit.trust import check_folder
+
+
+def rewrite(folder: Path) -> None:
+    """Write the reports of a folder anew and print its tables; raises UserError for a folder without scores."""
+    if not (folder / CONFIG).is_file() and not (folder / EVALUATION).is_file():
+        raise UserError(f"{folder} is neither a run nor an evaluation: it has no {CONFIG} and no {EVALUATION}")
+    check_folder(folder)
+    all_scores = scoring.read_all(folder)
+    if not all_scores:
+        raise UserError(f"{folder} has no scores to report: python evaluate.py run={folder} writes them")
+    facts = _facts(folder)
+    with locked(folder):
+        evaluation.write_reports(folder, all_scores=all_scores, facts=facts)
+    for scores in all_scores:
+        Console().print(reporting.table(scores))
+
+
+def _facts(folder: Path) -> dict[str, str]:
+    """Say what the reports say of the model, as when it was scored."""
+    if (folder / CONFIG).is_file():
+        run = Run.existing(folder)
+        if "selected" not in run.status():
+            raise UserError(f"{folder / 'status.json'} does not say which checkpoint was scored: start the run again")
+        return run.facts()
+    config = config_files.load(folder / EVALUATION, EvaluateConfig)
+    if config.run is not None:
+        return Run.existing(Path(config.run)).facts()
+    if config.data is None:
+        raise UserError(f"{folder / EVALUATION} names no data: it is no evaluation of babelfit")
+    return evaluation.facts_of(str(config.model), trained_on=config.data)
