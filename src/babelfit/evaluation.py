@@ -272,7 +272,8 @@ def write_reports(folder: Path, *, all_scores: Sequence[Mapping[str, Any]], fact
     """Write report.md, report.html and figures/ of a folder, from its scores and what else lies there."""
     from babelfit.page import page  # imports matplotlib, which one process in the end needs
 
-    reporting.write_report(folder, all_scores=all_scores, facts=facts)
+    doubts = manifest.doubts(manifest.read(folder))
+    reporting.write_report(folder, all_scores=all_scores, facts=facts, doubts=doubts)
     page.write_page(folder, all_scores=all_scores, facts=facts)
     log.info("report: %s, %s", folder / "report.md", folder / page.FILE)
 

@@ -5,17 +5,26 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from babelfit.data.leaks import told
+from babelfit.data.scripts import look_alike
 from babelfit.errors import UserError
 from babelfit.run import write_json
 
 SCHEMA = 1
 
 
-def add(folder: Path, *, splits: Mapping[str, Mapping[str, Any]], **facts: Any) -> dict[str, Any]:
+def add(
+    folder: Path,
+    *,
+    splits: Mapping[str, Mapping[str, Any]],
+    leaks: Mapping[str, Mapping[str, Any]] | None = None,
+    **facts: Any,
+) -> dict[str, Any]:
     """Add what was read to a folder's manifest, and return the whole.
 
-    `splits` is split -> language -> entry, `facts` say where from. Raises UserError where a data file, the encoder, or
-    the model whose predictions lie in the folder, is no longer what it was.
+    `splits` is split -> language -> entry, `leaks` the same of rows found in training, `facts` say where from. Raises
+    UserError where a data file, the encoder, or the model whose predictions lie in the folder, is no longer what it
+    was.
     """
     path = folder / "manifest.json"
     known = read(folder)
@@ -40,9 +49,23 @@ def add(folder: Path, *, splits: Mapping[str, Mapping[str, Any]], **facts: Any) 
             f"{facts['model']['path']} is no longer the model whose predictions lie in {folder}: delete its "
             "predictions/ and scores/ to predict anew, or choose another name="
         )
+    compared = {split: dict(found) for split, found in known.get("leaks", {}).items()}
+    for split, found in (leaks or {}).items():
+        compared[split] = compared.get(split, {}) | dict(found)
     whole = {"schema": SCHEMA, **{key: value for key, value in known.items() if key != "splits"}, **facts}
+    whole |= {"leaks": compared} if compared else {}
     write_json(path, whole | {"splits": merged})
     return whole | {"splits": merged}
+
+
+def doubts(known: Mapping[str, Any]) -> list[str]:
+    """Say in words what a manifest knows against the data: rows trained on, files of another language."""
+    found = told(known.get("leaks", {}), dataset=str(known.get("data")))
+    for entries in known.get("splits", {}).values():
+        for language, entry in entries.items():
+            if other := look_alike(language, shares=entry.get("scripts", {})):
+                found.append(f"{', '.join(file['path'] for file in entry['files'])}: {other}")
+    return list(dict.fromkeys(found))
 
 
 def read(folder: Path) -> dict[str, Any]:

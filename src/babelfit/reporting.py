@@ -49,11 +49,12 @@ def table(scores: Mapping[str, Any]) -> Table:
     return laid_out
 
 
-def markdown(all_scores: Sequence[Mapping[str, Any]], *, facts: Mapping[str, str]) -> str:
-    """Write report.md: what was scored, a section a split, and what the numbers mean."""
+def markdown(all_scores: Sequence[Mapping[str, Any]], *, facts: Mapping[str, str], doubts: Sequence[str] = ()) -> str:
+    """Write report.md: what was scored, what is wrong with the data, a section a split, what the numbers mean."""
     lines = ["# Cross-lingual report", ""]
     if any(scores.get("synthetic") for scores in all_scores):
         lines += ["**Synthetic data.** The bundled sample shows how babelfit works, not how good a model is.", ""]
+    lines += [line for doubt in doubts for line in (f"**Data.** {escaped(doubt)}", "")]
     lines += [f"- {key}: {escaped(value)}" for key, value in facts.items()]
     for scores in all_scores:
         lines += ["", f"## {escaped(_title(scores))}", ""]
@@ -84,9 +85,11 @@ _MEANINGS = {
 }
 
 
-def write_report(folder: Path, *, all_scores: Sequence[Mapping[str, Any]], facts: Mapping[str, str]) -> None:
+def write_report(
+    folder: Path, *, all_scores: Sequence[Mapping[str, Any]], facts: Mapping[str, str], doubts: Sequence[str] = ()
+) -> None:
     """Write report.md into a run folder."""
-    durable.write_text(folder / "report.md", markdown(all_scores, facts=facts))
+    durable.write_text(folder / "report.md", markdown(all_scores, facts=facts, doubts=doubts))
 
 
 def transfer_lines(scores: Mapping[str, Any]) -> list[str]:

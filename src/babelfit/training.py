@@ -24,6 +24,7 @@ from babelfit.checkpoints import Checkpoints
 from babelfit.config import TrainConfig
 from babelfit.data import MultilingualDataModule
 from babelfit.data.batching import NO_LABEL
+from babelfit.data.leaks import told
 from babelfit.errors import UserError
 from babelfit.loading import files_read
 from babelfit.memory import return_freed_memory
@@ -57,7 +58,17 @@ def fit(config: TrainConfig) -> None:
 
         def begun() -> dict[str, Any] | None:
             encoder = files_read(config.encoder.path, revision=config.encoder.revision)
-            manifest.add(run.folder, splits=data.read, data=data.data_name, origin=data.origin.facts(), encoder=encoder)
+            leaks = data.leaks()
+            for leak in told(leaks, dataset=data.data_name):
+                log.warning("LEAK: %s", leak)
+            manifest.add(
+                run.folder,
+                splits=data.read,
+                leaks=leaks,
+                data=data.data_name,
+                origin=data.origin.facts(),
+                encoder=encoder,
+            )
             return _selected_before(config, run=run, files=files, data=data)
 
         selected = ranks.from_first(begun)

@@ -41,6 +41,25 @@ def test_a_file_that_changed_is_refused_and_the_manifest_stays(tmp_path: Path) -
     assert (tmp_path / "manifest.json").read_bytes() == before
 
 
+def test_what_was_compared_with_training_stays_and_is_said(tmp_path: Path) -> None:
+    leak = {"rows": 2, "exact": 1, "of": 9, "examples": [{"row": 3, "file": "b", "train_row": 4, "train_file": "a"}]}
+    none = {"rows": 0, "exact": 0, "of": 9, "examples": []}
+    manifest.add(tmp_path, splits={}, data="xnli", leaks={"test": {"en": leak}, "validation": {"en": none}})
+    manifest.add(tmp_path, splits={"test": {"de": entry("c")}})
+    whole = manifest.add(tmp_path, splits={}, leaks={"test": {"de": none}})
+
+    assert whole["leaks"] == {"test": {"en": leak, "de": none}, "validation": {"en": none}}
+    (doubt,) = manifest.doubts(manifest.read(tmp_path))
+    assert doubt.startswith("xnli test: rows that the model is trained on: en 2 of 9 (1 word for word). Counted from 0")
+
+
+def test_a_file_that_does_not_look_like_its_language_is_a_doubt(tmp_path: Path) -> None:
+    manifest.add(tmp_path, splits={"test": {"ar": entry("a", scripts={"LATIN": 1.0}), "de": entry("b", scripts={})}})
+
+    (doubt,) = manifest.doubts(manifest.read(tmp_path))
+    assert doubt.startswith("x/dev-de.tsv: 100 % of the letters are Latin, where 'ar' is written in Arabic")
+
+
 def test_another_encoder_is_refused_and_the_same_one_elsewhere_is_not(tmp_path: Path) -> None:
     manifest.add(tmp_path, splits={}, encoder={"path": "a", "files": {"config.json": "1"}})
     manifest.add(tmp_path, splits={}, encoder={"path": "b", "files": {"config.json": "1"}})

@@ -18,7 +18,7 @@ from torch.utils.data import ConcatDataset, DataLoader
 from transformers import PreTrainedTokenizerFast
 
 from babelfit import ranks
-from babelfit.data import readers, sources, splits, tokenization
+from babelfit.data import leaks, readers, sources, splits, texts, tokenization
 from babelfit.data.batching import Array, Examples, StepBatch, token_ids
 from babelfit.data.loaders import dataloader
 from babelfit.data.origin import SAMPLE, Origin
@@ -168,11 +168,15 @@ class MultilingualDataModule(LightningDataModule, ABC):
             log.warning("%s", doubt)
         return dataset, facts
 
+    def leaks(self) -> dict[str, dict[str, Any]]:
+        """Look for rows of the splits read so far among those trained on, if these were read."""
+        return leaks.find(self.read, opened=self._datasets, is_parallel=self.is_parallel)
+
     @cached_property
     def _fingerprint(self) -> dict[str, str]:
         """Hash what turns rows into tokens: the tokenizer, the dataset's own code and that of all datasets."""
         own = [cls.__module__ for cls in type(self).__mro__ if issubclass(cls, MultilingualDataModule)]
-        common = [module.__name__ for module in (readers, sources, splits, tokenization)]
+        common = [module.__name__ for module in (readers, sources, splits, texts, tokenization)]
         return {
             "tokenizer": tokenization.tokenizer_fingerprint(self.tokenizer),
             "code": tokenization.code_fingerprint([name for name in own if name != __name__] + common),

@@ -12,8 +12,9 @@ import pyarrow.compute as pc
 from datasets import Dataset
 from transformers import PreTrainedTokenizerFast
 
-from babelfit.data import readers
+from babelfit.data import leaks, readers, texts
 from babelfit.data.batching import NO_LABEL
+from babelfit.data.scripts import look_alike
 from babelfit.data.sources import Source
 from babelfit.data.tokenization import tokenized
 from babelfit.errors import UserError
@@ -36,8 +37,9 @@ def read_split(
 
     `fingerprint` stands for the tokenizer and for the code that reads and encodes.
 
-    Facts: the files with their SHA-256, `rows` as they came, the indices `dropped` by reason, `examples` (less the
-    dropped ones and those beyond the limit), and of these the targets by label, those `truncated` and `windows`.
+    Facts: the files with their SHA-256, `rows` as they came, the `scripts` of their letters, the indices `dropped` by
+    reason, `examples` (less the dropped ones and those beyond the limit), and of these the targets by label, those
+    `truncated`, `windows`, `duplicates`, and what they are in `tokens`.
     Raises UserError where no row is an example.
     """
 
@@ -48,12 +50,21 @@ def read_split(
         facts = {
             "rows": table.num_rows,
             "dropped": {reason: indices.filter(mask).to_pylist() for reason, mask in drop.items()},
+            "scripts": texts.scripts(table),
         }
         table = table.append_column("index", indices)
         return (table.filter(pc.invert(reduce(pc.or_, drop.values()))) if drop else table), facts
 
     def columns(table: pa.Table) -> dict[str, Any]:
-        return {"index": table["index"], "labels": _label_ids(table, label_names=label_names), **encode(table)}
+        encoded = encode(table)
+        encoded["input_ids"] = pa.array(encoded["input_ids"], pa.list_(pa.int32()))
+        return {
+            "index": table["index"],
+            "labels": _label_ids(table, label_names=label_names),
+            **encoded,
+            **texts.of_rows(table),
+            **texts.of_tokens(encoded["input_ids"], special=tokenizer.all_special_ids, unknown=tokenizer.unk_token_id),
+        }
 
     digests = source.sha256()
     dataset, facts = tokenized(
@@ -74,6 +85,8 @@ def read_split(
     if len(dataset) == 0:
         reasons = ", ".join(facts["dropped"])
         raise UserError(f"{source.dataset} {source.split} {source.language}: all rows are dropped ({reasons})")
+    if other := look_alike(source.language, shares=facts["scripts"]):
+        log.warning("%s: %s", ", ".join(map(str, source.files)), other)
     if limit is not None:
         dataset = dataset.select(range(min(limit, len(dataset))))
     return dataset, {
@@ -88,6 +101,8 @@ def read_split(
         "labels": _label_counts(dataset, label_names=label_names),
         "truncated": int(np.sum(dataset.data["truncated"].to_numpy())),
         "windows": int(pc.sum(pc.list_value_length(dataset.data["windows"])).as_py()),
+        "duplicates": leaks.num_duplicates(dataset),
+        "tokens": _token_counts(dataset),
     }
 
 
@@ -126,7 +141,26 @@ def _schema(*, token_type_ids: bool) -> pa.Schema:
     """Lay out a tokenized example: its sequences end to end, their lengths, its targets and what it is."""
     of_tokens = ["input_ids", "token_type_ids"] if token_type_ids else ["input_ids"]
     lists = [pa.field(name, pa.list_(pa.int32())) for name in (*of_tokens, "windows", "targets", "labels")]
-    return pa.schema([*lists, pa.field("index", pa.int64()), pa.field("truncated", pa.bool_())])
+    of_text = [pa.field(name, kind) for name, kind in texts.COLUMNS.items()]
+    return pa.schema([*lists, pa.field("index", pa.int64()), pa.field("truncated", pa.bool_()), *of_text])
+
+
+def _token_counts(dataset: Dataset) -> dict[str, Any]:
+    """Say what the tokenizer makes of the text: of the examples that are not cut, as the others' rest is not seen.
+
+    `targets` of `words` are reached in tagging; lengths are those of sequences, with special tokens.
+    """
+    columns = dataset.data
+    is_whole = pc.invert(columns["truncated"])
+    counted = ("words", "characters", "subwords", "unknown")
+    lengths = pc.list_flatten(columns["windows"]).to_numpy()
+    named = {"median": 0.5, "95 %": 0.95, "99 %": 0.99}
+    quantiles = np.quantile(lengths, list(named.values()), method="higher")
+    return {
+        **{name: int(pc.sum(columns[name].filter(is_whole)).as_py() or 0) for name in counted},
+        "targets": int(pc.sum(pc.list_value_length(columns["targets"])).as_py()),
+        "lengths": {**dict(zip(named, map(int, quantiles), strict=True)), "longest": int(lengths.max())},
+    }
 
 
 def _label_ids(table: pa.Table, *, label_names: Sequence[str]) -> list[list[int]]:

@@ -21,7 +21,7 @@ from babelfit.data import DATA, MultilingualDataModule
 from babelfit.data.rows import read_again
 from babelfit.errors import UserError
 from babelfit.languages import LANGUAGE_NAMES
-from babelfit.page import charts
+from babelfit.page import charts, tables
 from babelfit.page.mistakes import Mistakes, mistakes, most_of_each
 from babelfit.predictions import AnyPrediction
 from babelfit.reporting import SHOWN
@@ -67,8 +67,9 @@ def write_page(folder: Path, *, all_scores: Sequence[Mapping[str, Any]], facts: 
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         splits=_splits(folder, all_scores=all_scores, read=read),
         curves=_curves(folder / "metrics.csv", metric=str(all_scores[0]["metric"])),
-        data=_data(read),
-        leaks=[],
+        data=tables.data(read),
+        tokens=tables.tokens(read),
+        doubts=manifest.doubts(read),
         details=_details(folder),
     )
     durable.write_text(folder / FILE, page)
@@ -267,24 +268,6 @@ def _curves(path: Path, *, metric: str) -> Markup | None:
             f"{path} is damaged ({error!r}): it must have rows of step,metric,value. Mend or delete it"
         ) from error
     return charts.curves(panels, key="curves") if panels else None
-
-
-def _data(read: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Lay out what was read, a row a language of a split."""
-    return [
-        {
-            "split": split if entry.get("split", split) == split else f"{split} ({entry['split']} of the dataset)",
-            "language": language,
-            "files": [file["path"] for file in entry["files"]],
-            "rows": entry.get("rows", 0),
-            "examples": entry.get("examples", 0),
-            "dropped": sum(len(rows) for rows in entry.get("dropped", {}).values()),
-            "truncated": entry.get("truncated", 0),
-            "labels": entry.get("labels", {}),
-        }
-        for split, entries in read.get("splits", {}).items()
-        for language, entry in entries.items()
-    ]
 
 
 def _details(folder: Path) -> dict[str, str]:

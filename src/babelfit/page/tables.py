@@ -1,0 +1,57 @@
+"""What a manifest says of the data and of the tokenizer, laid out in rows."""
+
+from collections.abc import Mapping
+from typing import Any
+
+
+def data(read: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Lay out what was read, a row a language of a split."""
+    return [
+        {
+            "split": split if entry.get("split", split) == split else f"{split} ({entry['split']} of the dataset)",
+            "language": language,
+            "files": [file["path"] for file in entry["files"]],
+            "rows": entry.get("rows", 0),
+            "examples": entry.get("examples", 0),
+            "dropped": sum(len(rows) for rows in entry.get("dropped", {}).values()),
+            "truncated": entry.get("truncated", 0),
+            "duplicates": entry.get("duplicates"),
+            "leaked": _leaked(read.get("leaks", {}).get(split, {}).get(language)),
+            "scripts": entry.get("scripts", {}),
+            "labels": entry.get("labels", {}),
+        }
+        for split, entries in read.get("splits", {}).items()
+        for language, entry in entries.items()
+    ]
+
+
+def _leaked(found: Mapping[str, Any] | None) -> str:
+    """Say how many rows of evaluation stand among those trained on; "" where they were not compared."""
+    if found is None:
+        return ""
+    translated = f" + {found['translated']:,} translated" if found.get("translated") else ""
+    return f"{found['rows']:,}{translated}"
+
+
+def tokens(read: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Lay out what the tokenizer makes of each language of each split, where the manifest says it."""
+    rows = []
+    for split, entries in read.get("splits", {}).items():
+        for language, entry in entries.items():
+            counts = entry.get("tokens")
+            if counts is None:
+                continue
+            is_tagged = "labels" in entry and "O" in entry["labels"]
+            rows.append(
+                {
+                    "split": split,
+                    "language": language,
+                    "by_word": counts["subwords"] / max(1, counts["words"]),
+                    "by_character": counts["subwords"] / max(1, counts["characters"]),
+                    "unknown": counts["unknown"] / max(1, counts["subwords"]),
+                    "truncated": entry["truncated"] / max(1, entry["examples"]),
+                    "reached": counts["targets"] / max(1, sum(entry["labels"].values())) if is_tagged else None,
+                    "lengths": counts["lengths"],
+                }
+            )
+    return rows

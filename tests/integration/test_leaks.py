@@ -1,0 +1,189 @@
+"""Rows of evaluation among those trained on are found, wherever they stand, and told loudly."""
+
+import json
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from babelfit.data import XNLI, MultilingualDataModule, WikiANN
+from babelfit.data.leaks import told
+from babelfit.loading import MINI, load_tokenizer
+
+LABELS = ("entailment", "neutral", "contradiction")
+Row = tuple[str, str]
+
+
+def rows(language: str, split: str, count: int = 30) -> list[Row]:
+    return [(f"{split} premise {number} of {language}", f"hypothesis {number}") for number in range(count)]
+
+
+def write(folder: Path, split: str, language: str, given: list[Row]) -> Path:
+    file = folder / "xnli" / f"{split}-{language}.tsv"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    lines = [f"{premise}\t{hypothesis}\t{LABELS[place % 3]}\n" for place, (premise, hypothesis) in enumerate(given)]
+    file.write_text("".join(lines), encoding="utf-8")
+    return file
+
+
+def planted(folder: Path) -> tuple[Path, Path]:
+    """Write a train file that holds three dev rows, one of them in capitals; return train and dev file."""
+    for split in ("dev", "test"):
+        for language in ("en", "de", "fr"):
+            write(folder, split, language, rows(language, split))
+    dev = rows("en", "dev")
+    shouted = (dev[9][0].upper(), f"  {dev[9][1]} ")
+    train = write(folder, "train", "en", [*rows("en", "train"), dev[4], dev[7], shouted])
+    return train, folder / "xnli" / "dev-en.tsv"
+
+
+def module(kind: type[MultilingualDataModule], folder: Path, **settings: Any) -> MultilingualDataModule:
+    defaults = {
+        "folder": str(folder),
+        "revision": None,
+        "train_languages": ["en"],
+        "languages": ["en", "de", "fr"],
+        "max_length": 64,
+        "limit": {"train": None, "validation": None, "test": None},
+        "train_split": "train",
+        "tokenizer": load_tokenizer(MINI),
+        "batch_size": 8,
+        "tokens_per_device": 512,
+        "seed": 0,
+    }
+    return kind(**defaults | settings)
+
+
+def found(data: MultilingualDataModule, **splits: list[str]) -> dict[str, dict[str, Any]]:
+    for split, languages in splits.items():
+        for language in languages:
+            data.open(split, language)
+    return data.leaks()
+
+
+def test_a_train_file_that_holds_dev_rows_is_found_with_the_rows_of_both(tmp_path: Path) -> None:
+    train, dev = planted(tmp_path)
+    leaks = found(module(XNLI, tmp_path), train=["en"], validation=["en", "de"], test=["en", "fr"])
+    english = leaks["validation"]["en"]
+
+    assert (english["rows"], english["exact"], english["of"]) == (3, 2, 30)
+    assert [(one["row"], one["train_row"]) for one in english["examples"]] == [(4, 30), (7, 31), (9, 32)]
+    assert {(one["file"], one["train_file"]) for one in english["examples"]} == {(str(dev), str(train))}
+    # Parallel: the same items in German are translations of what was trained on.
+    assert (leaks["validation"]["de"]["rows"], leaks["validation"]["de"]["translated"]) == (0, 3)
+    assert english["translated"] == 0
+    assert [one["rows"] + one["translated"] for one in leaks["test"].values()] == [0, 0]
+
+
+def test_what_was_found_is_said_in_words_and_nothing_where_there_is_nothing(tmp_path: Path) -> None:
+    train, dev = planted(tmp_path)
+    leaks = found(module(XNLI, tmp_path), train=["en"], validation=["en", "de"], test=["en"])
+    (sentence,) = told(leaks, dataset="xnli")
+
+    assert sentence.startswith(
+        "xnli validation: rows that the model is trained on: en 3 of 30 (2 word for word). "
+        "Translations of such rows: de 3. "
+    )
+    assert f"row 4 of {dev} is row 30 of {train}" in sentence
+    assert told({"test": leaks["test"]}, dataset="xnli") == []
+
+
+def test_rows_in_the_training_file_of_another_language_are_found(tmp_path: Path) -> None:
+    planted(tmp_path)
+    write(tmp_path, "train", "de", [*rows("de", "train"), rows("fr", "dev")[5]])
+    data = module(XNLI, tmp_path, train_languages=["en", "de"])
+    leaks = found(data, train=["en", "de"], validation=["fr"])
+
+    assert leaks["validation"]["fr"]["rows"] == 1
+    assert leaks["validation"]["fr"]["examples"][0]["train_file"].endswith("train-de.tsv")
+    assert leaks["validation"]["fr"]["examples"][0]["train_row"] == 30
+
+
+def test_only_rows_that_are_trained_on_and_scored_count(tmp_path: Path) -> None:
+    planted(tmp_path)
+    without = module(XNLI, tmp_path, limit={"train": 30, "validation": None, "test": None})
+    one_row = module(XNLI, tmp_path, limit={"train": None, "validation": 5, "test": None})
+
+    assert found(without, train=["en"], validation=["en"])["validation"]["en"]["rows"] == 0
+    assert found(one_row, train=["en"], validation=["en"])["validation"]["en"]["rows"] == 1
+    assert module(XNLI, tmp_path).leaks() == {}
+
+
+def test_training_on_the_dev_split_is_no_leak_into_itself_but_into_test_it_is(tmp_path: Path) -> None:
+    planted(tmp_path)
+    write(tmp_path, "test", "en", [*rows("en", "test"), rows("en", "dev")[0]])
+    leaks = found(module(XNLI, tmp_path, train_split="validation"), train=["en"], validation=["en"], test=["en"])
+
+    assert "validation" not in leaks
+    assert leaks["test"]["en"]["rows"] == 1
+
+
+def test_sentences_of_tagging_are_compared_too_and_are_not_parallel(tmp_path: Path) -> None:
+    (tmp_path / "panx").mkdir()
+    sentences = {"train-en": "New\tB-LOC\nYork\tI-LOC\n\na\tO\n\n", "dev-en": "b\tO\n\nNEW\tO\nYork\tO\n\n"}
+    sentences["dev-de"] = "c\tO\n\nd\tO\n\n"
+    for name, text in sentences.items():
+        (tmp_path / "panx" / f"{name}.tsv").write_text(text)
+    data = module(WikiANN, tmp_path, languages=["en", "de"])
+    leaks = found(data, train=["en"], validation=["en", "de"])["validation"]
+
+    assert (leaks["en"]["rows"], leaks["en"]["exact"], leaks["en"]["examples"][0]["row"]) == (1, 0, 1)
+    assert leaks["de"]["rows"] == 0
+    assert "translated" not in leaks["de"]
+
+
+def test_the_manifest_says_duplicates_scripts_and_what_the_tokenizer_makes_of_the_text(tmp_path: Path) -> None:
+    planted(tmp_path)
+    write(tmp_path, "dev", "de", [*rows("de", "dev"), rows("de", "dev")[3], ("x " * 100, "y")])
+    data = module(XNLI, tmp_path)
+    found(data, validation=["de"])
+    entry = data.read["validation"]["de"]
+
+    assert (entry["duplicates"], entry["scripts"], entry["truncated"]) == (1, {"LATIN": 1.0}, 1)
+    counts = entry["tokens"]
+    whole = [*rows("de", "dev"), rows("de", "dev")[3]]  # the row that is cut is not counted
+    assert counts["words"] == 7 * len(whole)
+    assert counts["characters"] == sum(len(premise) + len(hypothesis) for premise, hypothesis in whole)
+    ids = [data.tokenizer(*row, add_special_tokens=False)["input_ids"] for row in whole]
+    assert counts["subwords"] == sum(map(len, ids))
+    assert counts["unknown"] == sum(one.count(data.tokenizer.unk_token_id) for one in ids)
+    assert counts["targets"] == 32
+    assert counts["lengths"]["longest"] == 64
+    assert counts["lengths"]["median"] <= counts["lengths"]["95 %"] <= counts["lengths"]["99 %"]
+
+
+def test_a_file_in_another_script_is_warned_about(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    write(tmp_path, "dev", "ar", rows("en", "dev"))
+    data = module(XNLI, tmp_path, languages=["ar"])
+    with caplog.at_level(logging.WARNING):
+        found(data, validation=["ar"])
+
+    assert "dev-ar.tsv: 100 % of the letters are Latin, where 'ar' is written in Arabic" in caplog.text
+
+
+def test_a_leak_is_loud_in_the_terminal_the_manifest_and_the_reports(
+    in_folder: Path, train: Callable[..., Any]
+) -> None:
+    planted(Path("data"))
+    outcome = train("data.folder=data", "data.languages=[en,de]", "data=xnli", "name=run")
+    run = Path("outputs/run")
+
+    assert outcome.status == 0, outcome.err
+    assert "LEAK: xnli validation: rows that the model is trained on: en 3 of 30 (2 word for word)" in outcome.err
+    manifest = json.loads((run / "manifest.json").read_text())
+    assert manifest["leaks"]["validation"]["en"]["rows"] == 3
+    assert manifest["leaks"]["test"]["de"]["rows"] == 0
+    for report in ("report.md", "report.html"):
+        assert "rows that the model is trained on" in (run / report).read_text()
+    page = (run / "report.html").read_text()
+    assert '<td class="number wrong">3</td>' in page
+    assert "subwords by word" in page
+
+
+def test_a_clean_run_is_told_nothing(train: Callable[..., Any]) -> None:
+    outcome = train("name=run", "data.languages=[en,ar]")
+
+    assert "LEAK" not in outcome.err
+    assert "**Data.**" not in Path("outputs/run/report.md").read_text()
