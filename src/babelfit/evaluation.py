@@ -13,7 +13,7 @@ import torch
 from rich.console import Console
 from transformers import PreTrainedTokenizerFast
 
-from babelfit import manifest, predictions, ranks, reporting, scoring
+from babelfit import manifest, predictions, ranks, reporting, reports, scoring
 from babelfit.config import DataConfig, EvaluateConfig, TrainerConfig
 from babelfit.data import DATA, MultilingualDataModule
 from babelfit.data.batching import NO_LABEL, NOBODY, Array
@@ -264,18 +264,8 @@ def report(
         )
         return
     scoring.write(scores, folder)
-    write_reports(folder, all_scores=scoring.read_all(folder), facts=facts)
+    reports.write(folder, all_scores=scoring.read_all(folder), facts=facts)
     Console().print(reporting.table(scores))
-
-
-def write_reports(folder: Path, *, all_scores: Sequence[Mapping[str, Any]], facts: Mapping[str, str]) -> None:
-    """Write report.md, report.html and figures/ of a folder, from its scores and what else lies there."""
-    from babelfit.page import page  # imports matplotlib, which one process in the end needs
-
-    doubts = manifest.doubts(manifest.read(folder))
-    reporting.write_report(folder, all_scores=all_scores, facts=facts, doubts=doubts)
-    page.write_page(folder, all_scores=all_scores, facts=facts)
-    log.info("report: %s, %s", folder / "report.md", folder / page.FILE)
 
 
 def _record(columns: Mapping[str, Array], *, rows: Array, label_names: Sequence[str], per_word: bool) -> AnyPrediction:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 Command = Callable[..., Any]
-WRITTEN = ("report.md", "report.html", "figures")
+WRITTEN = ("report.md", "report.html", "model/README.md", "figures")
 
 
 @pytest.fixture
@@ -32,7 +32,12 @@ def report(in_folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.Captu
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    files = [folder / "report.md", folder / "report.html", *sorted((folder / "figures").iterdir())]
+    files = [
+        folder / "report.md",
+        folder / "report.html",
+        folder / "model" / "README.md",
+        *sorted((folder / "figures").iterdir()),
+    ]
     return {file.name: file.read_bytes() for file in files}
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from babelfit import config_files, evaluation, reporting, scoring
+from babelfit import config_files, evaluation, reporting, reports, scoring
 from babelfit.config import EvaluateConfig
 from babelfit.errors import UserError
 from babelfit.lock import locked
@@ -22,7 +22,7 @@ def rewrite(folder: Path) -> None:
         raise UserError(f"{folder} has no scores to report: python evaluate.py run={folder} writes them")
     facts = _facts(folder)
     with locked(folder):
-        evaluation.write_reports(folder, all_scores=all_scores, facts=facts)
+        reports.write(folder, all_scores=all_scores, facts=facts)
     for scores in all_scores:
         Console().print(reporting.table(scores))
 

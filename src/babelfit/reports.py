@@ -1,0 +1,32 @@
+"""Everything that is written once scores are there: report.md, report.html, figures/ and the model's card."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from babelfit import card, manifest, reporting
+from babelfit.run import CONFIG, Run
+
+log = logging.getLogger(__name__)
+
+
+def write(folder: Path, *, all_scores: Sequence[Mapping[str, Any]], facts: Mapping[str, str]) -> None:
+    """Write the reports of a run or an evaluation, from its scores and what else lies in its folder."""
+    from babelfit.page import page  # imports matplotlib, which one process in the end needs
+
+    known = manifest.read(folder)
+    doubts = manifest.doubts(known)
+    reporting.write_report(folder, all_scores=all_scores, facts=facts, doubts=doubts)
+    page.write_page(folder, all_scores=all_scores, facts=facts)
+    run = Run(folder)
+    if (folder / CONFIG).is_file() and run.model.is_dir():
+        card.write_card(
+            run.model,
+            config=run.config(),
+            all_scores=all_scores,
+            facts=facts,
+            doubts=doubts,
+            revision=known.get("origin", {}).get("revision"),
+        )
+    log.info("report: %s, %s", folder / "report.md", folder / page.FILE)

@@ -1,0 +1,112 @@
+"""A run's model card holds its scores as the Hub reads them, and is never taken from who changed it."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from huggingface_hub import ModelCard
+
+from babelfit import card, config_files
+from babelfit.config import TrainConfig
+
+FACTS = {"run": "mine", "checkpoint": "step 3 of 4 <b>, chosen by | source_dev"}
+SCORES: dict[str, Any] = {
+    "schema": 1,
+    "data": "xnli",
+    "split": "test",
+    "metric": "accuracy",
+    "source_languages": ["en"],
+    "languages": {
+        "en": {"accuracy": 0.84362, "f1": 0.8421, "examples": 5010, "interval": [0.83, 0.85]},
+        "sw": {"accuracy": 0.7, "f1": 0.6876, "examples": 5010},
+    },
+    "transfer": {
+        "source": 0.8436,
+        "target_mean": 0.7,
+        "mean": 0.77,
+        "gap": 0.1436,
+        "retention": 0.83,
+        "worst": {"language": "sw", "score": 0.7},
+    },
+}
+
+
+@pytest.fixture
+def config() -> TrainConfig:
+    return config_files.load(Path(__file__).parent / "configs" / "version-1.yaml", TrainConfig)
+
+
+def written(folder: Path, config: TrainConfig, *scores: dict[str, Any], doubts: tuple[str, ...] = ()) -> ModelCard:
+    card.write_card(folder, config=config, all_scores=scores, facts=FACTS, doubts=doubts, revision="abc")
+    return ModelCard.load(folder / "README.md")
+
+
+def test_the_hub_reads_each_language_s_scores(tmp_path: Path, config: TrainConfig) -> None:
+    validation = SCORES | {"split": "validation"}
+    data = written(tmp_path, config, SCORES, validation).data
+
+    results = {
+        (one.dataset_config, one.dataset_split, one.metric_type): one.metric_value for one in data.eval_results or []
+    }
+    assert len(results) == 8
+    assert results["en", "test", "accuracy"] == 0.8436
+    assert results["sw", "validation", "f1"] == 0.6876
+    one = (data.eval_results or [])[0]
+    assert (one.dataset_type, one.dataset_revision, one.task_type) == ("facebook/xnli", "abc", "text-classification")
+    assert (data.language, data.datasets, data.metrics) == (["en", "sw"], ["facebook/xnli"], ["accuracy", "f1"])
+    assert (data.model_name, data.license, data.library_name) == (config.name, "unknown", "transformers")
+    assert data.base_model == config.encoder.path
+
+
+def test_the_base_model_is_one_of_the_hub_with_its_weights(tmp_path: Path, config: TrainConfig) -> None:
+    random = replace(config, encoder=replace(config.encoder, pretrained=False))
+    local = replace(config, encoder=replace(config.encoder, path=str(tmp_path)))
+
+    for other in (random, local):
+        assert written(tmp_path, other, SCORES).data.base_model is None
+
+
+def test_what_is_no_measure_is_not_given_to_the_hub(tmp_path: Path, config: TrainConfig) -> None:
+    contaminated = SCORES | {"contaminated": {"languages": ["en"], "why": "trained on the test split of en"}}
+    found = written(tmp_path, config, contaminated)
+    synthetic = written(tmp_path, config, SCORES | {"synthetic": True})
+
+    assert {one.dataset_config for one in found.data.eval_results or []} == {"sw"}
+    assert "**Contaminated:** the model was trained on the test split of en." in found.text
+    assert {one.dataset_type for one in synthetic.data.eval_results or []} == {"babelfit-xnli-sample"}
+    assert synthetic.data.datasets is None
+    assert "**Synthetic data.**" in synthetic.text
+
+
+def test_the_text_says_facts_scores_and_doubts_and_takes_none_for_markup(tmp_path: Path, config: TrainConfig) -> None:
+    text = written(tmp_path, config, SCORES, doubts=("row 3 of <script>.tsv is trained on",)).text
+
+    assert "| en English | 84.4 | 83.0 to 85.0 | 5,010 |" in text
+    assert "| sw Swahili | 70.0 |  | 5,010 |" in text
+    assert "- gap 14.4 points" in text
+    assert "step 3 of 4 \\<b\\>, chosen by \\| source\\_dev" in text
+    assert "row 3 of \\<script\\>.tsv is trained on" in text
+
+
+def test_it_is_written_anew_until_somebody_changes_it(tmp_path: Path, config: TrainConfig) -> None:
+    path = tmp_path / "README.md"
+    written(tmp_path, config, SCORES)
+    first = path.read_bytes()
+    written(tmp_path, config, SCORES)
+    assert path.read_bytes() == first
+    written(tmp_path, config, SCORES | {"split": "validation"})
+    assert path.read_bytes() != first
+
+    changed = first.replace(b"license: unknown", b"license: mit")
+    path.write_bytes(changed)
+    written(tmp_path, config, SCORES)
+    assert path.read_bytes() == changed
+
+
+def test_a_language_code_that_yaml_takes_for_no_stays_a_code(tmp_path: Path, config: TrainConfig) -> None:
+    languages = SCORES["languages"] | {"no": SCORES["languages"]["sw"]}
+    data = written(tmp_path, config, SCORES | {"languages": languages}).data
+
+    assert data.language == ["en", "sw", "no"]
+    assert {one.dataset_config for one in data.eval_results or []} == {"en", "sw", "no"}
