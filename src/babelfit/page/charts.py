@@ -14,6 +14,7 @@ from markupsafe import Markup
 from matplotlib import colormaps, rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from babelfit import durable
 
@@ -81,9 +82,11 @@ def curves(panels: Mapping[str, Points], *, key: str) -> Markup:
                 axes.plot(steps, values, color=colour, linestyle=line, marker=marker, linewidth=1.3, label=label)
             axes.set_title(name)
             axes.set_xlabel("optimizer step")
+            axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
             axes.grid(alpha=0.25)
             if len(lines) > 1:
-                axes.legend(fontsize=7, frameon=False, ncols=1 + len(lines) // 8, loc="best", handlelength=2.6)
+                beside: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (1, 1), "borderaxespad": 0}
+                axes.legend(fontsize=7, frameon=False, ncols=1 + len(lines) // 20, handlelength=2.6, **beside)
         ends = [
             f"{name}: " + ", ".join(f"{label} ends at {points[-1][1]:.4g}" for label, points in lines.items())
             for name, lines in panels.items()
