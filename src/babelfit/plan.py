@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 import yaml
 from rich.box import SIMPLE_HEAD
 from rich.console import Console, Group
+from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 from transformers import PreTrainedModel
@@ -23,7 +24,7 @@ from transformers import PreTrainedModel
 from babelfit import building, footprint, vocabulary
 from babelfit.advice import memory_advice
 from babelfit.config import TrainConfig
-from babelfit.data import MultilingualDataModule
+from babelfit.data import MultilingualDataModule, leaks
 from babelfit.data.batching import RaggedBatch
 from babelfit.encoder import depths
 from babelfit.errors import UserError
@@ -137,6 +138,8 @@ def plan(config: TrainConfig, *, probe: bool) -> None:
     model = planned.model()
     for table in (_rows(planned), _steps(planned), _parameters(model)):
         console.print(table)
+    for leak in leaks.told(data.leaks(), dataset=data.data_name):
+        console.print(f"[bold red]LEAK: {escape(leak)}[/]", highlight=False, soft_wrap=True)
     found = planned.footprint()
     free = footprint.available(planned.device)
     console.print(_memory(planned, found, free=free))
@@ -174,6 +177,7 @@ def _rows(planned: Plan) -> Group:
     lines = []
     for split, language in read:
         facts = planned.data.read[split][language]
+        counts = facts["tokens"]
         lines.append(
             (
                 split,
@@ -183,9 +187,10 @@ def _rows(planned: Plan) -> Group:
                 f"{facts['windows']:,}",
                 f"{planned.tokens(split, language):,}",
                 f"{facts['truncated']:,} ({100 * facts['truncated'] / facts['examples']:.2f} %)",
+                f"{counts['subwords'] / max(1, counts['words']):.2f}",
             )
         )
-    columns = ("split", "language", "rows", "examples", "dropped", "sequences", "tokens", "cut")
+    columns = ("split", "language", "rows", "examples", "dropped", "sequences", "tokens", "cut", "subwords a word")
     return _table(f"{planned.data.data_name}, cut at {planned.data.max_length} tokens", lines, *columns)
 
 

@@ -23,6 +23,8 @@ SMALL = (
 TOLERANCE = 0.15
 """How far the estimate of the memory may be from the measured peak."""
 
+LABELS = ("entailment", "neutral", "contradiction")
+
 Plan = Callable[..., tuple[int, str, str]]
 
 
@@ -101,6 +103,21 @@ def test_it_writes_nothing_but_the_cache_of_tokens(plan: Plan) -> None:
     assert "It fits" in printed
     assert cells(printed, "training, 12 steps")[0].endswith((" s", " min"))
     assert list(Path.cwd().iterdir()) == []
+
+
+def test_rows_that_are_trained_on_and_scored_are_told(plan: Plan) -> None:
+    folder = Path("data/xnli")
+    folder.mkdir(parents=True)
+    for name, count in (("train-en", 12), ("dev-en", 6), ("dev-de", 6), ("test-en", 6), ("test-de", 6)):
+        lines = [f"premise {place} of {name[-2:]}\thypothesis\t{LABELS[place % 3]}\n" for place in range(count)]
+        (folder / f"{name}.tsv").write_text("".join(lines))
+    status, printed, _ = plan("data=xnli", "data.folder=data", "data.languages=[en,de]")
+
+    assert status == 0
+    assert float(cells(printed, "train", "en")[6]) > 1
+    for split in ("validation", "test"):
+        assert f"LEAK: xnli {split}: rows that the model is trained on: en 6 of 6 (6 word for word)." in printed
+    assert "Translations of such rows: de 6" in printed
 
 
 def test_frozen_parameters_are_counted_apart(plan: Plan) -> None:
