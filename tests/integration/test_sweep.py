@@ -102,6 +102,34 @@ def test_a_search_makes_as_many_trials_as_asked_in_all(sweep: Command) -> None:
     assert all(0 <= one <= 0.9 for one in warmups)
 
 
+def test_settings_that_do_not_go_together_are_a_failed_trial(sweep: Command) -> None:
+    # Each value alone is right, and looked at before the first trial.
+    arguments = ("sweep=optuna", "trainer.precision=32-true,16-mixed", "trainer.strategy=auto,fsdp", "sweep.trials=8")
+    done = sweep(*arguments)
+    assert done.status == 1, done.err
+    together = {one.overrides["trainer.strategy"] + one.overrides["trainer.precision"]: one for one in recorded()}
+    assert together["fsdp16-mixed"].state == "failed"
+    assert "trainer.strategy=fsdp cannot do trainer.precision=16-mixed" in str(together["fsdp16-mixed"].why)
+    assert len(recorded()) == 8
+    assert sweep(*arguments, "sweep.retry=true").status == 1
+    assert len(recorded()) == 8
+
+
+def test_the_trials_of_a_sweep_are_compared_on_the_same_languages(sweep: Command) -> None:
+    assert sweep("seed=1", "data.languages=[en,de]").status == 0
+    refused = sweep("seed=1", "data.languages=[en,sw]")
+    assert (refused.status, "base data.languages: ['en', 'de'] -> ['en', 'sw']" in refused.err) == (2, True)
+
+
+def test_a_space_of_a_config_is_searched(sweep: Command) -> None:
+    assert sweep("sweep=fine_tune", "sweep.trials=2").status == 0
+    assert {*recorded()[0].overrides} == {
+        "optimization.learning_rate",
+        "optimization.batch_size",
+        "optimization.warmup",
+    }
+
+
 def test_a_trial_that_was_stopped_stops_the_sweep_and_is_gone_on_with(sweep: Command) -> None:
     befall(seed__2="stopped")
     assert sweep("seed=1,2,3").status == 75

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from babelfit import durable
 from babelfit.errors import UserError, first_line
 from babelfit.sweep.space import as_text
 
@@ -75,30 +76,22 @@ class Study:
 
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self.folder = folder
-        there = next((name for name in FILES if (folder / FILES[name]).is_file()), storage)
-        path = folder / FILES[there]
-        if facts is not None and there != storage:
+        there = next((name for name in FILES if (folder / FILES[name]).is_file()), None)
+        path = folder / FILES[there or storage]
+        if facts is not None and there not in (None, storage):
             raise UserError(f"{path} is the sweep's study, but sweep.storage={storage}: add sweep.storage={there}")
+        if facts is not None and there is None:
+            _make(path, facts={"schema": SCHEMA, **facts})
         try:
             self._storage = _storage(path)
-            self._study = optuna.create_study(
-                storage=self._storage,
-                study_name=NAME,
-                direction="maximize",
-                pruner=optuna.pruners.MedianPruner(n_startup_trials=STARTUP // 2),
-                load_if_exists=True,
-            )
+            pruner = optuna.pruners.MedianPruner(n_startup_trials=STARTUP // 2)
+            self._study = optuna.load_study(storage=self._storage, study_name=NAME, pruner=pruner)
             self.facts: dict[str, Any] = self._study.user_attrs
         except Exception as error:
             raise UserError(
                 f"{path} is no study of a sweep, or damaged ({first_line(error)}). The trials' folders beside it are "
                 "whole: move it away, and the same command takes them up again"
             ) from error
-        if facts is not None and "schema" not in self.facts:
-            # The schema comes last: without it, whoever wrote the others was killed.
-            for key, value in {**facts, "schema": SCHEMA}.items():
-                self._study.set_user_attr(key, value)
-            self.facts = self._study.user_attrs
         if self.facts.get("schema") != SCHEMA:
             raise UserError(f"{path} has schema {self.facts.get('schema')}; this babelfit reads {SCHEMA}")
         if facts is not None:
@@ -227,11 +220,27 @@ class Study:
         return optuna.trial.Trial(self._study, self._storage.get_trial_id_from_study_id_trial_number(study, number))
 
 
+def _make(path: Path, *, facts: Mapping[str, Any]) -> None:
+    """Make a study under another name first: whoever looks meanwhile finds none, or the whole of it."""
+    import optuna
+
+    temporary = path.with_name(f"new-{path.name}")
+    temporary.unlink(missing_ok=True)
+    storage = _storage(temporary)
+    study = optuna.create_study(storage=storage, study_name=NAME, direction="maximize")
+    for key, value in facts.items():
+        study.set_user_attr(key, value)
+    if isinstance(storage, optuna.storages.RDBStorage):
+        storage.remove_session()
+        storage.engine.dispose()
+    durable.rename(temporary, path)
+
+
 def _storage(path: Path) -> "optuna.storages.BaseStorage":
     from optuna import storages
     from optuna.storages.journal import JournalFileBackend
 
-    if path.name == FILES["sqlite"]:
+    if path.suffix == Path(FILES["sqlite"]).suffix:
         options = {"connect_args": {"timeout": SECONDS_TO_WAIT}}
         return storages.RDBStorage(f"sqlite:///{path}", engine_kwargs=options)
     return storages.JournalStorage(JournalFileBackend(str(path)))

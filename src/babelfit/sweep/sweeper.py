@@ -7,6 +7,7 @@ import hashlib
 import json
 import logging
 import sys
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -129,7 +130,8 @@ class _Plan:
                 "search": settings.search,
                 # A grid may grow: what it sweeps counts, not over which values.
                 "space": space.written() if is_search else dict.fromkeys(space.swept, "values"),
-                "base": identity(values | {"objective": objective}),
+                # A run may score other languages when it goes on; the trials of a sweep are compared on the same.
+                "base": identity(values | {"objective": objective}) | {"data.languages": values["data"]["languages"]},
                 "objective": objective,
             },
             grid=None if is_search else space.grid(),
@@ -180,6 +182,14 @@ class _Plan:
             runner = trials.Runner(
                 study, settings=self.settings, num_trials=self._num_trials, overrides_of=self.overrides
             )
+            known = Counter(trial.state for trial in study.trials())
+            log.info(
+                "%s: %d trials by %s%s",
+                self.folder,
+                self._num_trials,
+                self.facts["objective"],
+                "".join(f", {count} {state}" for state, count in known.items()),
+            )
             launcher = self.sweeper.built_launcher(self.folder)
             if launcher is None:
                 environments = trials.environments(self.settings.workers, self.sweeper.composed(self._first()).trainer)
@@ -198,25 +208,33 @@ class _Plan:
     def _to_do(self, study: Study) -> Iterator[Trial]:
         """Yield trials to run: those that were begun, those to try again, then new ones, in the light of all before."""
         for trial in study.trials():
-            if trial.state == "running" and (self.grid is None or trial.overrides in self.grid):
-                placed = study.place(trial, self.name_of(trial.overrides))
-                trials.wait_for_the_end_of(placed.folder)
-                yield placed
+            if trial.state == "running" and self._is_asked_for(trial):
+                yield from self._placed(trial, study=study)
         for trial in study.trials() if self.settings.retry else ():
-            if trial.state == "failed":
-                yield study.place(study.begin(trial.overrides, retries=trial), self.name_of(trial.overrides))
+            if trial.state == "failed" and self._is_asked_for(trial):
+                yield from self._placed(study.begin(trial.overrides, retries=trial), study=study)
         for overrides in self.grid or ():
             if overrides not in [trial.overrides for trial in study.trials()]:
-                yield study.place(study.begin(overrides), self.name_of(overrides))
+                yield from self._placed(study.begin(overrides), study=study)
         while self.grid is None and len(study.trials()) < self._num_trials:
             trial = study.propose(self.space.distributions(), seed=self.settings.seed, num_trials=self._num_trials)
-            try:
-                name = self.name_of(trial.overrides)
-            except UserError as error:
-                # Each value was tried, but not each with each.
-                study.end(trial, "failed", why=str(error))
-                continue
-            yield study.place(trial, name)
+            yield from self._placed(trial, study=study)
+
+    def _is_asked_for(self, trial: Trial) -> bool:
+        return self.grid is None or trial.overrides in self.grid
+
+    def _placed(self, trial: Trial, *, study: Study) -> Iterator[Trial]:
+        """Give a trial its folder, when nobody works there any more; record it as failed where it can be no run."""
+        try:
+            name = self.name_of(trial.overrides)
+        except UserError as error:
+            # In a search each value was looked at before, but not each with each.
+            study.end(trial, "failed", why=str(error))
+            log.error("%s failed: %s", trials.written(trial.overrides), error)
+            return
+        placed = study.place(trial, name)
+        trials.wait_for_the_end_of(placed.folder)
+        yield placed
 
     def _conclude(self, study: Study) -> None:
         from babelfit.sweep import ledger_files  # not above: torch would be imported before --help
