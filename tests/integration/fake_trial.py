@@ -20,7 +20,8 @@ def main() -> None:
     settings = dict(argument.split("=", 1) for argument in sys.argv[1:])
     folder = Path("outputs") / settings["name"]
     with Path("started.txt").open("a") as file:
-        file.write(f"{folder.name} {os.environ.get('OMP_NUM_THREADS')}\n")
+        job = os.environ.get("SLURM_JOB_ID", "no-job")
+        file.write(f"{folder.name} {os.environ.get('OMP_NUM_THREADS')} {job}\n")
     faults = json.loads(Path("faults.json").read_text()) if Path("faults.json").exists() else {}
     fault = next((fault for setting, fault in faults.items() if setting in sys.argv), None)
     if fault == "refused":

@@ -164,6 +164,12 @@ def test_trials_side_by_side_share_the_cores(sweep: Command, monkeypatch: pytest
     assert {one.state for one in recorded()} == {"complete"}
 
 
+def test_a_trial_does_not_take_itself_for_a_job(sweep: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SLURM_JOB_ID", "7")
+    assert sweep("seed=1").status == 0
+    assert Path("started.txt").read_text().split()[2] == "no-job"
+
+
 def test_a_dry_run_lists_the_trials_and_writes_nothing(sweep: Command) -> None:
     done = sweep("seed=1,2", "sweep.dry_run=true")
     assert done.status == 0

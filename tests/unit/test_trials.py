@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from babelfit.errors import UserError
-from babelfit.sweep import trials
+from babelfit.sweep import outcome, trials
 from babelfit.sweep.trials import environments
 
 
@@ -74,12 +74,12 @@ def test_how_a_job_ended_is_read_from_its_folder(tmp_path: Path, status: Any, st
     (tmp_path / "a").mkdir()
     if status is not None:
         (tmp_path / "a" / "status.json").write_text(json.dumps(status))
-    ended = trials._state(tmp_path / "a", log_before=0)
+    ended = outcome.of_folder(tmp_path / "a", log_before=0)
     assert (ended.state, ended.why) == (state, why)
 
 
 def test_a_job_that_never_began_is_still_to_come(tmp_path: Path) -> None:
-    assert trials._state(tmp_path / "a", log_before=0).state == "stopped"
+    assert outcome.of_folder(tmp_path / "a", log_before=0).state == "stopped"
 
 
 @pytest.mark.parametrize(
@@ -93,5 +93,5 @@ def test_a_job_that_never_began_is_still_to_come(tmp_path: Path) -> None:
 def test_the_last_words_are_those_of_this_start(tmp_path: Path, said: str, heard: str) -> None:
     before = b"error an older one\n"
     (tmp_path / "a.log").write_bytes(before + said.encode())
-    found = trials._last_words(tmp_path / "a.log", start=len(before))
+    found = outcome._last_words(tmp_path / "a.log", start=len(before))
     assert found.replace(f"{tmp_path}/", "") == heard

@@ -1,4 +1,4 @@
-"""Trials, each a `train.py` of its own: started, waited for, and what their run folders say of how they ended."""
+"""Trials, each a `train.py` of its own: started here or elsewhere, waited for, and recorded."""
 
 import logging
 import os
@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from subprocess import Popen
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.plugins.launcher import Launcher
@@ -25,12 +25,10 @@ from babelfit.launch import Processes, check_devices, count_cores, count_gpus, l
 from babelfit.lock import holder
 from babelfit.objectives import of_scores
 from babelfit.run import OUTPUTS, Run
+from babelfit.sweep.outcome import Before, Ended, dev_scores, log_of, of_folder, of_process
 from babelfit.sweep.study import Study, Trial
 
 log = logging.getLogger(__name__)
-
-STOPPED = (preemption.EXIT_STATUS, preemption.KEYBOARD_STATUS)
-"""Exit statuses of trials that somebody stopped: who stops one wants no other."""
 
 LONGEST_REASON = 2000
 
@@ -43,8 +41,7 @@ class _Job(NamedTuple):
     trial: Trial
     process: "Popen[bytes]"
     slot: int
-    status_before: str  # status.json, as an earlier start has left it
-    log_before: int  # bytes
+    before: Before
 
 
 class Runner:
@@ -86,7 +83,7 @@ class Runner:
                     break
                 for job in [job for job in jobs if job.process.poll() is not None]:
                     jobs.remove(job)
-                    self._conclude(job.trial, _outcome(job))
+                    self._conclude(job.trial, of_process(job.process.returncode, job.trial.folder, before=job.before))
                     bar.update()
                     if self._stopped is not None:
                         for other in jobs:
@@ -113,7 +110,7 @@ class Runner:
                 log.warning("%s: %s", type(error).__name__, error)
             for trial in batch:
                 wait_for_the_end_of(trial.folder)
-                self._conclude(trial, _state(trial.folder, log_before=0))
+                self._conclude(trial, of_folder(trial.folder, log_before=0))
             if self._stopped is not None:
                 sys.exit(self._stopped)
 
@@ -122,13 +119,13 @@ class Runner:
 
     def _started(self, trial: Trial, processes: Processes, *, slot: int, environment: dict[str, str]) -> _Job:
         log.info("%s: %s", trial.folder, written(trial.overrides))
-        with _log_of(trial.folder).open("ab") as file:
-            before = _status_text(trial.folder)
-            own = os.environ | environment
+        before = Before.at(trial.folder)
+        own = _without_scheduler(os.environ) | environment
+        with log_of(trial.folder).open("ab") as file:
             process = processes.start(_command(self._arguments(trial)), environment=own, log=file)
-            return _Job(trial, process, slot, before, file.tell())
+        return _Job(trial, process, slot, before)
 
-    def _conclude(self, trial: Trial, ended: "_Ended") -> None:
+    def _conclude(self, trial: Trial, ended: Ended) -> None:
         """Record how a trial ended; one that was stopped stays begun, for the same command to go on with."""
         if ended.state == "stopped":
             log.info("%s was stopped", trial.folder)
@@ -136,13 +133,13 @@ class Runner:
             return
         if ended.state == "complete":
             try:
-                objectives = of_scores(_dev_scores(trial.folder), languages=self._languages)
+                objectives = of_scores(dev_scores(trial.folder), languages=self._languages)
                 if self._objective not in objectives:
                     raise UserError(
                         f"objective={self._objective} is undefined: see {trial.folder}/scores/validation.json"
                     )
             except UserError as error:
-                ended = _Ended("failed", str(error))
+                ended = Ended("failed", str(error))
         if ended.state == "complete":
             self._study.end(trial, "complete", objectives=objectives)
             shares = ", ".join(f"{name} {100 * value:.1f}" for name, value in objectives.items())
@@ -165,75 +162,13 @@ class Runner:
                     log.info("%s deleted: not of the best %d", part, self._settings.best)
 
 
-class _Ended(NamedTuple):
-    """How a trial ended: complete, pruned, failed, or stopped by somebody."""
-
-    state: str
-    why: str = ""
-    status: int = preemption.EXIT_STATUS
-
-
-def _outcome(job: _Job) -> _Ended:
-    """Say how a process of ours ended: by its status, what it wrote into its folder, and else by its last words."""
-    status = job.process.returncode
-    if status in STOPPED:
-        return _Ended("stopped", status=status)
-    ended = _state(job.trial.folder, log_before=job.log_before)
-    if ended.state != "failed":
-        return ended
-    if status < 0:
-        name = signal.Signals(-status).name
-        hint = ", as the kernel does when memory runs out" if name == "SIGKILL" else ""
-        return _Ended("failed", f"killed by {name}{hint}")
-    if _status_text(job.trial.folder) == job.status_before:
-        # It ended before it could open its folder: what stands there is of an earlier start.
-        return _Ended("failed", _last_words(_log_of(job.trial.folder), start=job.log_before))
-    return ended
-
-
-def _state(folder: Path, *, log_before: int) -> _Ended:
-    """Say what a trial's folder knows of how it ended."""
-    try:
-        status = Run(folder).status()
-    except UserError as error:
-        return _Ended("failed", str(error))
-    state, why = status["state"], str(status.get("why", ""))
-    if state in ("complete", "pruned"):
-        return _Ended(state, why)
-    if state == "interrupted" or (state == "new" and not _log_of(folder).is_file()):
-        return _Ended("stopped")
-    return _Ended("failed", _last_words(_log_of(folder), start=log_before) if state == "new" else why)
-
-
-def _last_words(path: Path, *, start: int) -> str:
-    """Return the error that a trial's log ends with, or else its last line."""
-    lines = [line for line in path.read_bytes()[start:].decode(errors="replace").splitlines() if line.strip()]
-    errors = [number for number, line in enumerate(lines) if line.startswith("error ")]
-    said = "\n".join(lines[errors[-1] :]) if errors else "".join(lines[-1:])
-    return said.removeprefix("error ") or f"it said nothing; see {path}"
-
-
-def _status_text(folder: Path) -> str:
-    path = folder / "status.json"
-    return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
-
-
-def _dev_scores(folder: Path) -> dict[str, Any]:
-    from babelfit import scoring  # not above: torch would be imported before --help
-
-    found = [scores for scores in scoring.read_all(folder) if scores["split"] == "validation"]
-    if not found:
-        raise UserError(f"{folder}/scores/validation.json is not there: no language has gold labels on validation")
-    return found[0]
-
-
-def _log_of(folder: Path) -> Path:
-    """Name the file beside a trial's folder that holds what its process said."""
-    return folder.with_name(f"{folder.name}.log")
-
-
 def _command(arguments: Sequence[str]) -> list[str]:
     return [sys.executable, str(CONF.parent / "train.py"), *arguments]
+
+
+def _without_scheduler(environment: Mapping[str, str]) -> dict[str, str]:
+    """Keep from a trial what job it is in: it is no process of srun's, and the job is put into the queue once by us."""
+    return {key: value for key, value in environment.items() if not key.startswith(("SLURM_", "SUBMITIT_"))}
 
 
 def written(overrides: Mapping[str, str]) -> str:
@@ -280,8 +215,6 @@ def run_as_job() -> None:
     """
     overrides = [str(one) for one in HydraConfig.get().overrides.task]
     folder = OUTPUTS / next(one for one in reversed(overrides) if one.startswith("name=")).removeprefix("name=")
-    # The trial shall not take itself for a process that srun has started, nor put the job back into the queue.
-    environment = {key: value for key, value in os.environ.items() if not key.startswith(("SLURM_", "SUBMITIT_"))}
     with looked_after() as processes:
         asked = False
 
@@ -291,8 +224,8 @@ def run_as_job() -> None:
             processes.pass_on(signal.SIGTERM, None)
 
         before = signal.signal(signal.SIGUSR2, stop)
-        with _log_of(folder).open("ab") as file:
-            process = processes.start(_command(overrides), environment=environment, log=file)
+        with log_of(folder).open("ab") as file:
+            process = processes.start(_command(overrides), environment=_without_scheduler(os.environ), log=file)
         process.wait()
         signal.signal(signal.SIGUSR2, before)
     if asked:
