@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -193,6 +194,10 @@ BAD: list[tuple[tuple[str, ...], str]] = [
     (("seed=1,2", "sweep.trials=3"), "sweep.trials=3: a grid has as many"),
     ((*SEARCH, "sweep.trials=null"), "sweep.trials=null"),
     ((*SEARCH, "sweep.trials=0"), "sweep.trials=0: must be at least 1"),
+    (("++seed=1,2",), "write seed=..., without what stands before the key"),
+    (("seed=1,2", "data.folder=${oc.env:NOWHERE}"), "NOWHERE"),
+    (("seed=1,2", "hydra/launcher=submitit_local", "hydra.launcher.tasks_per_node=2"), "tasks_per_node"),
+    (("seed=1,2", "hydra/launcher=submitit_slurm"), "add sweep.storage=journal"),
     (("seed=1,2", "sweep.search=random"), "sweep.search=random: must be one of grid, tpe"),
     (("seed=1,2", "sweep.keep=some"), "sweep.keep=some: must be one of all, best"),
     (("sweep=nowhere",), "nowhere"),
@@ -207,6 +212,72 @@ def test_bad_input_is_told_before_the_first_trial(sweep: Command, arguments: tup
     assert said in refused.err
     assert "Traceback" not in refused.err
     assert not Path("outputs").exists()
+
+
+def signalled(number: int) -> threading.Thread:
+    """Send this process a signal as soon as a trial is at work."""
+
+    def send() -> None:
+        while not Path("endless.txt").exists():
+            time.sleep(0.01)
+        time.sleep(0.2)
+        os.kill(os.getpid(), number)
+
+    thread = threading.Thread(target=send, daemon=True)
+    thread.start()
+    return thread
+
+
+@pytest.mark.parametrize("fault", ["endless", "slow to begin"])
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 75), (signal.SIGINT, 130)])
+def test_a_signal_stops_the_sweep_and_leaves_its_trial_to_be_gone_on_with(
+    sweep: Command, number: int, status: int, fault: str
+) -> None:
+    befall(seed__1=fault)
+    signalled(number)
+    assert sweep("seed=1,2").status == status
+    assert [one.state for one in recorded()] == ["running"]
+    befall()
+    assert sweep("seed=1,2").status == 0
+    assert [one.state for one in recorded()] == ["complete", "complete"]
+
+
+def test_a_resumed_trial_that_fails_before_it_comes_to_its_folder_has_failed(sweep: Command) -> None:
+    befall(seed__1="stopped")
+    assert sweep("seed=1,2").status == 75
+    befall(seed__1="refused")
+    assert sweep("seed=1,2").status == 1
+    assert [(one.state, (one.why or "")[:13]) for one in recorded()] == [("failed", "data.folder=x"), ("complete", "")]
+
+
+def test_settings_that_a_search_proposes_again_are_not_trained_again(sweep: Command) -> None:
+    Path("faults.json").write_text('{"optimization.batch_size=16": "slow", "optimization.batch_size=32": "slow"}')
+    arguments = ("sweep=optuna", "optimization.batch_size=16,32", "sweep.trials=7", "sweep.workers=2", "trainer=cpu")
+    assert sweep(*arguments, "sweep.keep=best").status == 0
+    assert len(started()) == len(set(started())) == 2
+    assert {one.state for one in recorded()} == {"complete"}
+    assert len(recorded()) == 7
+    assert len({(one.folder, one.objectives["source_dev"]) for one in recorded()}) == 2
+
+
+def test_a_trial_that_ended_unrecorded_is_recorded_without_a_start(sweep: Command) -> None:
+    befall(seed__1="stopped")
+    assert sweep("seed=1").status == 75
+    (trial,) = recorded()
+    (trial.folder / "status.json").write_text('{"state": "complete", "objectives": {"source_dev": 0.75}}')
+    (trial.folder / "scores").mkdir()
+    assert sweep("seed=1").status == 0
+    assert (len(started()), recorded()[0].objectives) == (1, {"source_dev": 0.75})
+
+
+def test_a_strangers_sweep_with_a_link_out_of_it_is_refused(sweep: Command, tmp_path: Path) -> None:
+    assert sweep("seed=1").status == 0
+    elsewhere = tmp_path / "elsewhere"
+    recorded()[0].folder.rename(elsewhere)
+    recorded()[0].folder.symlink_to(elsewhere)
+    refused = sweep("seed=1,2", "sweep.keep=best")
+    assert (refused.status, "leads out of outputs/s" in refused.err) == (2, True)
+    assert (elsewhere / "model").exists()
 
 
 def test_a_place_that_cannot_be_written_is_told_before_the_first_trial(sweep: Command) -> None:

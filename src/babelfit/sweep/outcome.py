@@ -1,8 +1,9 @@
 """How a trial ended: what its process's status, its run folder and its log say of it."""
 
 import signal
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from babelfit import preemption
 from babelfit.errors import UserError
@@ -17,6 +18,7 @@ class Ended(NamedTuple):
 
     state: str
     why: str = ""
+    objectives: Mapping[str, float] = {}  # of a complete one
     status: int = preemption.EXIT_STATUS  # for the sweep to end with, where it was stopped
 
 
@@ -33,58 +35,69 @@ class Before(NamedTuple):
         return cls(status=_status_text(folder), log=log.stat().st_size if log.exists() else 0)
 
 
-def of_process(status: int, folder: Path, *, before: Before) -> Ended:
+def of_process(status: int, folder: Path, *, before: Before, is_asked_to_end: bool) -> Ended:
     """Say how a process of ours ended: by its status, what it wrote into its folder, and else by its last words."""
-    if status in STOPPED:
-        return Ended("stopped", status=status)
-    ended = of_folder(folder, log_before=before.log)
-    if ended.state != "failed":
-        return ended
+    if status in STOPPED or (status < 0 and is_asked_to_end):
+        return Ended("stopped", status=max(status, preemption.EXIT_STATUS))
     if status < 0:
         name = signal.Signals(-status).name
         hint = ", as the kernel does when memory runs out" if name == "SIGKILL" else ""
         return Ended("failed", f"killed by {name}{hint}")
-    if _status_text(folder) == before.status:
+    if status and _status_text(folder) == before.status:
         # It ended before it could open its folder: what stands there is of an earlier start.
         return Ended("failed", _last_words(log_of(folder), start=before.log))
-    return ended
+    return _of_status(folder, before=before)
 
 
-def of_folder(folder: Path, *, log_before: int) -> Ended:
-    """Say what a trial's folder, and the end of its log from so many bytes on, know of how it ended."""
+def of_job(folder: Path, *, before: Before, is_over: bool) -> Ended:
+    """Say how the job of a trial ended, of which there is no status: by its folder and its log.
+
+    Where it is not known to be over, only an end that is written down counts.
+    """
+    log = log_of(folder)
+    if _status_text(folder) != before.status:
+        ended = _of_status(folder, before=before)
+        return ended if is_over or ended.state != "failed" else Ended("stopped")
+    has_begun = log.is_file() and log.stat().st_size > before.log
+    if is_over and has_begun:
+        return Ended("failed", _last_words(log, start=before.log))
+    return Ended("stopped")
+
+
+def known(folder: Path) -> Ended | None:
+    """Say how a trial has ended that nobody recorded, where its folder says so: complete or pruned."""
+    ended = _of_status(folder, before=Before.at(folder))
+    return ended if ended.state in ("complete", "pruned") else None
+
+
+def _of_status(folder: Path, *, before: Before) -> Ended:
+    """Say what status.json says."""
     try:
         status = Run(folder).status()
     except UserError as error:
         return Ended("failed", str(error))
     state, why = status["state"], str(status.get("why", ""))
-    if state in ("complete", "pruned"):
+    if state == "complete":
+        return Ended(state, objectives=status.get("objectives", {}))
+    if state == "pruned":
         return Ended(state, why)
-    if state == "interrupted" or (state == "new" and not log_of(folder).is_file()):
+    if state == "interrupted":
         return Ended("stopped")
-    return Ended("failed", _last_words(log_of(folder), start=log_before) if state == "new" else why)
+    return Ended("failed", _last_words(log_of(folder), start=before.log) if state == "new" else why or state)
 
 
 def _last_words(path: Path, *, start: int) -> str:
     """Return the error that a trial's log ends with, or else its last line."""
-    lines = [line for line in path.read_bytes()[start:].decode(errors="replace").splitlines() if line.strip()]
+    said = path.read_bytes() if path.is_file() else b""
+    lines = [line for line in said[start:].decode(errors="replace").splitlines() if line.strip()]
     errors = [number for number, line in enumerate(lines) if line.startswith("error ")]
-    said = "\n".join(lines[errors[-1] :]) if errors else "".join(lines[-1:])
-    return said.removeprefix("error ") or f"it said nothing; see {path}"
+    words = "\n".join(lines[errors[-1] :]) if errors else "".join(lines[-1:])
+    return words.removeprefix("error ") or f"it said nothing; see {path}"
 
 
 def _status_text(folder: Path) -> str:
     path = folder / "status.json"
     return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
-
-
-def dev_scores(folder: Path) -> dict[str, Any]:
-    """Read a trial's scores on dev; raises UserError where there are none."""
-    from babelfit import scoring  # not above: torch would be imported before --help
-
-    found = [scores for scores in scoring.read_all(folder) if scores["split"] == "validation"]
-    if not found:
-        raise UserError(f"{folder}/scores/validation.json is not there: no language has gold labels on validation")
-    return found[0]
 
 
 def log_of(folder: Path) -> Path:

@@ -4,7 +4,6 @@ A trial stands in it from the moment at which it is chosen, so that whatever is 
 begun. What a trial did is in its run folder; here is how it ended.
 """
 
-import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from babelfit import durable
 from babelfit.errors import UserError, first_line
+from babelfit.run import is_score
 from babelfit.sweep.space import as_text
 
 if TYPE_CHECKING:
@@ -26,7 +26,8 @@ NAME = "babelfit"
 SECONDS_TO_WAIT = 60  # for another process that writes to the same file
 
 STARTUP = 10
-"""So many settings of a search are drawn at random, or half of all; so many trials must be complete before one ends."""
+"""So many settings of a search are drawn at random, or half of all; half as many trials are complete before one is
+compared with them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +85,7 @@ class Study:
             _make(path, facts={"schema": SCHEMA, **facts})
         try:
             self._storage = _storage(path)
-            pruner = optuna.pruners.MedianPruner(n_startup_trials=STARTUP // 2)
+            pruner = optuna.pruners.MedianPruner(n_startup_trials=STARTUP // 2, n_min_trials=3)
             self._study = optuna.load_study(storage=self._storage, study_name=NAME, pruner=pruner)
             self.facts: dict[str, Any] = self._study.user_attrs
         except Exception as error:
@@ -126,7 +127,7 @@ class Study:
     def _recorded(self, trial: "optuna.trial.FrozenTrial") -> Trial:
         known = trial.user_attrs
         objectives = known.get("objectives", {})
-        if not all(isinstance(one, float | int) and math.isfinite(one) for one in objectives.values()):
+        if not all(is_score(value) for value in objectives.values()):
             raise UserError(f"{self.folder}: the study has {objectives} for trial {trial.number}, which are no scores")
         place = str(known.get("folder", ""))
         # A stranger's study must not lead out of its folder.
@@ -206,8 +207,11 @@ class Study:
     def is_hopeless(self, trial: Trial, score: float, *, percent: int) -> bool:
         """Note a running trial's dev score after so many percent of its steps; tell whether it should end here."""
         own = self._own(trial.number)
-        if percent not in self._study.get_trials(deepcopy=False)[trial.number].intermediate_values:
-            own.report(score, step=percent)
+        noted = self._study.get_trials(deepcopy=False)[trial.number].intermediate_values
+        if percent in noted:
+            # The same validation, made again after a kill; or a second one within one percent, which is left out.
+            return noted[percent] == score and own.should_prune()
+        own.report(score, step=percent)
         return own.should_prune()
 
     def _of(self, number: int) -> Trial:

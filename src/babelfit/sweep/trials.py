@@ -20,12 +20,11 @@ from tqdm.contrib.logging import logging_redirect_tqdm
 from babelfit import preemption
 from babelfit.commands import CONF
 from babelfit.config import SweepConfig, TrainerConfig
-from babelfit.errors import UserError
+from babelfit.errors import UserError, first_line
 from babelfit.launch import Processes, check_devices, count_cores, count_gpus, looked_after
 from babelfit.lock import holder
-from babelfit.objectives import of_scores
 from babelfit.run import OUTPUTS, Run
-from babelfit.sweep.outcome import Before, Ended, dev_scores, log_of, of_folder, of_process
+from babelfit.sweep.outcome import Before, Ended, log_of, of_job, of_process
 from babelfit.sweep.study import Study, Trial
 
 log = logging.getLogger(__name__)
@@ -33,6 +32,7 @@ log = logging.getLogger(__name__)
 LONGEST_REASON = 2000
 
 SECONDS_BETWEEN_LOOKS = 0.1
+SECONDS_TO_END = 120  # for a trial to write its checkpoint
 
 
 class _Job(NamedTuple):
@@ -60,7 +60,6 @@ class Runner:
         self._num_trials = num_trials
         self._overrides_of = overrides_of
         self._objective = str(study.facts["objective"])
-        self._languages: list[str] | None = study.facts["base"]["objective_languages"]
         self._stopped: int | None = None  # with this status, by somebody
 
     def run_here(self, to_do: Iterator[Trial], *, environments: Sequence[dict[str, str]]) -> None:
@@ -69,9 +68,8 @@ class Runner:
         A signal goes to all that run, and ends the sweep when they have ended.
         """
         jobs: list[_Job] = []
-        done = sum(trial.state != "running" for trial in self._study.trials())
-        bar = tqdm(total=self._num_trials, initial=done, desc="trials", unit="", disable=None)
-        with logging_redirect_tqdm(), bar, looked_after() as processes:
+        bar = tqdm(total=self._num_trials, initial=self._num_ended(), desc="trials", unit="", disable=None)
+        with logging_redirect_tqdm(), bar, looked_after(seconds_to_end=SECONDS_TO_END) as processes:
             while True:
                 while len(jobs) < len(environments) and not processes.received and self._stopped is None:
                     trial = next(to_do, None)
@@ -83,11 +81,14 @@ class Runner:
                     break
                 for job in [job for job in jobs if job.process.poll() is not None]:
                     jobs.remove(job)
-                    self._conclude(job.trial, of_process(job.process.returncode, job.trial.folder, before=job.before))
-                    bar.update()
+                    asked = processes.received is not None or self._stopped is not None
+                    status = job.process.returncode
+                    ended = of_process(status, job.trial.folder, before=job.before, is_asked_to_end=asked)
+                    self.conclude(job.trial, ended)
                     if self._stopped is not None:
                         for other in jobs:
                             other.process.terminate()
+                bar.n = self._num_ended()
                 bar.set_postfix_str(", ".join(job.trial.folder.name for job in jobs))
                 time.sleep(SECONDS_BETWEEN_LOOKS)
         if processes.received == signal.SIGINT:
@@ -97,20 +98,30 @@ class Runner:
         if self._stopped is not None:
             sys.exit(self._stopped)
 
+    def _num_ended(self) -> int:
+        return sum(trial.state != "running" for trial in self._study.trials())
+
     def run_elsewhere(self, to_do: Iterator[Trial], *, launcher: Launcher) -> None:
         """Have a launcher of Hydra's run trials: a grid's all at once, a search's as many as there are workers."""
         size = None if self._study.facts["search"] == "grid" else self._settings.workers
         while batch := list(islice(to_do, size)):
+            before = [Before.at(trial.folder) for trial in batch]
             for trial in batch:
                 log.info("%s: %s", trial.folder, written(trial.overrides))
+            failure: Exception | None = None
             try:
                 launcher.launch([self._arguments(trial) for trial in batch], initial_job_idx=batch[0].number)
             except Exception as error:
-                # Of a job that is gone the launcher knows nothing more; the run folders do.
-                log.warning("%s: %s", type(error).__name__, error)
-            for trial in batch:
+                # One job is gone, and the launcher waits no longer for the others; or none could be sent.
+                failure = error
+            for trial, at_first in zip(batch, before, strict=True):
                 wait_for_the_end_of(trial.folder)
-                self._conclude(trial, of_folder(trial.folder, log_before=0))
+                self.conclude(trial, of_job(trial.folder, before=at_first, is_over=failure is None))
+            if failure is not None:
+                raise UserError(
+                    f"the launcher gave up ({first_line(failure)}). Its other jobs may still wait or run: let them "
+                    "end, or cancel them; then the same command records what they did, and goes on"
+                ) from failure
             if self._stopped is not None:
                 sys.exit(self._stopped)
 
@@ -125,31 +136,30 @@ class Runner:
             process = processes.start(_command(self._arguments(trial)), environment=own, log=file)
         return _Job(trial, process, slot, before)
 
-    def _conclude(self, trial: Trial, ended: Ended) -> None:
-        """Record how a trial ended; one that was stopped stays begun, for the same command to go on with."""
+    def conclude(self, trial: Trial, ended: Ended) -> None:
+        """Record how a trial ended, and all that are the same run; one that was stopped stays begun.
+
+        The same command goes on with that one.
+        """
         if ended.state == "stopped":
             log.info("%s was stopped", trial.folder)
             self._stopped = ended.status
             return
+        if ended.state == "complete" and self._objective not in ended.objectives:
+            undefined = f"objective={self._objective} is undefined: see {trial.folder}/scores/validation.json"
+            ended = Ended("failed", undefined)
+        same = [one for one in self._study.trials() if one.folder == trial.folder and one.state == "running"]
+        for one in same:
+            why = ended.why[:LONGEST_REASON] if ended.why else None
+            self._study.end(one, ended.state, why=why, objectives=ended.objectives)
         if ended.state == "complete":
-            try:
-                objectives = of_scores(dev_scores(trial.folder), languages=self._languages)
-                if self._objective not in objectives:
-                    raise UserError(
-                        f"objective={self._objective} is undefined: see {trial.folder}/scores/validation.json"
-                    )
-            except UserError as error:
-                ended = Ended("failed", str(error))
-        if ended.state == "complete":
-            self._study.end(trial, "complete", objectives=objectives)
-            shares = ", ".join(f"{name} {100 * value:.1f}" for name, value in objectives.items())
+            shares = ", ".join(f"{name} {100 * value:.1f}" for name, value in ended.objectives.items())
             log.info("%s: %s", trial.folder, shares)
             if self._settings.keep == "best":
                 self._drop_models()
-            return
-        self._study.end(trial, ended.state, why=ended.why[:LONGEST_REASON])
-        level = logging.ERROR if ended.state == "failed" else logging.INFO
-        log.log(level, "%s %s: %s", trial.folder, ended.state, ended.why)
+        else:
+            level = logging.ERROR if ended.state == "failed" else logging.INFO
+            log.log(level, "%s %s: %s", trial.folder, ended.state, ended.why)
 
     def _drop_models(self) -> None:
         """Delete models and checkpoints of all complete trials but the best."""
@@ -157,7 +167,7 @@ class Runner:
         ranked = sorted(complete, key=lambda trial: -trial.objectives[self._objective])
         for folder in list(dict.fromkeys(trial.folder for trial in ranked))[self._settings.best :]:
             for part in (Run(folder).model, Run(folder).checkpoints):
-                if part.is_dir() and not part.is_symlink():
+                if part.is_dir():
                     shutil.rmtree(part)
                     log.info("%s deleted: not of the best %d", part, self._settings.best)
 
@@ -210,23 +220,28 @@ def environments(workers: int, trainer: TrainerConfig) -> list[dict[str, str]]:
 def run_as_job() -> None:
     """Run the trial that a launcher has sent here as a process of its own, on whatever this job was given.
 
-    The job's signal before its end (SIGUSR2 under submitit) stops the trial with a checkpoint; only then the job is put
-    back into the queue.
+    A signal to the job (SIGUSR2 under submitit, before its time is up) stops the trial with a checkpoint; only then the
+    job is put back into the queue.
     """
     overrides = [str(one) for one in HydraConfig.get().overrides.task]
     folder = OUTPUTS / next(one for one in reversed(overrides) if one.startswith("name=")).removeprefix("name=")
-    with looked_after() as processes:
-        asked = False
+    asked = False
+
+    with looked_after(seconds_to_end=SECONDS_TO_END) as processes:
 
         def stop(*_: object) -> None:
             nonlocal asked
             asked = True
             processes.pass_on(signal.SIGTERM, None)
 
-        before = signal.signal(signal.SIGUSR2, stop)
+        # Ignored by the trial, which would die of it: some schedulers send it to every process of a job.
+        submitits = signal.signal(signal.SIGUSR2, signal.SIG_IGN)
         with log_of(folder).open("ab") as file:
             process = processes.start(_command(overrides), environment=_without_scheduler(os.environ), log=file)
+        signal.signal(signal.SIGUSR2, stop)
         process.wait()
-        signal.signal(signal.SIGUSR2, before)
+        signal.signal(signal.SIGUSR2, submitits)
     if asked:
         signal.raise_signal(signal.SIGUSR2)
+    elif processes.received is not None:
+        raise preemption.Preempted(processes.received.name)
