@@ -24,7 +24,7 @@ from babelfit.sweep.leader import Leader, without_hydra
 
 log = logging.getLogger(__name__)
 
-AT_ONCE = "basic"
+AT_ONCE = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
 """Hydra's own launcher, which stands for: no launcher, our own processes on this machine."""
 
 
@@ -57,7 +57,7 @@ class Sweeper(HydraSweeper):
 
     def built_launcher(self, folder: Path) -> Launcher | None:
         """Build the launcher that sends trials elsewhere; none where they run on this machine."""
-        if HydraConfig.get().runtime.choices["hydra/launcher"] == AT_ONCE:
+        if self.config.hydra.launcher.get("_target_") == AT_ONCE:
             return None
         with read_write(self.config.hydra):
             self.config.hydra.sweep.dir = str(folder)  # where it keeps its own files
