@@ -1,7 +1,39 @@
-"""Facts about languages, from languages.tsv: what their codes stand for. Knows no dataset."""
+"""Facts about languages, from languages.tsv: what their codes stand for, and what scores are grouped by.
+
+`family` is the top-level family (an isolate is its own), but for Indo-European, of which it is the branch; `script` is
+the writing system of the language's Wikipedia by its name in Unicode.
+
+`pretraining_gib` is how much text of the language XLM-R was pretrained on: Conneau et al. 2020, "Unsupervised
+Cross-lingual Representation Learning at Scale", appendix A, table 6, as transcribed in cc-100/cc-100.csv of the
+repository mayhewsw/multilingual-data-stats. 0 is a language that the table does not have, romanized text is left out,
+and languages with two rows (Chinese in both scripts, Burmese in both encodings) are summed. Empty is a size that is not
+known: of a variant that the table has under another language (Simple English, Nynorsk, Cantonese), and of Swedish,
+where transcriptions of the table contradict each other. Knows no dataset.
+"""
 
 import csv
+from dataclasses import dataclass
 from pathlib import Path
 
+
+@dataclass(frozen=True, kw_only=True)
+class Language:
+    """What is known of one language; `pretraining_gib` is None where that is not known."""
+
+    name: str
+    family: str
+    script: str
+    pretraining_gib: float | None
+
+
 with Path(__file__).with_name("languages.tsv").open(encoding="utf-8", newline="") as _file:
-    LANGUAGE_NAMES = {row["code"]: row["name"] for row in csv.DictReader(_file, delimiter="\t")}
+    LANGUAGES = {
+        row["code"]: Language(
+            name=row["name"],
+            family=row["family"],
+            script=row["script"],
+            pretraining_gib=float(row["pretraining_gib"]) if row["pretraining_gib"] else None,
+        )
+        for row in csv.DictReader(_file, delimiter="\t")
+    }
+LANGUAGE_NAMES = {code: language.name for code, language in LANGUAGES.items()}
