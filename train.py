@@ -1,18 +1,21 @@
 """Train an encoder on the source languages of a dataset, then score every language: python train.py --help"""
 
 import hydra
+from hydra.core.plugins import Plugins
 from omegaconf import DictConfig
 
-from babelfit import sweep
-from babelfit.commands import told, with_open_overrides
+from babelfit.commands import introduce_to_hydra, told
+from babelfit.sweep.sweeper import Sweeper, is_running
 
 
 @hydra.main(config_path="conf", config_name="train", execution_whitelist=[])
 def main(config: DictConfig) -> None:
-    """Check the configuration and train; in a sweep, leave that to a process of its own."""
+    """Check the configuration and train; sent here by a sweep's launcher, have a process of its own do that."""
     with told():
-        if sweep.is_running():
-            sweep.run_trial(config)
+        if is_running():
+            from babelfit.sweep.trials import run_as_job
+
+            run_as_job()
             return
         from babelfit.config import TrainConfig, checked
         from babelfit.launch import supervised
@@ -27,6 +30,6 @@ def main(config: DictConfig) -> None:
 
 
 if __name__ == "__main__":
-    with_open_overrides()
+    introduce_to_hydra()
+    Plugins.instance().register(Sweeper)
     main()
-    sweep.end()

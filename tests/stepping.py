@@ -7,7 +7,8 @@ from pytorch_lightning.callbacks import Callback
 from transformers import PreTrainedModel
 
 from babelfit import attention
-from babelfit.finetuner import Finetuner, Recipe
+from babelfit.finetuner import Finetuner
+from babelfit.recipe import Recipe
 
 
 class Losses(Callback):

@@ -10,17 +10,22 @@ from babelfit.config import TrainConfig
 from babelfit.data import MultilingualDataModule
 from babelfit.dropout import take_faster_dropout
 from babelfit.encoder import checkpoint_activations, choose_kernels, freeze
-from babelfit.finetuner import Finetuner, Recipe
+from babelfit.finetuner import Finetuner
 from babelfit.heads import HEADS
 from babelfit.launch import check_devices, num_workers
 from babelfit.loading import check_precision, load_model, load_tokenizer
+from babelfit.objectives import dev_languages
+from babelfit.recipe import Recipe
 from babelfit.vocabulary import take_active
 
 log = logging.getLogger(__name__)
 
 
-def prepared(config: TrainConfig) -> tuple[MultilingualDataModule, str]:
-    """Read and tokenize all that a run reads, and choose the split that it ends with; most mistakes show here."""
+def prepared(config: TrainConfig) -> tuple[MultilingualDataModule, dict[str, list[str]]]:
+    """Read and tokenize all that a run reads; most mistakes show here.
+
+    Returns with the data what the run ends with: which languages are scored in which split.
+    """
     # First what no machine can do, then what this one cannot.
     check_precision(config.encoder.path, revision=config.encoder.revision, precision=str(config.trainer.precision))
     accelerator = check_devices(config.trainer, precision=str(config.trainer.precision))
@@ -35,6 +40,12 @@ def prepared(config: TrainConfig) -> tuple[MultilingualDataModule, str]:
         num_workers=num_workers(config.trainer),
         pin_memory=accelerator == "gpu",
     )
+    data.dev_languages = dev_languages(
+        config.objective,
+        config.objective_languages,
+        evaluated=data.languages,
+        source_languages=data.train_languages,
+    )
     if config.data.train_split != "train":
         log.warning(
             "training on the %s split: scores on it, and the checkpoint that they select, are no measure of learning",
@@ -42,11 +53,17 @@ def prepared(config: TrainConfig) -> tuple[MultilingualDataModule, str]:
         )
     # All data are read before anything is trained, so that a missing file is known now and not after the last step.
     data.prepare("train", languages=data.train_languages)
-    data.prepare("validation", languages=data.train_languages)
     data.check_selectable()
+    data.prepare("validation", languages=data.validated_languages)
     split = evaluation.chosen_split(data)
-    data.prepare(split, languages=data.languages)
-    return data, split
+    scored = {}
+    if config.objective is not None:
+        # Of all that have it, the source languages too, so that every objective can be told from the scores.
+        scored["validation"] = list(data.origin.available("validation", languages=data.numbered_languages))
+    scored[split] = list(dict.fromkeys([*data.languages, *scored.get(split, [])]))
+    for split, languages in scored.items():
+        data.prepare(split, languages=languages)
+    return data, scored
 
 
 def build_model(config: TrainConfig, *, data: MultilingualDataModule, without_weights: bool = False) -> PreTrainedModel:
@@ -59,7 +76,8 @@ def build_model(config: TrainConfig, *, data: MultilingualDataModule, without_we
     if config.encoder.gradient_checkpointing:
         checkpoint_activations(model)
     if config.encoder.vocabulary == "active":
-        take_active(model, data.token_ids())
+        ids, dev_ids = data.token_ids()
+        take_active(model, ids, only_validated=dev_ids)
     take_faster_dropout(model)
     choose_kernels(model, attention_kernel=config.trainer.attention, compiled=config.trainer.compile)
     return model
@@ -100,6 +118,8 @@ def build_finetuner(config: TrainConfig, *, data: MultilingualDataModule, model:
             clip=recipe.clip,
             layer_decay=recipe.layer_decay,
         ),
+        objective=config.objective,
+        dev_languages=data.dev_languages,
     )
 
 

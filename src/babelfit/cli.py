@@ -7,6 +7,7 @@ import argparse
 import logging
 import shlex
 from collections.abc import Sequence
+from pathlib import Path
 
 log = logging.getLogger(__name__)
 
@@ -56,6 +57,16 @@ def _parser() -> argparse.ArgumentParser:
         help="the overrides given to train.py (no options of its, such as -m), and plan.probe=true",
     )
     plan_parser.set_defaults(verb=plan)
+    sweep_parser = verbs.add_parser(
+        "sweep",
+        help="say what a sweep found: which trials are best, and whether by more than their seeds differ",
+        description="Say what a sweep (python train.py -m) found, also one that goes on: trials in order, groups that "
+        "differ in seed alone, what choosing by source languages costs, which keys matter. It is printed, and written "
+        "into the folder of the sweep as sweep.csv, sweep.json, sweep.md and sweep.png.",
+        epilog="Example: python -m babelfit sweep outputs/NAME",
+    )
+    sweep_parser.add_argument("folder", metavar="FOLDER", help="the folder of the sweep: outputs/NAME")
+    sweep_parser.set_defaults(verb=sweep)
     return parser
 
 
@@ -99,3 +110,10 @@ def plan(given: argparse.Namespace) -> None:
     from babelfit import plan as planning
 
     planning.plan(config, probe=own[-1:] == ["plan.probe=true"])
+
+
+def sweep(given: argparse.Namespace) -> None:
+    """Say what a sweep found, and write it into its folder."""
+    from babelfit.sweep import ledger_files
+
+    ledger_files.tell(Path(given.folder))

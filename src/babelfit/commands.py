@@ -17,16 +17,22 @@ from rich.console import Console
 from rich.markup import escape
 
 from babelfit import launch, preemption, ranks
-from babelfit.errors import UserError
+from babelfit.errors import Pruned, UserError
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
+SWEEPER = "babelfit.sweep.sweeper.Sweeper"
 
 
-def with_open_overrides() -> None:
-    """Let `encoder.overrides` take new keys, which Hydra refuses everywhere else."""
+def introduce_to_hydra() -> None:
+    """Tell Hydra what no file of conf/ can say, before it composes.
+
+    `encoder.overrides` takes new keys, which Hydra refuses everywhere else; and who carries out sweeps.
+    """
     node = OmegaConf.create({"encoder": {"overrides": {}}})
     OmegaConf.set_struct(node.encoder.overrides, False)
-    ConfigStore.instance().store(name="open_overrides", node=node, replace=True)
+    store = ConfigStore.instance().store
+    store(name="open_overrides", node=node, replace=True)
+    store(group="hydra/sweeper", name="babelfit", node={"_target_": SWEEPER}, replace=True)
 
 
 @contextmanager
@@ -59,9 +65,11 @@ def told() -> Iterator[None]:
                 tell("stopped", f"by {signal}; the same command goes on where it stopped")
                 ranks.end_after_first(preemption.requeue, seconds=preemption.SECONDS_TO_REQUEUE)
                 sys.exit(preemption.EXIT_STATUS)
+    except Pruned as error:
+        tell("pruned", str(error))
     except (UserError, OSError) as error:
         # An OSError is a disk that is full, read-only or forbidden; what was written before stays.
-        tell("error", _printable(str(error)))
+        tell("error", printable(str(error)))
         sys.exit(2)
     except KeyboardInterrupt:
         tell("stopped", "by the keyboard; the same command goes on from the last checkpoint")
@@ -72,7 +80,7 @@ def told() -> Iterator[None]:
         sys.exit(1)
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     """Show control characters rather than obey them: messages quote names from other people's files."""
     return "".join(one if one.isprintable() or one in "\n\t" else ascii(one)[1:-1] for one in text)
 
@@ -81,14 +89,14 @@ class _PrintableFormatter(logging.Formatter):
     """Lay out log lines as ever, but for control characters in what they quote."""
 
     def format(self, record: logging.LogRecord) -> str:
-        return _printable(super().format(record))
+        return printable(super().format(record))
 
 
 def composed(name: str, overrides: Sequence[str]) -> DictConfig:
     """Compose a configuration of conf/ outside of Hydra's own commands; raises UserError where Hydra refuses it."""
     if not (CONF / f"{name}.yaml").is_file():
         raise UserError(f"no {CONF / name}.yaml: this command needs a clone of the repository, installed with pip -e")
-    with_open_overrides()
+    introduce_to_hydra()
     try:
         with initialize_config_dir(str(CONF)):
             return compose(name, list(overrides))

@@ -6,18 +6,13 @@ OmegaConf ends at `checked()`: everything behind it takes plain dataclasses or p
 import math
 import re
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any, TypeVar
 
-import yaml
-from omegaconf import MISSING, DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from babelfit.errors import UserError
-from babelfit.trust import read_yaml
-
-VERSION = 2
-"""Version of config.yaml; a run folder of an older version stays readable."""
+from babelfit.objectives import OBJECTIVES
 
 
 @dataclass
@@ -104,11 +99,33 @@ class LoggerConfig:
 
 
 @dataclass
+class SweepConfig:
+    search: str
+    space: dict[str, Any]
+    trials: int | None
+    seed: int
+    prune: bool
+    workers: int
+    retry: bool
+    keep: str
+    best: int
+    storage: str
+    dry_run: bool
+
+
+@dataclass
+class MultirunConfig:
+    sweep: SweepConfig
+
+
+@dataclass
 class TrainConfig:
     name: str
     seed: int
     resume: str
     selection: str
+    objective: str | None
+    objective_languages: list[str] | None
     data: DataConfig
     encoder: EncoderConfig
     head: HeadConfig
@@ -131,16 +148,20 @@ class EvaluateConfig:
     trainer: TrainerConfig
 
 
-Config = TypeVar("Config", TrainConfig, EvaluateConfig)
+Config = TypeVar("Config", TrainConfig, EvaluateConfig, MultirunConfig)
 
 ALLOWED: dict[str, tuple[str, ...]] = {
     "resume": ("auto", "never"),
     "selection": ("source_dev",),
+    "objective": OBJECTIVES,
     "split": ("validation", "test"),
     "data.train_split": ("train", "validation"),
     "encoder.vocabulary": ("active", "full"),
     "validation.at_chance": ("warn", "stop"),
     "optimization.schedule": ("linear", "constant"),
+    "sweep.search": ("grid", "tpe"),
+    "sweep.keep": ("all", "best"),
+    "sweep.storage": ("sqlite", "journal"),
     "trainer.strategy": ("auto", "ddp", "fsdp"),
     "trainer.attention": ("auto", "padded", "nested"),
     "trainer.precision": ("32-true", "16-mixed", "bf16-mixed", "bf16-true", "64-true"),
@@ -170,6 +191,10 @@ AT_LEAST: dict[str, float] = {
     "trainer.tokens_per_device": 1,
     "trainer.workers": 0,
     "logger.every": 1,
+    "sweep.trials": 1,
+    "sweep.seed": 0,
+    "sweep.workers": 1,
+    "sweep.best": 1,
 }
 
 AT_MOST: dict[str, float] = {"optimization.layer_decay": 1}
@@ -177,27 +202,15 @@ AT_MOST: dict[str, float] = {"optimization.layer_decay": 1}
 WITHOUT_FSDP = ("16-mixed", "64-true")
 """Precisions that sharded weights cannot have."""
 
-NEW_IN_2: dict[str, dict[str, Any]] = {
-    "data": {"train_split": "train", "revision": None},
-    "encoder": {
-        "revision": None,
-        "vocabulary": "full",
-        "gradient_checkpointing": False,
-        "freeze_embeddings": False,
-        "freeze_layers": 0,
-    },
-    "optimization": {"layer_decay": 1.0},
-    "validation": {"chance_patience": None, "at_chance": "warn"},
-    "trainer": {"attention": "auto", "compile": False, "workers": None},
-}
-"""What version 1 did without being told."""
-
 
 def checked(config: DictConfig, kind: type[Config]) -> Config:
     """Turn a composed configuration into its typed dataclass.
 
     Raises UserError for an unknown key, a missing key, a wrong type or a value out of range, naming the full key.
     """
+    if kind is TrainConfig and "sweep" in config:
+        # How trials are chosen is no part of any of them.
+        config = OmegaConf.masked_copy(config, [str(key) for key in config if key != "sweep"])
     schema = OmegaConf.structured(kind)
     try:
         merged = OmegaConf.merge(schema, config)
@@ -221,7 +234,7 @@ def _told(error: OmegaConfBaseException) -> str:
 
 
 def _check_values(values: dict[str, Any]) -> None:
-    flat = _flat(values)
+    flat = by_full_key(values)
     for key, allowed in ALLOWED.items():
         if (value := flat.get(key)) is not None and value not in allowed:
             raise UserError(f"{key}={value}: must be one of {', '.join(allowed)}")
@@ -236,7 +249,7 @@ def _check_values(values: dict[str, Any]) -> None:
     every = flat.get("validation.every")
     if every is not None and every != "epoch" and not (every.isdecimal() and int(every) >= 1):
         raise UserError(f"validation.every={every}: must be 'epoch' or a number of optimizer steps, at least 1")
-    if flat["trainer.strategy"] == "fsdp" and flat["trainer.precision"] in WITHOUT_FSDP:
+    if flat.get("trainer.strategy") == "fsdp" and flat["trainer.precision"] in WITHOUT_FSDP:
         raise UserError(
             f"trainer.strategy=fsdp cannot do trainer.precision={flat['trainer.precision']}; use bf16-mixed or 32-true"
         )
@@ -248,57 +261,12 @@ def _check_values(values: dict[str, Any]) -> None:
         )
 
 
-def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+def by_full_key(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Lay out nested values by full key, as in `data.max_length`."""
     flat: dict[str, Any] = {}
     for key, value in values.items():
         if isinstance(value, dict):
-            flat |= _flat(value, f"{prefix}{key}.")
+            flat |= by_full_key(value, f"{prefix}{key}.")
         else:
             flat[prefix + key] = value
     return flat
-
-
-def differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
-    """Name the keys in which two runs are not the same run, as `key: old -> new`.
-
-    What may change between a kill and a resume is left out: devices and memory, the evaluated languages, logging, a
-    warning.
-    """
-    before, after = identity(old), identity(new)
-    return [
-        f"{key}: {before.get(key, 'absent')} -> {after.get(key, 'absent')}"
-        for key in sorted(before | after)
-        if before.get(key, MISSING) != after.get(key, MISSING)
-    ]
-
-
-def identity(values: dict[str, Any]) -> dict[str, Any]:
-    """Return what makes a run the same run, by full key."""
-    return {key: value for key, value in _flat(values).items() if _is_identity(key)}
-
-
-def _is_identity(key: str) -> bool:
-    if key.startswith("trainer."):
-        return key == "trainer.precision"
-    watching = ("validation.chance_patience", "validation.at_chance")
-    free = ("version", "resume", "data.languages", "languages", "split", *watching)
-    return key not in free and not key.startswith("logger.")
-
-
-def save(config: TrainConfig | EvaluateConfig, path: Path) -> None:
-    """Write a resolved configuration, with its version, as YAML."""
-    path.write_text(yaml.safe_dump({"version": VERSION} | asdict(config), sort_keys=False, allow_unicode=True))
-
-
-def load(path: Path, kind: type[Config]) -> Config:
-    """Read the configuration of a run or evaluation folder; raises UserError where it is none or of a newer version."""
-    values = read_yaml(path)
-    if not isinstance(values, dict) or "version" not in values:
-        raise UserError(f"{path} is no configuration of a babelfit run: it has no version")
-    version = values.pop("version")
-    if version not in range(1, VERSION + 1):
-        raise UserError(f"{path} has version {version}; this babelfit reads versions 1 to {VERSION}")
-    for section, added in NEW_IN_2.items():
-        if version == 1 and isinstance(values.get(section), dict):
-            values[section] |= added
-    return checked(OmegaConf.create(values), kind)

@@ -1,4 +1,4 @@
-"""The one exception for what a user can mend; everything else that is raised is a bug of ours.
+"""The exceptions that commands end with; everything else that is raised is a bug of ours.
 
 Messages of libraries run over many lines: of these a user is told the first.
 """
@@ -6,6 +6,10 @@ Messages of libraries run over many lines: of these a user is told the first.
 
 class UserError(Exception):
     """Say what was found, what was allowed and the next move; commands print it without a traceback."""
+
+
+class Pruned(Exception):  # noqa: N818 (nothing is wrong)
+    """Say why a trial of a sweep goes no further: nothing is wrong with it, but others are better."""
 
 
 def first_line(error: BaseException) -> str:

@@ -40,7 +40,8 @@ def evaluate(config: EvaluateConfig) -> None:
         status = ranks.from_first(run.status)
         stands = f"{status['state']}{' (' + str(status['why']) + ')' if 'why' in status else ''}"
         if "selected" not in status or not run.model.exists():
-            raise UserError(f"{run.folder} has no model yet: its training is {stands}; start it again first")
+            dropped = "; a sweep with sweep.keep=best deletes all but the best" if status["state"] == "complete" else ""
+            raise UserError(f"{run.folder} has no model: its training is {stands}{dropped}; start it again first")
         if status["state"] != "complete":
             log.warning("%s is %s: its training is over, its own evaluation is not", run.folder, stands)
     trained = None if run is None else run.config()
@@ -74,6 +75,7 @@ def evaluate(config: EvaluateConfig) -> None:
             model,
             data=data,
             split=split,
+            languages=data.languages,
             devices=config.trainer,
             precision=precision,
             folder=folder,
@@ -133,20 +135,21 @@ def evaluate_model(
     *,
     data: MultilingualDataModule,
     split: str,
+    languages: Sequence[str],
     devices: TrainerConfig,
     precision: str,
     folder: Path,
     trained_on: DataConfig,
     facts: Mapping[str, str],
 ) -> None:
-    """Predict the languages that have no predictions yet, then score all that have, and report."""
+    """Predict those of the languages that have no predictions yet, then score all that have, and report."""
 
     def done_before() -> list[str]:
         manifest.add(folder, splits={}, model=files_read(model))
         return predictions.languages(folder, split=split)
 
     done = ranks.from_first(done_before)
-    missing = [language for language in data.languages if language not in done]
+    missing = [language for language in languages if language not in done]
     if missing:
         columns = predict(
             model,

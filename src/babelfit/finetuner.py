@@ -7,7 +7,6 @@ exchanged in that last backward.
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -18,32 +17,16 @@ from torch.distributed.fsdp import FSDPModule, fully_shard, register_fsdp_forwar
 from torch.distributed.tensor import DTensor
 from torch.nn.parallel import DistributedDataParallel
 from torch.nn.utils import clip_grad_norm_, get_total_norm
-from transformers import (
-    PreTrainedModel,
-    get_constant_schedule_with_warmup,
-    get_linear_schedule_with_warmup,
-)
+from transformers import PreTrainedModel
 
 from babelfit import ranks
 from babelfit.data.batching import NO_LABEL, NOBODY, RaggedBatch, StepBatch
-from babelfit.encoder import depths, encode_targets, layers
+from babelfit.encoder import encode_targets, layers
 from babelfit.heads import HEADS, summed_loss
 from babelfit.memory import TokenBudget, is_out_of_memory
 from babelfit.metrics import MAIN_METRIC, build_metrics
-
-
-@dataclass(frozen=True, kw_only=True)
-class Recipe:
-    """How the weights change: AdamW (Loshchilov & Hutter 2019) with a schedule over all steps of the run."""
-
-    seed: int
-    total_steps: int
-    learning_rate: float
-    warmup: float  # optimizer steps, or below 1 a share of all steps
-    weight_decay: float
-    schedule: str
-    clip: float | None
-    layer_decay: float = 1.0  # each layer learns at this multiple of the rate of the one above it
+from babelfit.objectives import objectives
+from babelfit.recipe import Recipe
 
 
 class Finetuner(LightningModule):
@@ -58,16 +41,20 @@ class Finetuner(LightningModule):
         source_languages: Sequence[str],
         tokens_per_device: int,
         recipe: Recipe | None = None,
+        objective: str | None = None,
+        dev_languages: Sequence[str] = (),
     ) -> None:
         """Take a model whose attention is ragged; without a recipe it only predicts.
 
-        `languages` are numbered as in the batches.
+        `languages` are numbered as in the batches. All objectives are logged with `dev_languages`, else `source_dev`.
         """
         super().__init__()
         self.model = model
         self.head = HEADS[head]
         self.languages = list(languages)
         self.source_languages = list(source_languages)
+        self.objective = objective
+        self.dev_languages = list(dev_languages)
         self._budget = TokenBudget(tokens_per_device)
         self._recipe = recipe
         self.numbers: dict[str, torch.Tensor | float] = {}  # of the latest step, for the log
@@ -78,7 +65,8 @@ class Finetuner(LightningModule):
         self._main_metric = MAIN_METRIC[head]
         label_names = [name for _, name in sorted((model.config.id2label or {}).items())]
         self.metrics = {
-            language: build_metrics(head, label_names=label_names, across_ranks=True) for language in source_languages
+            language: build_metrics(head, label_names=label_names, across_ranks=True)
+            for language in [*source_languages, *dev_languages]
         }
 
     @property
@@ -191,32 +179,8 @@ class Finetuner(LightningModule):
         self.gradient_norm = norm if scaler is None else None
 
     def configure_optimizers(self) -> Any:
-        """Build AdamW, with weight decay on all but biases and norms, and the learning-rate schedule.
-
-        The head has the full rate; with layer decay, each layer has less than the one above it (Howard & Ruder 2018;
-        Clark et al. 2020).
-        """
-        recipe = self.recipe
-        trained = [(name, parameter) for name, parameter in self.model.named_parameters() if parameter.requires_grad]
-        below_head = dict.fromkeys((name for name, _ in trained), 0)
-        if recipe.layer_decay < 1:
-            depth_of = depths(self.model)
-            below_head = {name: max(depth_of.values()) - depth_of[name] for name, _ in trained}
-        groups = [
-            {
-                "params": [p for name, p in trained if below_head[name] == steps and (p.ndim >= 2) == decays],
-                "lr": recipe.learning_rate * recipe.layer_decay**steps,
-                "weight_decay": recipe.weight_decay if decays else 0.0,
-            }
-            for steps in sorted(set(below_head.values()))
-            for decays in (True, False)
-        ]
-        optimizer = torch.optim.AdamW(groups, lr=recipe.learning_rate, fused=True)
-        warmup_steps = round(recipe.warmup if recipe.warmup >= 1 else recipe.warmup * recipe.total_steps)
-        if recipe.schedule == "linear":
-            schedule = get_linear_schedule_with_warmup(optimizer, warmup_steps, recipe.total_steps)
-        else:
-            schedule = get_constant_schedule_with_warmup(optimizer, warmup_steps)
+        """Give Lightning the optimizer and its schedule, which goes on at every step."""
+        optimizer, schedule = self.recipe.build(self.model)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -255,18 +219,25 @@ class Finetuner(LightningModule):
             metrics.update(preds=predicted[chosen], target=batch.labels[chosen], sentences=batch.indices[chosen])
 
     def on_validation_epoch_end(self) -> None:
-        """Log the scores of each source language and their mean, which selects the checkpoint."""
-        scores = []
-        for language in self.source_languages:
+        """Log the scores of each language and the objectives, of which `source_dev` selects the checkpoint."""
+        main = {}
+        for language, metrics in self.metrics.items():
             # Of all ranks, also where this one had no example of the language.
-            values = self.metrics[language].to(self.device).compute()
-            self.metrics[language].reset()
+            values = metrics.to(self.device).compute()
+            metrics.reset()
             for name, value in values.items():
                 self.log(f"validation/{name}/{language}", value)
-            scores.append(values[self._main_metric])
-        source_dev = torch.stack(scores).mean()
-        self.log("source_dev", source_dev)
-        self.shown["source_dev"] = float(source_dev)
+            main[language] = values[self._main_metric]
+        source_dev = torch.stack([main[language] for language in self.source_languages]).mean()
+        found: dict[str, torch.Tensor | float] = {"source_dev": source_dev}
+        if self.dev_languages:
+            scores = {language: float(score) for language, score in main.items()}
+            others = objectives(scores, source_languages=self.source_languages, languages=self.dev_languages)
+            found = {**others, **found}
+        for name, value in found.items():
+            self.log(name, value)
+            if name in ("source_dev", self.objective):
+                self.shown[name] = float(value)
         # Lightning logs at this number instead of at a count of its own, which loses its place in a resume.
         self.log("step", float(self.global_step))
 

@@ -8,12 +8,17 @@ Cross-lingual Representation Learning at Scale", appendix A, table 6, as transcr
 repository mayhewsw/multilingual-data-stats. 0 is a language that the table does not have, romanized text is left out,
 and languages with two rows (Chinese in both scripts, Burmese in both encodings) are summed. Empty is a size that is not
 known: of a variant that the table has under another language (Simple English, Nynorsk, Cantonese), and of Swedish,
-where transcriptions of the table contradict each other. Knows no dataset.
+where transcriptions of the table contradict each other.
+
+Also what is wrong with codes that a user gives. Knows no dataset.
 """
 
 import csv
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from babelfit.errors import UserError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,3 +42,17 @@ with Path(__file__).with_name("languages.tsv").open(encoding="utf-8", newline=""
         for row in csv.DictReader(_file, delimiter="\t")
     }
 LANGUAGE_NAMES = {code: language.name for code, language in LANGUAGES.items()}
+"""What the codes stand for."""
+
+
+def checked_languages(languages: Sequence[str], *, key: str, known: Sequence[str], of: str) -> list[str]:
+    """Return the languages of a key; raises UserError for none, for one twice, and for one that `of` has not."""
+    for language in languages:
+        if language not in known:
+            raise UserError(
+                f"unknown language {language!r} in {key}: {of} has {', '.join(known)}. Codes are quoted: a bare no "
+                "arrives as False, '\"no\"' as no"
+            )
+    if not languages or len(set(languages)) < len(languages):
+        raise UserError(f"{key}={list(languages)}: give at least one, and each one once")
+    return list(languages)

@@ -12,10 +12,11 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import NamedTuple
+from typing import IO
 
 from babelfit import preemption
 from babelfit.config import TrainerConfig
@@ -64,11 +65,11 @@ def supervised(config: TrainerConfig) -> bool:
         "WORLD_SIZE": str(wanted),
         "NODE_RANK": "0",
         # As many threads in all as there are cores.
-        "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", str(max(1, _num_cores() // wanted))),
+        "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", str(max(1, count_cores() // wanted))),
     }
-    ended = run([shared | {"RANK": str(rank), "LOCAL_RANK": str(rank)} for rank in range(wanted)])
-    if ended.status:
-        sys.exit(ended.status)
+    status = run([shared | {"RANK": str(rank), "LOCAL_RANK": str(rank)} for rank in range(wanted)])
+    if status:
+        sys.exit(status)
     return True
 
 
@@ -91,7 +92,7 @@ def check_devices(config: TrainerConfig, *, precision: str | None = None) -> str
     """Say whether a run goes to `gpu` or `cpu`; raises UserError where this machine cannot do what is asked."""
     if config.accelerator not in ("auto", "cpu", "gpu"):
         raise UserError(f"trainer.accelerator={config.accelerator}: must be one of auto, cpu, gpu")
-    num_gpus = 0 if config.accelerator == "cpu" else _num_gpus()
+    num_gpus = 0 if config.accelerator == "cpu" else count_gpus()
     if config.accelerator == "gpu" and not num_gpus:
         raise UserError("trainer.accelerator=gpu: no GPU is visible; use trainer.accelerator=cpu")
     if precision == "16-mixed" and not num_gpus:
@@ -111,37 +112,49 @@ def num_workers(config: TrainerConfig) -> int:
     return 2 if check_devices(config) == "gpu" else 0
 
 
-class Ended(NamedTuple):
-    """How processes ended: the status of the first to fail, and the last signal that came meanwhile."""
+def run(environments: Sequence[dict[str, str]]) -> int:
+    """Run this command in a process for each environment, wait for all, return the status of the first to fail."""
+    command = [sys.executable, str(Path(sys.argv[0]).resolve()), *sys.argv[1:]]
+    with looked_after() as processes:
+        for own in environments:
+            processes.start(command, environment=os.environ | own)
+        return _first_failure(processes.running)
 
-    status: int
-    received: signal.Signals | None = None
 
+class Processes:
+    """Processes of ours, which get the signals that come to this one: they are not in the terminal's process group."""
 
-def run(environments: Sequence[dict[str, str]], *, arguments: Sequence[str] | None = None) -> Ended:
-    """Run this script in a process for each environment and wait for all.
+    def __init__(self) -> None:
+        self.running: list[subprocess.Popen[bytes]] = []
+        self.received: signal.Signals | None = None  # the last signal that came
 
-    Signals that come meanwhile go to all of them, each once: they are not in the terminal's process group.
-    """
-    command = [sys.executable, str(Path(sys.argv[0]).resolve()), *(sys.argv[1:] if arguments is None else arguments)]
-    processes: list[subprocess.Popen[bytes]] = []
-    received: signal.Signals | None = None
+    def start(
+        self, command: Sequence[str], *, environment: Mapping[str, str], log: IO[bytes] | None = None
+    ) -> subprocess.Popen[bytes]:
+        """Start one more, which ends with this one; what it says goes to this terminal, or to a file."""
+        own = {**environment, SUPERVISOR: str(os.getpid())}
+        error = None if log is None else subprocess.STDOUT
+        process = subprocess.Popen(command, env=own, start_new_session=True, stdout=log, stderr=error)
+        self.running.append(process)
+        return process
 
-    def passed_on(number: int, _: FrameType | None) -> None:
-        nonlocal received
-        received = signal.Signals(number)
-        for process in processes:
+    def pass_on(self, number: int, _: FrameType | None) -> None:
+        """Give a signal to all of them, each once."""
+        self.received = signal.Signals(number)
+        for process in self.running:
             process.send_signal(number)
 
+
+@contextmanager
+def looked_after() -> Iterator[Processes]:
+    """Pass signals on to the processes that are started within, and leave none of them behind."""
+    processes = Processes()
     signals = (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT)
-    before = [signal.signal(number, passed_on) for number in signals]
+    before = [signal.signal(number, processes.pass_on) for number in signals]
     try:
-        for own in environments:
-            environment = os.environ | {SUPERVISOR: str(os.getpid())} | own
-            processes.append(subprocess.Popen(command, env=environment, start_new_session=True))
-        return Ended(_first_failure(processes), received)
+        yield processes
     finally:
-        for process in processes:
+        for process in processes.running:
             process.kill()
             process.wait()
         for number, handler in zip(signals, before, strict=True):
@@ -196,14 +209,15 @@ def _launcher() -> tuple[str, int, int] | None:
     return None
 
 
-def _num_gpus() -> int:
+def count_gpus() -> int:
+    """Count the GPUs that this process sees."""
     import torch
 
     return torch.cuda.device_count() if torch.cuda.is_available() else 0
 
 
-def _num_cores() -> int:
-    # Where a system can say it: those that this process may use.
+def count_cores() -> int:
+    """Count the cores that this process may use, or all, where a system cannot say it."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 

@@ -7,7 +7,7 @@ time, and nothing is written to outputs/. How memory is found: footprint.py; how
 import logging
 import shutil
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from babelfit import building, footprint, vocabulary
 from babelfit.advice import memory_advice
 from babelfit.config import TrainConfig
 from babelfit.data import MultilingualDataModule
+from babelfit.data.batching import RaggedBatch
 from babelfit.encoder import depths
 from babelfit.errors import UserError
 from babelfit.footprint import Devices, Footprint, Heaviest, in_words
@@ -47,7 +48,7 @@ class Plan:
 
     config: TrainConfig
     data: MultilingualDataModule
-    split: str  # the one that the run ends with
+    scored: Mapping[str, Sequence[str]]  # what the run ends with: split -> languages
     process: int  # bytes that a process with these data holds
 
     @property
@@ -92,10 +93,8 @@ class Plan:
     def footprint(self) -> Footprint:
         """Find the memory of one device."""
         trainer = self.config.trainer
-        validation, evaluation = (
-            self.data.evaluation_dataloader(split, languages=languages).dataset[0]
-            for split, languages in (("validation", self.data.train_languages), (self.split, self.data.languages))
-        )
+        validation = self._longest("validation", self.data.validated_languages)
+        evaluations = [self._longest(split, languages) for split, languages in self.scored.items()]
         return footprint.footprint(
             self.model(),
             whole=self.model(whole=True),
@@ -103,7 +102,7 @@ class Plan:
             heaviest=Heaviest(
                 step=self.data.heaviest_step(num_steps=self.num_steps, num_ranks=self.num_devices),
                 validation=validation,
-                evaluation=evaluation,
+                evaluation=max(evaluations, key=lambda batch: batch.num_tokens),
             ),
             devices=Devices(
                 kind=self.device,
@@ -114,6 +113,11 @@ class Plan:
             ),
             process=self.process if self.device == "cpu" else 0,
         )
+
+    def _longest(self, split: str, languages: Sequence[str]) -> RaggedBatch:
+        """Read the batch of the longest sequences."""
+        batch: RaggedBatch = self.data.evaluation_dataloader(split, languages=languages).dataset[0]
+        return batch
 
     def tokens(self, split: str, language: str) -> int:
         """Count the tokens of one language in one split."""
@@ -127,8 +131,8 @@ def plan(config: TrainConfig, *, probe: bool) -> None:
     """
     # What it says once for each model that is built stands in a table here.
     logging.getLogger(vocabulary.__name__).setLevel(logging.WARNING)
-    data, split = building.prepared(config)
-    planned = Plan(config=config, data=data, split=split, process=footprint.resident())
+    data, scored = building.prepared(config)
+    planned = Plan(config=config, data=data, scored=scored, process=footprint.resident())
     console = Console()
     model = planned.model()
     for table in (_rows(planned), _steps(planned), _parameters(model)):
@@ -163,8 +167,8 @@ def _rows(planned: Plan) -> Group:
     read: dict[tuple[str, str], None] = {}
     for split, languages in (
         ("train", planned.data.train_languages),
-        ("validation", planned.data.train_languages),
-        (planned.split, planned.data.languages),
+        ("validation", planned.data.validated_languages),
+        *planned.scored.items(),
     ):
         read |= dict.fromkeys((split, language) for language in languages)
     lines = []
@@ -189,8 +193,11 @@ def _steps(planned: Plan) -> Group:
     """Tell how much is computed."""
     config, data = planned.config, planned.data
     per_epoch = sum(planned.tokens("train", language) for language in data.train_languages)
-    validated = sum(planned.tokens("validation", language) for language in data.train_languages)
-    scored = sum(planned.tokens(planned.split, language) for language in data.languages)
+    validated = sum(planned.tokens("validation", language) for language in data.validated_languages)
+    last = [
+        f"{sum(planned.tokens(split, one) for one in languages):,} tokens of {split} in {len(languages)} languages"
+        for split, languages in planned.scored.items()
+    ]
     heaviest = data.heaviest_step(num_steps=planned.num_steps, num_ranks=1)
     every = building.steps_between_validations(config, data=data)
     devices = f", on {planned.num_devices} devices" if planned.num_devices > 1 else ""
@@ -204,7 +211,7 @@ def _steps(planned: Plan) -> Group:
             f"{config.trainer.tokens_per_device:,} at once",
         ),
         ("validations", f"{planned.num_validations:,}, every {every:,} steps, of {validated:,} tokens each"),
-        ("last evaluation", f"{scored:,} tokens of {planned.split} in {len(data.languages)} languages"),
+        ("last evaluation", ", ".join(last)),
     ]
     return _table("steps", lines, "what", "how much")
 

@@ -98,8 +98,8 @@ def measured(planned: "Plan") -> list[tuple[str, str]]:
     data.trainer = None
     tokens = {
         "train": sum(planned.tokens("train", one) for one in data.train_languages) / data.steps_per_epoch,
-        "validation": sum(planned.tokens("validation", one) for one in data.train_languages),
-        "evaluation": sum(planned.tokens(planned.split, one) for one in data.languages),
+        "validation": sum(planned.tokens("validation", one) for one in data.validated_languages),
+        "evaluation": sum(planned.tokens(split, one) for split, those in planned.scored.items() for one in those),
     }
     step = tokens["train"] * steps.seconds_per_token() / num_devices
     per_token = batches.seconds_per_token() / num_devices

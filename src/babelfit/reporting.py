@@ -65,14 +65,14 @@ def markdown(all_scores: Sequence[Mapping[str, Any]], *, facts: Mapping[str, str
     lines = ["# Cross-lingual report", ""]
     if any(scores.get("synthetic") for scores in all_scores):
         lines += ["**Synthetic data.** The bundled sample shows how babelfit works, not how good a model is.", ""]
-    lines += [f"- {key}: {_escaped(value)}" for key, value in facts.items()]
+    lines += [f"- {key}: {escaped(value)}" for key, value in facts.items()]
     for scores in all_scores:
-        lines += ["", f"## {_escaped(_title(scores))}", ""]
-        lines += [line for warning in _warnings(scores) for line in (f"**{_escaped(warning)}**", "")]
+        lines += ["", f"## {escaped(_title(scores))}", ""]
+        lines += [line for warning in _warnings(scores) for line in (f"**{escaped(warning)}**", "")]
         columns = _columns(scores)
         lines += [f"| {' | '.join(columns)} |", f"|---|{'---:|' * (len(columns) - 1)}"]
-        lines += [f"| {' | '.join(_escaped(cell) for cell in row)} |" for row in _rows(scores)]
-        lines += ["", *(f"- {_escaped(line)}" for line in [*transfer_lines(scores), *_consistency_lines(scores)])]
+        lines += [f"| {' | '.join(escaped(cell) for cell in row)} |" for row in _rows(scores)]
+        lines += ["", *(f"- {escaped(line)}" for line in [*transfer_lines(scores), *_consistency_lines(scores)])]
         lines += _group_tables(scores) + _alike_table(scores)
     names = {SHOWN[scores["metric"]][scores["metric"]] for scores in all_scores}
     lines += [
@@ -129,15 +129,15 @@ def transfer_lines(scores: Mapping[str, Any]) -> list[str]:
     if transfer["source"] is not None:
         sources = ", ".join(one for one in scores["source_languages"] if one in scores["languages"])
         within = "; ".join(filter(None, [_span(intervals.get("source")), sources]))
-        lines.append(f"source mean {_percent(transfer['source'])} ({within})")
+        lines.append(f"source mean {percent(transfer['source'])} ({within})")
     if transfer["target_mean"] is not None:
-        lines.append(f"target mean {_percent(transfer['target_mean'])}{_within(intervals.get('target_mean'))}")
+        lines.append(f"target mean {percent(transfer['target_mean'])}{_within(intervals.get('target_mean'))}")
     if transfer["gap"] is not None:
         lines.append(f"gap {100 * transfer['gap']:.1f} points{_within(intervals.get('gap'))}")
     if transfer["retention"] is not None:
-        lines.append(f"retention {_percent(transfer['retention'])} %{_within(intervals.get('retention'))}")
+        lines.append(f"retention {percent(transfer['retention'])} %{_within(intervals.get('retention'))}")
     if transfer["worst"] is not None:
-        lines.append(f"worst target {_percent(transfer['worst']['score'])} ({transfer['worst']['language']})")
+        lines.append(f"worst target {percent(transfer['worst']['score'])} ({transfer['worst']['language']})")
     return lines
 
 
@@ -147,7 +147,7 @@ def _group_lines(scores: Mapping[str, Any]) -> list[str]:
     for key, name in GROUPINGS.items():
         members = scores.get("groups", {}).get(key)
         if members:
-            means = ", ".join(f"{group} {_percent(values['mean'])}" for group, values in members.items())
+            means = ", ".join(f"{group} {percent(values['mean'])}" for group, values in members.items())
             lines.append(f"by {name}: {means}{_correlation(scores) if key == 'pretraining' else ''}")
     return lines
 
@@ -163,12 +163,12 @@ def _consistency_lines(scores: Mapping[str, Any]) -> list[str]:
     if found is None or found["all_alike"] is None:
         return []
     line = (
-        f"answered alike in all {len(found['languages'])} languages: {_percent(found['all_alike'])} % of "
-        f"{found['items']:,} items, and right in all: {_percent(found['all_right'])} %"
+        f"answered alike in all {len(found['languages'])} languages: {percent(found['all_alike'])} % of "
+        f"{found['items']:,} items, and right in all: {percent(found['all_right'])} %"
     )
     for source, share in found["all_alike_if_right"].items():
         if share is not None:
-            line += f"; of those right in {source}, {_percent(share)} % alike in all"
+            line += f"; of those right in {source}, {percent(share)} % alike in all"
     lines = [line]
     if found["left_out"]:
         lines.append(f"{found['left_out']:,} items left out: not every language has them, with gold")
@@ -188,8 +188,8 @@ def _group_tables(scores: Mapping[str, Any]) -> list[str]:
         lines += ["", f"| {name} | languages | mean {metric} | to source |", "|---|---|---:|---:|"]
         for group, values in members.items():
             gap = "" if values["gap"] is None else f"{-100 * values['gap']:+.1f}"
-            cells = (group, " ".join(values["languages"]), _percent(values["mean"]), gap)
-            lines.append(f"| {' | '.join(_escaped(cell) for cell in cells)} |")
+            cells = (group, " ".join(values["languages"]), percent(values["mean"]), gap)
+            lines.append(f"| {' | '.join(escaped(cell) for cell in cells)} |")
         if key == "pretraining" and (correlation := _correlation(scores)):
             lines += ["", f"- size and score{correlation.replace(';', ':')}"]
     return lines
@@ -200,10 +200,10 @@ def _alike_table(scores: Mapping[str, Any]) -> list[str]:
     found = scores.get("consistency")
     if found is None:
         return []
-    languages = [_escaped(language) for language in found["languages"]]
+    languages = [escaped(language) for language in found["languages"]]
     lines = ["", f"| answered alike | {' | '.join(languages)} |", f"|---|{'---:|' * len(languages)}"]
     for language, shares in zip(languages, found["alike"], strict=True):
-        cells = ["" if share is None else _percent(share) for share in shares]
+        cells = ["" if share is None else percent(share) for share in shares]
         lines.append(f"| {language} | {' | '.join(cells)} |")
     return lines
 
@@ -245,12 +245,12 @@ def _rows(scores: Mapping[str, Any], *, without: Collection[str] = ()) -> list[t
         named = f"{language} {LANGUAGE_NAMES.get(language, '')}".strip()
         unlabelled = f" + {values['unlabelled']:,} without label" if "unlabelled" in values else ""
         main, *others, examples = (key for key in SHOWN[scores["metric"]] if key not in without)
-        calibrated = [_percent(values["ece"]) if "ece" in values else ""] if _has(scores, "ece") else []
+        calibrated = [percent(values["ece"]) if "ece" in values else ""] if _has(scores, "ece") else []
         rows.append(
             (
                 named,
-                f"{_percent(values[main])}{_within(values.get('interval'))}",
-                *(_percent(values[share]) for share in others),
+                f"{percent(values[main])}{_within(values.get('interval'))}",
+                *(percent(values[share]) for share in others),
                 f"{values[examples]:,}{unlabelled}",
                 *calibrated,
                 SOURCE if is_source else "" if source is None else f"{100 * (values[main] - source):+.1f}",
@@ -260,17 +260,18 @@ def _rows(scores: Mapping[str, Any], *, without: Collection[str] = ()) -> list[t
 
 
 def _span(interval: Sequence[float] | None) -> str:
-    return "" if interval is None else f"{_percent(interval[0])} to {_percent(interval[1])}"
+    return "" if interval is None else f"{percent(interval[0])} to {percent(interval[1])}"
 
 
 def _within(interval: Sequence[float] | None) -> str:
     return "" if interval is None else f" ({_span(interval)})"
 
 
-def _percent(share: float) -> str:
+def percent(share: float) -> str:
+    """Write a fraction of 1 in percent, with one decimal."""
     return f"{100 * share:.1f}"
 
 
-def _escaped(text: str) -> str:
+def escaped(text: str) -> str:
     """Keep text from being read as Markdown or HTML, and on one line."""
     return re.sub(r"([\\`*_\[\]|<>&~])", r"\\\1", re.sub(r"\s+", " ", text))

@@ -15,10 +15,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from babelfit import config as configuration
-from babelfit import durable, ranks
+from babelfit import config_files, durable, ranks
 from babelfit.config import EvaluateConfig, TrainConfig
-from babelfit.errors import UserError
+from babelfit.errors import Pruned, UserError
 from babelfit.lock import FILE as LOCK
 from babelfit.lock import holder, locked
 from babelfit.preemption import Preempted
@@ -45,7 +44,7 @@ EVALUATION = "evaluation.yaml"
 UNFINISHED = {f"{CONFIG}.tmp", LOCK}
 """What a folder may hold that no run was made in yet."""
 
-WRITTEN_STATES = ("running", "complete", "interrupted", "failed")
+WRITTEN_STATES = ("running", "complete", "interrupted", "failed", "pruned")
 
 
 class Run:
@@ -75,7 +74,7 @@ class Run:
             run._check(config)
             if not (run.folder / CONFIG).exists():
                 temporary = run.folder / f"{CONFIG}.tmp"
-                configuration.save(config, temporary)
+                config_files.save(config, temporary)
                 durable.rename(temporary, run.folder / CONFIG)
             if before["state"] == "killed":
                 log.warning("%s: %s; going on", run.folder, before["why"])
@@ -98,7 +97,7 @@ class Run:
         if config.resume == "never":
             raise UserError(f"{self.folder} exists and resume=never: choose another name=")
         check_folder(self.folder)
-        changed = configuration.differences(asdict(self.config()), asdict(config))
+        changed = config_files.differences(asdict(self.config()), asdict(config))
         if changed:
             lines = "\n  ".join(changed)
             raise UserError(f"{self.folder} holds another run; it differs in\n  {lines}\nChoose another name=")
@@ -117,13 +116,13 @@ class Run:
         path = self.folder / CONFIG
         if not path.is_file():
             raise UserError(f"{self.folder} is no run: it has no {CONFIG}")
-        return configuration.load(path, TrainConfig)
+        return config_files.load(path, TrainConfig)
 
     def status(self) -> dict[str, Any]:
         """Read how the run stands: at least its `state`.
 
-        It is new, running, complete, interrupted (by a signal or the keyboard), failed, or killed: that is what a
-        `running` is whose process is gone. Raises UserError for a damaged file.
+        It is new, running, complete, interrupted (by a signal or the keyboard), failed, pruned (in a sweep), or killed:
+        that is what a `running` is whose process is gone. Raises UserError for a damaged file.
         """
         path = self.folder / "status.json"
         if not path.is_file():
@@ -177,10 +176,11 @@ class Run:
             yield
         except BaseException as error:
             stopped = isinstance(error, KeyboardInterrupt | Preempted)
+            state = "interrupted" if stopped else "pruned" if isinstance(error, Pruned) else "failed"
             # Where another process has failed, this one knows only that it is gone.
-            why = (None if stopped else ranks.why_another_ended()) or _why(error)
+            why = (ranks.why_another_ended() if state == "failed" else None) or _why(error)
             try:
-                self.set_status("interrupted" if stopped else "failed", why=why)
+                self.set_status(state, why=why)
             except OSError:
                 log.warning("%s could not be written", self.folder / "status.json")
             raise
@@ -215,6 +215,8 @@ def _why(error: BaseException) -> str:
         return "by the keyboard"
     if isinstance(error, Preempted):
         return f"by {error}"
+    if isinstance(error, Pruned):
+        return str(error)
     return "".join(traceback.format_exception_only(error)).strip()
 
 
@@ -235,9 +237,9 @@ def opened_evaluation(config: EvaluateConfig, *, data_name: str) -> Iterator[Pat
     with locked(folder):
         if not path.is_file():
             temporary = path.with_name(f"{path.name}.tmp")
-            configuration.save(config, temporary)
+            config_files.save(config, temporary)
             durable.rename(temporary, path)
-        changed = configuration.differences(asdict(configuration.load(path, EvaluateConfig)), asdict(config))
+        changed = config_files.differences(asdict(config_files.load(path, EvaluateConfig)), asdict(config))
         if changed:
             lines = "\n  ".join(changed)
             raise UserError(f"{folder} holds another evaluation; it differs in\n  {lines}\nChoose another name=")

@@ -11,7 +11,7 @@ from babelfit import bootstrap, durable, predictions
 from babelfit.answers import Answers, answers, calibration, confusion, parts
 from babelfit.consistency import consistency
 from babelfit.errors import UserError
-from babelfit.groups import groups
+from babelfit.language_groups import groups
 from babelfit.metrics import MAIN_METRIC, build_metrics
 from babelfit.predictions import AnyPrediction, Prediction, TagPrediction
 from babelfit.transfer.numbers import transfer_numbers

@@ -10,7 +10,7 @@ from pytorch_lightning import Callback
 from pytorch_lightning.loggers import Logger, TensorBoardLogger
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
-from babelfit import durable, evaluation, manifest, preemption, ranks
+from babelfit import durable, evaluation, manifest, preemption, ranks, scoring
 from babelfit.building import (
     build_finetuner,
     build_model,
@@ -28,8 +28,10 @@ from babelfit.errors import UserError
 from babelfit.loading import files_read
 from babelfit.memory import return_freed_memory
 from babelfit.metrics_log import MetricsLog, TrainingLog
+from babelfit.objectives import of_scores
 from babelfit.run import Run
 from babelfit.sentries import AtChance, FiniteLoss, Patience, chance_level
+from babelfit.sweep.pruning import Pruning
 from babelfit.trainer import build_trainer, stopped_by_keyboard
 from babelfit.trust import load_weights
 from babelfit.vocabulary import whole_again
@@ -42,8 +44,13 @@ def fit(config: TrainConfig) -> None:
 
     Every rank comes here and reads the data; rank 0 alone touches the run folder.
     """
-    data, split = prepared(config)
-    config = replace(config, data=replace(config.data, languages=data.languages))
+    data, scored = prepared(config)
+    config = replace(
+        config,
+        data=replace(config.data, languages=data.languages),
+        # Where training reads them, other ones are another run.
+        objective_languages=data.dev_languages or config.objective_languages,
+    )
     model = build_model(config, data=data)
     with ranks.entered_by_first(lambda: Run.opened(config)) as run:
         files = CheckpointFiles(run.checkpoints)
@@ -67,16 +74,29 @@ def fit(config: TrainConfig) -> None:
             files.prune()
             return run.facts()
 
-        evaluation.evaluate_model(
-            str(run.model),
-            data=data,
-            split=split,
-            devices=config.trainer,
-            precision=str(config.trainer.precision),
-            folder=run.folder,
-            trained_on=config.data,
-            facts=ranks.from_first(concluded),
-        )
+        facts = ranks.from_first(concluded)
+        for split, languages in scored.items():
+            evaluation.evaluate_model(
+                str(run.model),
+                data=data,
+                split=split,
+                languages=languages,
+                devices=config.trainer,
+                precision=str(config.trainer.precision),
+                folder=run.folder,
+                trained_on=config.data,
+                facts=facts,
+            )
+            return_freed_memory()  # that of the model, before it is loaded again
+        if config.objective is not None:
+            ranks.from_first(lambda: _tell_objectives(config, run=run))
+
+
+def _tell_objectives(config: TrainConfig, *, run: Run) -> None:
+    (dev,) = (scores for scores in scoring.read_all(run.folder) if scores["split"] == "validation")
+    found = of_scores(dev, languages=config.objective_languages)
+    told = ", ".join(f"{name} {100 * value:.1f}" for name, value in found.items())
+    log.info("objectives on dev: %s; chosen: %s", told, config.objective)
 
 
 def train(
@@ -113,7 +133,7 @@ def train(
         callbacks=[
             FiniteLoss(every=config.logger.every, examples_of=data.rows_of_step),
             TrainingLog(metrics, every=config.logger.every, total_steps=total_steps),
-            *_watching(config, data=data),
+            *_watching(config, run=run, data=data, total_steps=total_steps),
             checkpoints,
         ],
         plugins=[io],
@@ -146,7 +166,7 @@ def train(
     return _selection(checkpoints.best, files=files, by=config.selection, total_steps=total_steps)
 
 
-def _watching(config: TrainConfig, *, data: MultilingualDataModule) -> list[Callback]:
+def _watching(config: TrainConfig, *, run: Run, data: MultilingualDataModule, total_steps: int) -> list[Callback]:
     """Build what looks at the scores of each validation."""
     watching: list[Callback] = []
     if config.validation.patience is not None:
@@ -160,6 +180,8 @@ def _watching(config: TrainConfig, *, data: MultilingualDataModule) -> list[Call
                 stops=config.validation.at_chance == "stop",
             )
         )
+    if config.objective is not None:
+        watching.append(Pruning(run.folder, objective=config.objective, total_steps=total_steps))
     return watching
 
 

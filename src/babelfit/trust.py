@@ -34,7 +34,8 @@ def check_folder(folder: Path) -> None:
                         f"{path} is a link that leads out of {folder}: a run's files lie in its folder. Copy what it "
                         "points to in its place, or delete it"
                     )
-            elif not (path.is_file() or path.is_dir()):
+            # A folder in which others work loses files meanwhile.
+            elif not (path.is_file() or path.is_dir()) and path.exists():
                 raise UserError(f"{path} is neither a file nor a folder: delete it")
 
 

@@ -3,6 +3,8 @@
 XLM-R's table of 250,002 rows is most of the base model, and English XNLI reads a tenth of them. The others get no
 gradient, so training a table without them is the same training: the same losses, the same rows. On export each row goes
 back to its place in the whole table. What differs is weight decay, which would shrink the rows that nothing reads.
+
+Rows that only validations in other languages read are there outside of training, and stay as they are.
 """
 
 import logging
@@ -13,6 +15,7 @@ import torch
 from torch.nn.functional import embedding
 from transformers import PreTrainedModel
 
+from babelfit.data.batching import Array
 from babelfit.encoder import padding_id
 from babelfit.errors import UserError
 
@@ -25,10 +28,14 @@ IDS = "active_ids"
 class ActiveEmbedding(torch.nn.Embedding):
     """Embed token ids by a table that has rows for some of them only; any other id is an error."""
 
-    def __init__(self, whole: torch.nn.Embedding, ids: torch.Tensor) -> None:
-        """Take the rows of these ids, which are ascending; among them the padding id, if the table has one."""
-        row_of_id = torch.full((whole.num_embeddings,), len(ids))  # one row too far
-        row_of_id[ids] = torch.arange(len(ids))
+    def __init__(self, whole: torch.nn.Embedding, ids: torch.Tensor, *, untrained: torch.Tensor) -> None:
+        """Take the rows of these ids, which are ascending; among them the padding id, if the table has one.
+
+        Those of `untrained` ids, which are others, are there outside of training alone.
+        """
+        all_ids = torch.cat([ids, untrained])
+        row_of_id = torch.full((whole.num_embeddings,), len(all_ids))  # one row too far
+        row_of_id[all_ids] = torch.arange(len(all_ids))
         super().__init__(
             len(ids),
             whole.embedding_dim,
@@ -40,28 +47,42 @@ class ActiveEmbedding(torch.nn.Embedding):
         self.row_of_id: torch.Tensor
         self.register_buffer(IDS, ids)
         self.register_buffer("row_of_id", row_of_id, persistent=False)
+        self.untrained: torch.Tensor
+        self.register_buffer("untrained", whole.weight.detach()[untrained], persistent=False)
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:
         """Embed token ids of the whole vocabulary, in any shape."""
-        return embedding(self.row_of_id[input], self.weight, self.padding_idx)
+        rows = self.row_of_id[input]
+        if self.training or not len(self.untrained):
+            return embedding(rows, self.weight, self.padding_idx)
+        beyond = rows - self.num_embeddings
+        return torch.where(
+            (beyond < 0)[..., None],
+            embedding(rows.clamp(max=self.num_embeddings - 1), self.weight),
+            embedding(beyond.clamp(min=0), self.untrained),
+        )
 
 
-def take_active(model: PreTrainedModel, ids: np.ndarray[Any, Any]) -> None:
+def take_active(model: PreTrainedModel, ids: Array, *, only_validated: Array) -> None:
     """Leave a model the embeddings of these ids, of the padding and of id 0, which batches of nothing are made of.
 
-    A table that does more than look up stays whole. Raises UserError where the model has no row for an id.
+    Those of `only_validated` ids are there outside of training, and are not trained. A table that does more than look
+    up stays whole. Raises UserError where the model has no row for an id.
     """
     whole: Any = model.get_input_embeddings()
     if type(whole) is not torch.nn.Embedding:
         log.info("%s keeps its whole vocabulary: its embeddings are no plain table", model.config.model_type)
         return
-    if ids.max() >= whole.num_embeddings:
+    highest = max(ids.max(), only_validated.max(initial=0))
+    if highest >= whole.num_embeddings:
         raise UserError(
-            f"the tokenizer gives ids up to {ids.max()}, and the encoder has embeddings for {whole.num_embeddings}: "
+            f"the tokenizer gives ids up to {highest}, and the encoder has embeddings for {whole.num_embeddings}: "
             "they do not belong together"
         )
     special = [0, padding_id(model), *([] if whole.padding_idx is None else [whole.padding_idx])]
-    active = ActiveEmbedding(whole, torch.from_numpy(np.union1d(ids, special)))
+    trained = np.union1d(ids, special)
+    others = np.setdiff1d(only_validated, trained)
+    active = ActiveEmbedding(whole, torch.from_numpy(trained), untrained=torch.from_numpy(others))
     model.set_input_embeddings(active)
     log.info(
         "active vocabulary: %s of %s embeddings are read in training (%.1f %%); the others stay as they are",

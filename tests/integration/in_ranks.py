@@ -19,7 +19,7 @@ from unittest import mock
 from hydra import compose, initialize_config_dir
 
 from babelfit import preemption, ranks
-from babelfit.commands import told, with_open_overrides
+from babelfit.commands import introduce_to_hydra, told
 from babelfit.config import EvaluateConfig, TrainConfig, TrainerConfig, checked
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
@@ -27,7 +27,7 @@ CONF = Path(__file__).resolve().parents[2] / "conf"
 
 def run(script: str, arguments: list[str], *, fault: dict[str, Any] | None = None) -> int:
     """Run train.py or evaluate.py with these arguments, as this rank; return the exit status."""
-    with_open_overrides()
+    introduce_to_hydra()
     with initialize_config_dir(str(CONF)):
         composed = compose(script, arguments)
     # Each command has an end of its own.

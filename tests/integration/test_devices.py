@@ -22,6 +22,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from babelfit.sweep.study import read
+
 ROOT = Path(__file__).resolve().parents[2]
 IN_RANKS = Path(__file__).with_name("in_ranks.py")
 STRANGE = {"RANK": "1", "LOCAL_RANK": "1", "WORLD_SIZE": "4"}
@@ -342,17 +344,19 @@ def test_every_trial_of_a_sweep_is_a_run_of_its_own_whatever_the_last_one_did(
     several: tuple[Folder, Ended, Ended],
 ) -> None:
     folder = several[0]
-    sweep = ("-m", "name=sweep", "optimization.max_steps=0,8", DOUBLE, *UNEVEN)
+    # The first of them is refused by its own process, which alone looks at the encoder.
+    sweep = ("-m", "name=sweep", "encoder.freeze_layers=9,0", "optimization.max_steps=8", DOUBLE, *UNEVEN)
     done = folder.start(ROOT / "train.py", "trainer=cpu", "trainer.devices=2", *sweep, **STRANGE)
 
     assert done.returncode == 1, done.stderr
-    assert done.stderr.count("optimization.max_steps=0: must be at least 1") == 1
+    assert "1 of 2 trials failed" in done.stderr
+    assert "encoder.freeze_layers=9: xlm-roberta has 2 layers here" in done.stderr
     assert "Traceback" not in done.stderr
-    wrong, trained = dict.fromkeys(re.findall("trial (sweep/[0-9a-f]{8})", done.stderr))
+    wrong, trained = dict.fromkeys(re.findall("(sweep/[0-9a-f]{8}): encoder", done.stderr))
     assert not folder.run(wrong).exists()
     same(folder, trained, "double-1", within=1e-11)
     refused = folder.start(ROOT / "train.py", "-m", "name=double-1", "seed=1,2")
-    assert (refused.returncode, refused.stderr.count("outputs/double-1 is a run")) == (2, 1)
+    assert (refused.returncode, refused.stderr.count("outputs/double-1 has a config.yaml")) == (2, 1)
 
 
 def test_a_signal_to_a_sweep_stops_it_and_a_trial_that_is_killed_does_not(empty: Folder) -> None:
@@ -377,11 +381,12 @@ def test_a_signal_to_a_sweep_stops_it_and_a_trial_that_is_killed_does_not(empty:
 
     told = (empty.path / "told.txt").read_text()
     assert status == 75, told
-    assert told.count("ended with status 137") == 1
+    assert told.count("failed: killed by SIGKILL") == 1
     assert told.count("stopped by SIGTERM") == 1
-    trials = list(empty.run("stopped").iterdir())
+    trials = [path for path in empty.run("stopped").iterdir() if path.is_dir()]
     assert len(trials) == 2, "a third trial was started"
     assert all(empty.metrics(f"stopped/{trial.name}", "train/loss") for trial in trials), "rank 0 writes them"
+    assert [trial.state for trial in read(empty.run("stopped")).trials] == ["failed", "running"]
 
 
 def test_a_killed_process_ends_the_others(several: tuple[Folder, Ended, Ended]) -> None:

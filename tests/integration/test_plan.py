@@ -81,6 +81,19 @@ def test_its_counts_are_those_of_the_run(plan: Plan, train: Callable[..., Any]) 
     )
 
 
+def test_what_an_objective_reads_is_counted(plan: Plan) -> None:
+    status, printed, _ = plan("data.languages=[en,de]", "objective=mean_dev", "validation.every=5")
+
+    assert status == 0
+    tokens = {
+        split: sum(int(cells(printed, split, one)[4].replace(",", "")) for one in ("en", "de"))
+        for split in ("validation", "test")
+    }
+    assert cells(printed, "validations")[0] == f"3, every 5 steps, of {tokens['validation']:,} tokens each"
+    last = [f"{tokens[split]:,} tokens of {split} in 2 languages" for split in ("validation", "test")]
+    assert cells(printed, "last evaluation")[0] == ", ".join(last)
+
+
 def test_it_writes_nothing_but_the_cache_of_tokens(plan: Plan) -> None:
     status, printed, _ = plan("plan.probe=true", "data.languages=[en,de]")
 

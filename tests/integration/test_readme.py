@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 from hydra import compose, initialize_config_dir
+from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from babelfit.commands import with_open_overrides
+from babelfit.commands import introduce_to_hydra
 from babelfit.config import EvaluateConfig, TrainConfig, checked
+from babelfit.sweep.space import Space
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -34,13 +36,13 @@ def test_torchrun_is_told_of_as_many_processes_as_the_config() -> None:
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_command_of_the_readme_is_valid(command: str) -> None:
     script, *arguments = shlex.split(re.sub("-m babelfit (fetch|plan)", "train.py", command))
-    # Of a sweep, the first trial.
-    overrides = [
-        argument.split(",")[0] if "-m" in arguments else argument
-        for argument in arguments
-        if not argument.startswith(("-", "plan.")) and argument != "job"
-    ]
-    with_open_overrides()
+    overrides = [one for one in arguments if not one.startswith(("-", "plan.")) and one != "job"]
+    introduce_to_hydra()
+    if "-m" in arguments:
+        # Of a sweep, the first trial.
+        space = Space.read(overrides, space={}, parser=OverridesParser.create())
+        of_sweep = [one for one in overrides if one.startswith("sweep")]
+        overrides = [*of_sweep, *space.fixed, *(f"{key}={value}" for key, value in space.samples()[0].items())]
     with initialize_config_dir(str(ROOT / "conf")):
         name, kind = ("train", TrainConfig) if script == "train.py" else ("evaluate", EvaluateConfig)
         checked(compose(name, overrides), kind)

@@ -18,8 +18,8 @@ from transformers import Trainer as HuggingFaceTrainer
 
 from babelfit.data import XNLI
 from babelfit.data.steps import epoch_order
-from babelfit.finetuner import Recipe
 from babelfit.loading import load_tokenizer
+from babelfit.recipe import Recipe
 from stepping import losses_of
 
 STEPS = 50

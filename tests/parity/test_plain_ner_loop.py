@@ -19,8 +19,8 @@ from transformers import (
 
 from babelfit.data import WikiANN
 from babelfit.data.steps import epoch_order
-from babelfit.finetuner import Recipe
 from babelfit.loading import load_tokenizer
+from babelfit.recipe import Recipe
 from stepping import losses_of
 
 STEPS = 50

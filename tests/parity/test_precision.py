@@ -14,8 +14,9 @@ from transformers import AutoModelForSequenceClassification, PreTrainedModel, XL
 from babelfit import attention
 from babelfit.data.batching import RaggedBatch, StepBatch
 from babelfit.encoder import encode
-from babelfit.finetuner import Finetuner, Recipe
+from babelfit.finetuner import Finetuner
 from babelfit.heads import SequenceClassification, summed_loss
+from babelfit.recipe import Recipe
 
 STEPS = 4
 RECIPE = Recipe(

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from hydra import compose, initialize_config_dir
 
-from babelfit.commands import with_open_overrides
+from babelfit.commands import introduce_to_hydra
 from babelfit.config import EvaluateConfig, TrainConfig, checked
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
@@ -18,7 +18,7 @@ CHOICES = sorted(
 
 @pytest.fixture(autouse=True)
 def _conf() -> Iterator[None]:
-    with_open_overrides()
+    introduce_to_hydra()
     with initialize_config_dir(config_dir=str(CONF)):
         yield
 

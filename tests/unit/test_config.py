@@ -1,5 +1,6 @@
 """A configuration is checked once, whole and at the door; a mistake is told with its full key."""
 
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -8,8 +9,9 @@ import yaml
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-from babelfit.commands import with_open_overrides
-from babelfit.config import VERSION, EvaluateConfig, TrainConfig, checked, differences, load, save
+from babelfit.commands import introduce_to_hydra
+from babelfit.config import EvaluateConfig, TrainConfig, checked
+from babelfit.config_files import VERSION, differences, load, save
 from babelfit.errors import UserError
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
@@ -18,7 +20,7 @@ CONF = Path(__file__).resolve().parents[2] / "conf"
 @pytest.fixture(scope="module")
 def composed() -> dict[str, Any]:
     """The values of a plain `python train.py`."""
-    with_open_overrides()
+    introduce_to_hydra()
     with initialize_config_dir(config_dir=str(CONF)):
         values: Any = OmegaConf.to_container(compose("train"), resolve=True)
     return values
@@ -153,6 +155,7 @@ def test_clipping_to_nothing_or_to_no_norm_is_refused(composed: dict[str, Any], 
     [
         ("resume", ["auto", "never"]),
         ("selection", ["source_dev"]),
+        ("objective", ["source_dev", "mean_dev", "worst_dev", "target_dev"]),
         ("optimization.schedule", ["linear", "constant"]),
         ("trainer.precision", ["32-true", "16-mixed", "bf16-mixed", "bf16-true", "64-true"]),
     ],
@@ -204,6 +207,8 @@ def test_layer_decay_is_a_share_of_the_rate_above(composed: dict[str, Any], valu
 OTHER_RUN = {
     "seed": "2",
     "name": "other",
+    "objective": "mean_dev",
+    "objective_languages": "[de]",
     "data.folder": "elsewhere",
     "data.train_languages": "[de]",
     "data.max_length": "64",
@@ -269,6 +274,8 @@ def test_what_is_saved_is_loaded_again(composed: dict[str, Any], tmp_path: Path)
 
 
 ADDED_IN_VERSION_2 = {
+    "objective": None,
+    "objective_languages": None,
     "data.train_split": "train",
     "data.revision": None,
     "encoder.revision": None,
@@ -291,8 +298,17 @@ def test_a_configuration_of_an_older_version_stays_readable() -> None:
 
     assert (upgraded.name, upgraded.data.languages, upgraded.optimization.epochs) == ("xnli-xlmr_base", ["en", "sw"], 5)
     for key, meaning in ADDED_IN_VERSION_2.items():
-        section, name = key.split(".")
-        assert getattr(getattr(upgraded, section), name) == meaning
+        assert attrgetter(key)(upgraded) == meaning
+
+
+def test_an_evaluation_of_an_older_version_gets_no_keys_of_a_run(tmp_path: Path) -> None:
+    with initialize_config_dir(config_dir=str(CONF)):
+        config = checked(compose("evaluate", ["model=x", "data=xnli"]), EvaluateConfig)
+    save(config, tmp_path / "evaluation.yaml")
+    older = (tmp_path / "evaluation.yaml").read_text().replace(f"version: {VERSION}", "version: 1")
+    (tmp_path / "evaluation.yaml").write_text(older)
+
+    assert load(tmp_path / "evaluation.yaml", EvaluateConfig).model == "x"
 
 
 @pytest.mark.parametrize(

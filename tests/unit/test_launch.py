@@ -73,7 +73,7 @@ def test_a_batch_script_without_srun_starts_its_processes_itself(monkeypatch: py
     monkeypatch.setenv("SLURM_PROCID", "0")
     monkeypatch.setenv("LOCAL_RANK", "0")  # nobody's
     started = []
-    monkeypatch.setattr(launch, "run", lambda environments: started.extend(environments) or launch.Ended(0))
+    monkeypatch.setattr(launch, "run", lambda environments: started.extend(environments) or 0)
 
     assert launch.supervised(replace(CONFIG, devices=3))
     assert [(one["RANK"], one["LOCAL_RANK"], one["WORLD_SIZE"]) for one in started] == [
@@ -120,6 +120,6 @@ def test_a_process_that_puts_the_job_back_into_the_queue_is_waited_for(
 def test_what_is_not_there_is_named(
     monkeypatch: pytest.MonkeyPatch, changes: dict[str, object], num_gpus: int, message: str
 ) -> None:
-    monkeypatch.setattr(launch, "_num_gpus", lambda: num_gpus)
+    monkeypatch.setattr(launch, "count_gpus", lambda: num_gpus)
     with pytest.raises(UserError, match=message):
         launch.supervised(replace(CONFIG, **changes))  # type: ignore[arg-type]

@@ -7,7 +7,8 @@ import torch
 from transformers import PreTrainedModel, Trainer
 
 from babelfit.encoder import depths, freeze
-from babelfit.finetuner import Finetuner, Recipe
+from babelfit.finetuner import Finetuner
+from babelfit.recipe import Recipe
 from tiny import KINDS, model
 
 RECIPE = Recipe(

@@ -15,13 +15,14 @@ from babelfit.vocabulary import ActiveEmbedding, take_active, whole_again
 from tiny import KINDS, model, ragged, without_dropout
 
 LENGTHS = [3, 40, 1, 17]
+NONE = np.zeros(0, dtype=np.int64)
 
 
 def ready(kind: str, head: str, ids: np.ndarray[Any, Any] | None = None) -> PreTrainedModel:
     made = model(kind, head=head, **without_dropout(kind)).train()
     choose_attention(made, head=HEADS[head], max_length=60)
     if ids is not None:
-        take_active(made, ids)
+        take_active(made, ids, only_validated=NONE)
     return made
 
 
@@ -64,22 +65,36 @@ def test_losses_and_rows_are_those_of_the_whole_table_and_the_others_stay_bit_fo
 def test_a_frozen_table_stays_frozen_and_the_padding_keeps_its_row() -> None:
     whole = torch.nn.Embedding(10, 4, padding_idx=1)
     whole.weight.requires_grad_(False)
-    active = ActiveEmbedding(whole, torch.tensor([0, 1, 7]))
+    active = ActiveEmbedding(whole, torch.tensor([0, 1, 7]), untrained=torch.from_numpy(NONE))
     assert not active.weight.requires_grad
     assert active.padding_idx == 1
     assert torch.equal(active(torch.tensor([[7, 0], [1, 7]])), whole(torch.tensor([[7, 0], [1, 7]])))
 
 
 def test_an_id_that_was_not_collected_is_an_error_and_never_another_row() -> None:
-    active = ActiveEmbedding(torch.nn.Embedding(10, 4), torch.tensor([0, 1, 7]))
+    active = ActiveEmbedding(torch.nn.Embedding(10, 4), torch.tensor([0, 1, 7]), untrained=torch.tensor([2, 9]))
+    for mode in (True, False):
+        with pytest.raises(IndexError):
+            active.train(mode)(torch.tensor([3]))
+
+
+def test_rows_that_only_validations_read_are_there_outside_of_training_and_no_parameter() -> None:
+    whole = torch.nn.Embedding(10, 4, padding_idx=1)
+    active = ActiveEmbedding(whole, torch.tensor([0, 1, 7]), untrained=torch.tensor([2, 9]))
+    ids = torch.tensor([[7, 2, 0], [9, 1, 9]])
+
+    assert torch.equal(active.eval()(ids), whole(ids))
+    assert [name for name, _ in active.named_parameters()] == ["weight"]
+    assert active.state_dict().keys() == {"weight", "active_ids"}
+    assert len(active.weight) == 3
     with pytest.raises(IndexError):
-        active(torch.tensor([3]))
+        active.train()(torch.tensor([2]))
 
 
 def test_a_tokenizer_with_more_ids_than_embeddings_is_told() -> None:
-    made = model("xlm-roberta")
-    with pytest.raises(UserError, match="gives ids up to 205, and the encoder has embeddings for 200"):
-        take_active(made, np.array([3, 205]))
+    for ids, only_validated in (([3, 205], []), ([3], [205])):
+        with pytest.raises(UserError, match="gives ids up to 205, and the encoder has embeddings for 200"):
+            take_active(model("xlm-roberta"), np.array(ids), only_validated=np.array(only_validated, dtype=np.int64))
 
 
 def test_what_fills_up_rectangles_has_a_row() -> None:
@@ -88,7 +103,7 @@ def test_what_fills_up_rectangles_has_a_row() -> None:
     made.get_input_embeddings().padding_idx = None
     choose_attention(made, head=HEADS["sequence_classification"], max_length=60)
     ids = np.unique(ragged(LENGTHS).input_ids.numpy())
-    take_active(made, ids[ids != 7])
+    take_active(made, ids[ids != 7], only_validated=NONE)
     batch = ragged(LENGTHS)
     batch.input_ids[batch.input_ids == 7] = int(ids[-1])
     assert encode_targets(made, batch).isfinite().all()

@@ -14,17 +14,18 @@ import numpy as np
 import pyarrow as pa
 from datasets import Dataset
 from pytorch_lightning import LightningDataModule
-from torch.utils.data import DataLoader
+from torch.utils.data import ConcatDataset, DataLoader
 from transformers import PreTrainedTokenizerFast
 
 from babelfit import ranks
 from babelfit.data import readers, sources, splits, tokenization
-from babelfit.data.batching import Array, Examples, StepBatch
+from babelfit.data.batching import Array, Examples, StepBatch, token_ids
 from babelfit.data.loaders import dataloader
 from babelfit.data.origin import SAMPLE, Origin
 from babelfit.data.splits import num_labelled, read_split
 from babelfit.data.steps import EvaluationBatches, Steps, TrainingSteps
 from babelfit.errors import UserError
+from babelfit.languages import checked_languages
 
 log = logging.getLogger(__name__)
 
@@ -75,11 +76,12 @@ class MultilingualDataModule(LightningDataModule, ABC):
             write_sample=self.write_sample,
         )
         known = self.sample_languages if self.origin.is_sample else tuple(self.known_rows)
-        self.train_languages = _checked_languages(train_languages, known=known, name=self.data_name)
+        self.train_languages = checked_languages(train_languages, key="train_languages", known=known, of=self.data_name)
         if languages is None:
             languages = self.hub_languages if self.origin.is_hub else self.origin.evaluable(known)
-        self.languages = _checked_languages(languages, known=known, name=self.data_name)
+        self.languages = checked_languages(languages, key="languages", known=known, of=self.data_name)
         self.numbered_languages = list(dict.fromkeys([*self.languages, *self.train_languages]))
+        self.dev_languages: list[str] = []  # those of the objective, where it asks for more than the source languages
         self.max_length = max_length
         self.limit = limit
         self.train_split = train_split
@@ -191,14 +193,26 @@ class MultilingualDataModule(LightningDataModule, ABC):
             max_length=self.max_length,
         )
 
+    @property
+    def validated_languages(self) -> list[str]:
+        """List what each validation reads, the source languages first."""
+        return list(dict.fromkeys([*self.train_languages, *self.dev_languages]))
+
     def check_selectable(self) -> None:
-        """Raise UserError where the validation split of a source language has no gold to choose a checkpoint by."""
+        """Raise UserError where the validation split of a source or a dev language has no gold, or is not there."""
+        there = self.origin.available("validation", languages=self.validated_languages)
         for language in self.train_languages:
             if num_labelled(self.open("validation", language)) == 0:
                 files = ", ".join(entry["path"] for entry in self.read["validation"][language]["files"])
                 raise UserError(
                     f"{files}: no gold labels to choose a checkpoint by, in {self.data_name} validation {language}; "
                     "give a file with labels"
+                )
+        for language in self.dev_languages:
+            if language not in there or num_labelled(self.open("validation", language)) == 0:
+                raise UserError(
+                    f"{self.data_name} validation {language}: no gold labels, which the objective needs; give a file "
+                    "with labels, or objective_languages without this one"
                 )
 
     def contamination(self, split: str, *, train_languages: Sequence[str]) -> dict[str, Any]:
@@ -208,17 +222,10 @@ class MultilingualDataModule(LightningDataModule, ABC):
             why += ", of which the other languages' rows are translations"
         return {"languages": list(self.known_rows) if self.is_parallel else list(train_languages), "why": why}
 
-    def token_ids(self) -> Array:
-        """Return the distinct token ids that training reads, and the choice of a checkpoint after it, ascending."""
-        is_read = np.zeros(0, dtype=bool)
-        for split in ("train", "validation"):
-            for language in self.train_languages:
-                for chunk in self.open(split, language).data["input_ids"].chunks:
-                    ids = chunk.flatten().to_numpy()
-                    # A tokenizer may have gaps, and ids beyond its size.
-                    is_read = np.pad(is_read, (0, max(0, int(ids.max(initial=0)) + 1 - len(is_read))))
-                    is_read[ids] = True
-        return np.flatnonzero(is_read)
+    def token_ids(self) -> tuple[Array, Array]:
+        """Return the distinct token ids that training and its selection read, and those that the dev languages have."""
+        splits = [self.open(split, one) for split in ("train", "validation") for one in self.train_languages]
+        return token_ids(splits), token_ids([self.open("validation", one) for one in self.dev_languages])
 
     def targets(self, split: str, language: str) -> Array:
         """Return the row of each target's example, as the split came: (targets,)."""
@@ -267,8 +274,11 @@ class MultilingualDataModule(LightningDataModule, ABC):
         return dataloader(steps, sampler=sampler, **self._loading)
 
     def val_dataloader(self) -> DataLoader[Any]:
-        """Deal out the validation split of the source languages."""
-        return self.evaluation_dataloader("validation", languages=self.train_languages)
+        """Deal out the validation split of the source languages, and after it that of the other dev languages."""
+        # Each in batches of its own: no objective changes a bit of the scores that select the checkpoint.
+        pools = (self.train_languages, self.validated_languages[len(self.train_languages) :])
+        batches = [self.evaluation_dataloader("validation", languages=pool).dataset for pool in pools if pool]
+        return dataloader(ConcatDataset(batches), **self._loading)
 
     def evaluation_dataloader(self, split: str, *, languages: Sequence[str]) -> DataLoader[Any]:
         """Deal out this rank's share of a split in some languages, pooled, longest first."""
@@ -287,15 +297,3 @@ class MultilingualDataModule(LightningDataModule, ABC):
             numbers = {language: number for number, language in enumerate(self.numbered_languages)}
             self._pools[key] = Examples([(numbers[language], self.open(split, language)) for language in languages])
         return self._pools[key]
-
-
-def _checked_languages(languages: Sequence[str], *, known: Sequence[str], name: str) -> list[str]:
-    for language in languages:
-        if language not in known:
-            raise UserError(
-                f"unknown language {language!r}: {name} has {', '.join(known)}. Codes are quoted: a bare no arrives "
-                "as False, '\"no\"' as no"
-            )
-    if not languages or len(set(languages)) < len(languages):
-        raise UserError(f"languages {list(languages)}: give at least one, and each one once")
-    return list(languages)

@@ -1,6 +1,6 @@
-"""Ragged batches: examples end to end, without padding. Which examples belong together: steps.py."""
+"""Ragged batches: examples end to end, without padding, and the ids in them. Which belong together: steps.py."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -150,6 +150,18 @@ class Examples:
             languages=np.repeat(self._languages[parts], num_targets),
             lengths=lengths,
         )
+
+
+def token_ids(splits: Iterable[Dataset]) -> Array:
+    """Return the distinct token ids that some splits hold, ascending."""
+    is_held = np.zeros(0, dtype=bool)
+    for dataset in splits:
+        for chunk in dataset.data["input_ids"].chunks:
+            ids = chunk.flatten().to_numpy()
+            # A tokenizer may have gaps, and ids beyond its size.
+            is_held = np.pad(is_held, (0, max(0, int(ids.max(initial=0)) + 1 - len(is_held))))
+            is_held[ids] = True
+    return np.flatnonzero(is_held)
 
 
 def _flat(column: pa.ChunkedArray) -> tuple[Array, Array]:

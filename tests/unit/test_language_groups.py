@@ -3,7 +3,7 @@
 import pytest
 
 from babelfit.data import DATA
-from babelfit.groups import groups
+from babelfit.language_groups import groups
 from babelfit.languages import LANGUAGES
 
 SCORES = {"en": 0.9, "de": 0.8, "nl": 0.6, "ru": 0.7, "sw": 0.5, "ace": 0.4, "sv": 0.75}

@@ -1,0 +1,78 @@
+"""config.yaml: written into run folders, read back from any version, and compared. The types stand in config.py."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import yaml
+from omegaconf import MISSING, OmegaConf
+
+from babelfit.config import Config, EvaluateConfig, TrainConfig, by_full_key, checked
+from babelfit.errors import UserError
+from babelfit.trust import read_yaml
+
+VERSION = 2
+"""Version of config.yaml; a run folder of an older version stays readable."""
+
+NEW_IN_2: dict[str, dict[str, Any]] = {
+    "": {"objective": None, "objective_languages": None},  # in no section, and in no evaluation
+    "data": {"train_split": "train", "revision": None},
+    "encoder": {
+        "revision": None,
+        "vocabulary": "full",
+        "gradient_checkpointing": False,
+        "freeze_embeddings": False,
+        "freeze_layers": 0,
+    },
+    "optimization": {"layer_decay": 1.0},
+    "validation": {"chance_patience": None, "at_chance": "warn"},
+    "trainer": {"attention": "auto", "compile": False, "workers": None},
+}
+"""What version 1 did without being told."""
+
+
+def differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
+    """Name the keys in which two runs are not the same run, as `key: old -> new`.
+
+    What may change between a kill and a resume is left out: devices and memory, the evaluated languages, logging, a
+    warning.
+    """
+    before, after = identity(old), identity(new)
+    return [
+        f"{key}: {before.get(key, 'absent')} -> {after.get(key, 'absent')}"
+        for key in sorted(before | after)
+        if before.get(key, MISSING) != after.get(key, MISSING)
+    ]
+
+
+def identity(values: dict[str, Any]) -> dict[str, Any]:
+    """Return what makes a run the same run, by full key."""
+    return {key: value for key, value in by_full_key(values).items() if _is_identity(key)}
+
+
+def _is_identity(key: str) -> bool:
+    if key.startswith("trainer."):
+        return key == "trainer.precision"
+    watching = ("validation.chance_patience", "validation.at_chance")
+    free = ("version", "resume", "data.languages", "languages", "split", *watching)
+    return key not in free and not key.startswith("logger.")
+
+
+def save(config: TrainConfig | EvaluateConfig, path: Path) -> None:
+    """Write a resolved configuration, with its version, as YAML."""
+    path.write_text(yaml.safe_dump({"version": VERSION} | asdict(config), sort_keys=False, allow_unicode=True))
+
+
+def load(path: Path, kind: type[Config]) -> Config:
+    """Read the configuration of a run or evaluation folder; raises UserError where it is none or of a newer version."""
+    values = read_yaml(path)
+    if not isinstance(values, dict) or "version" not in values:
+        raise UserError(f"{path} is no configuration of a babelfit run: it has no version")
+    version = values.pop("version")
+    if version not in range(1, VERSION + 1):
+        raise UserError(f"{path} has version {version}; this babelfit reads versions 1 to {VERSION}")
+    sections = {"": values} | values if kind is TrainConfig else values
+    for section, added in NEW_IN_2.items():
+        if version == 1 and isinstance(sections.get(section), dict):
+            sections[section].update(added)
+    return checked(OmegaConf.create(values), kind)

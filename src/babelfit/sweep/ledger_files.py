@@ -1,0 +1,242 @@
+"""The ledger of a sweep where it is read: on the terminal, as sweep.csv, sweep.json and sweep.md in its folder."""
+
+import csv
+import io
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Literal
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from babelfit import durable
+from babelfit.commands import printable
+from babelfit.errors import UserError
+from babelfit.reporting import escaped
+from babelfit.run import CONFIG, EVALUATION
+from babelfit.sweep import layout, study
+from babelfit.sweep.comparison import TEST
+from babelfit.sweep.groups import Group, Spread
+from babelfit.sweep.importance import METHOD
+from babelfit.sweep.layout import Sheet
+from babelfit.sweep.ledger import Ledger, Row, collect
+from babelfit.sweep.results import SOURCE_DEV
+from babelfit.trust import check_folder
+
+SCHEMA = 1
+WIDEST = 10_000  # columns; no terminal is
+
+
+def tell(folder: Path) -> None:
+    """Print what a sweep found and write it into the sweep's folder; raises UserError for what is no sweep."""
+    from babelfit.sweep import pictures
+
+    if (folder / EVALUATION).is_file():
+        raise UserError(f"{folder} is an evaluation, no sweep: give the folder of a python train.py -m, outputs/NAME")
+    if (folder / CONFIG).is_file():
+        raise UserError(
+            f"{folder} is a single run, no sweep: its scores are in {folder / 'report.md'}. A sweep's folder is that "
+            "of a python train.py -m, outputs/NAME"
+        )
+    found = study.read(folder)
+    check_folder(folder)
+    ledger = collect(found)
+    show(ledger, console=Console())
+    write(ledger, folder=folder)
+    pictures.draw(ledger, path=folder / "sweep.png")
+
+
+def show(ledger: Ledger, *, console: Console) -> None:
+    """Print the ledger's tables and sentences."""
+    console.print(Text(printable(f"sweep {ledger.name}: {layout.counted(ledger)}")))
+    for remark in ledger.remarks:
+        console.print(Text(printable(remark), style="bold"))
+    for sheet in layout.sheets(ledger):
+        wide = _table(sheet)
+        needed = console.measure(wide, options=console.options.update(width=WIDEST)).maximum
+        console.print(wide if needed <= console.width else _table(sheet, narrow=True))
+    for sentence in layout.sentences(ledger):
+        console.print(Text(printable(sentence)))
+    if ledger.comparison is not None and ledger.comparison.seeds_command is not None:
+        # Whole, to be copied.
+        console.print(Text(printable(ledger.comparison.seeds_command)), soft_wrap=True)
+
+
+def _table(sheet: Sheet, *, narrow: bool = False) -> Table:
+    """Lay out a table for the terminal; a narrow one has less between its columns, and breaks their names."""
+    laid_out = Table(
+        title=escape(printable(sheet.title)),
+        title_justify="left",
+        caption=Text(printable("\n".join(" ".join(note.split()) for note in sheet.notes))),
+        caption_justify="left",
+        box=SIMPLE_HEAD,
+        padding=(0, 0 if narrow else 1, 0, 0),
+    )
+    for column in sheet.columns:
+        name = escape(printable(column))
+        side: Literal["left", "right"] = "left" if column in sheet.words else "right"
+        laid_out.add_column(name.replace("_", "_\n") if narrow else name, justify=side, overflow="fold")
+    for row in sheet.rows:
+        laid_out.add_row(*(escape(printable(cell)) for cell in row))
+    return laid_out
+
+
+def write(ledger: Ledger, *, folder: Path) -> None:
+    """Write sweep.csv, sweep.json and sweep.md, each whole, in the place of older ones."""
+    durable.write_text(folder / "sweep.csv", as_csv(ledger))
+    text = json.dumps(document(ledger), indent=2, ensure_ascii=False, allow_nan=False)
+    durable.write_text(folder / "sweep.json", f"{text}\n")
+    durable.write_text(folder / "sweep.md", markdown(ledger))
+
+
+def as_csv(ledger: Ledger) -> str:
+    """Write a row per trial: fractions of 1 at full precision, empty where there is none."""
+    languages = sorted(
+        {(split, one) for row in ledger.rows for split in row.scores for one in row.scores[split].languages}
+    )
+    header = [
+        *("number", "repeats", "state", "group"),
+        *ledger.swept,
+        *ledger.objectives,
+        *(f"rank/{name}" for name in ledger.objectives),
+        *(f"{split}/{language}" for split, language in languages),
+        *("folder", "why"),
+    ]
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(header)
+    for row in ledger.rows:
+        trial = row.trial
+        scores = [row.scores[split].languages.get(one, "") if split in row.scores else "" for split, one in languages]
+        writer.writerow(
+            [
+                *(trial.number, " ".join(map(str, row.repeats)), trial.state, row.group),
+                *(trial.overrides.get(key, "") for key in ledger.swept),
+                *(trial.objectives.get(name, "") for name in ledger.objectives),
+                *(row.ranks.get(name, "") for name in ledger.objectives),
+                *scores,
+                *(trial.folder.name, trial.why or ""),
+            ]
+        )
+    return file.getvalue()
+
+
+def document(ledger: Ledger) -> dict[str, Any]:
+    """Return all of the ledger as plain values: scores and differences are fractions of 1."""
+    compared, important = ledger.comparison, ledger.importance
+    return {
+        "schema": SCHEMA,
+        "name": ledger.name,
+        "search": ledger.search,
+        "objective": ledger.objective,
+        "swept": ledger.swept,
+        "proposed": ledger.num_proposed,
+        "counts": ledger.counts,
+        "remarks": ledger.remarks,
+        "trials": [_trial(row) for row in ledger.rows],
+        "groups": [_group(group) for group in ledger.groups],
+        "selection": {
+            "by": SOURCE_DEV,
+            "picked": ledger.picked,
+            "objectives": {
+                name: asdict(price) | {"difference": price.difference} for name, price in ledger.prices.items()
+            },
+        },
+        "comparison": None if compared is None else {"test": TEST, "objective": ledger.objective} | asdict(compared),
+        "importance": {"method": METHOD, "objective": ledger.objective} | asdict(important),
+    }
+
+
+def _trial(row: Row) -> dict[str, Any]:
+    trial = row.trial
+    return {
+        "number": trial.number,
+        "repeats": row.repeats,
+        "state": trial.state,
+        "why": trial.why,
+        "folder": trial.folder.name,
+        "overrides": trial.overrides,
+        "group": row.group,
+        "objectives": trial.objectives,
+        "ranks": row.ranks,
+        "scores": {
+            split: {"metric": scores.metric, "languages": scores.languages, "transfer": scores.means}
+            for split, scores in row.scores.items()
+        },
+        "curve": None if row.curve is None else asdict(row.curve),
+    }
+
+
+def _group(group: Group) -> dict[str, Any]:
+    return {
+        "number": group.number,
+        "overrides": group.settings,
+        "trials": group.trials,
+        "states": group.states,
+        "objectives": _spreads(group.objectives),
+        "scores": {
+            split: {"languages": _spreads(languages), "transfer": _spreads(group.means[split])}
+            for split, languages in group.languages.items()
+        },
+    }
+
+
+def _spreads(spreads: Mapping[str, Spread]) -> dict[str, Any]:
+    return {
+        name: {
+            "mean": one.mean,
+            "standard_deviation": one.sd,
+            "count": one.count,
+            "min": one.low,
+            "max": one.high,
+            "values": one.values,
+        }
+        for name, one in spreads.items()
+    }
+
+
+def markdown(ledger: Ledger) -> str:
+    """Write sweep.md: the tables, the sentences, and what the numbers mean."""
+    lines = [f"# Sweep {_cell(ledger.name)}", ""]
+    lines += [line for remark in ledger.remarks for line in (f"**{_cell(remark)}**", "")]
+    lines += [
+        f"- {_cell(layout.counted(ledger))}",
+        f"- search: {_cell(ledger.search)}; objective: {_cell(ledger.objective)}",
+        f"- swept: {_cell(', '.join(ledger.swept) or 'nothing')}",
+        *(f"- {_cell(sentence)}" for sentence in layout.sentences(ledger)),
+    ]
+    if ledger.comparison is not None and ledger.comparison.seeds_command is not None:
+        # As code, to be copied: indented, nothing in a line can end it.
+        lines += ["", f"      {' '.join(printable(ledger.comparison.seeds_command).split())}"]
+    lines += ["", "![The same as a picture](sweep.png)"]
+    for sheet in layout.sheets(ledger):
+        title = _cell(sheet.title)
+        lines += ["", f"## {title[:1].upper()}{title[1:]}", "", _line(sheet.columns)]
+        lines += [f"|{'|'.join('---' if column in sheet.words else '---:' for column in sheet.columns)}|"]
+        lines += [_line(row) for row in sheet.rows]
+        lines += ["", *(f"- {_cell(note)}" for note in sheet.notes)] if sheet.notes else []
+    return "\n".join([*lines, "", "## What the numbers mean", "", *_MEANINGS, ""])
+
+
+_MEANINGS = (
+    "- **source_dev** is the mean dev score over the source languages. The other objectives read dev labels of target "
+    "languages: what is chosen by them is no longer zero-shot, and **points lost** is what staying so costs.",
+    "- Trials are ranked by their dev score, equal ones alike; where one of equals is named, it is the first.",
+    "- The best of many dev scores is a lucky one. Report the test scores of what was chosen; they choose nothing.",
+    "- **±** is the standard deviation over seeds, of the sample (n - 1); one seed has none.",
+    "- **importance** adds up to 100. It says which keys set the best trials apart, not in which direction, and what "
+    "the seed gets is luck.",
+)
+
+
+def _line(cells: list[str]) -> str:
+    return f"| {' | '.join(_cell(cell) for cell in cells)} |"
+
+
+def _cell(text: str) -> str:
+    return escaped(printable(text))

@@ -1,0 +1,248 @@
+"""The record of a sweep: an Optuna study in the sweep's folder, which also proposes the settings of a search.
+
+A trial stands in it from the moment at which it is chosen, so that whatever is killed, the same command knows what was
+begun. What a trial did is in its run folder; here is how it ended.
+"""
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from babelfit.errors import UserError, first_line
+from babelfit.sweep.space import as_text
+
+if TYPE_CHECKING:
+    import optuna
+
+SCHEMA = 1
+FILES = {"sqlite": "study.db", "journal": "study.journal"}
+"""The study's file, by sweep.storage."""
+
+NAME = "babelfit"
+SECONDS_TO_WAIT = 60  # for another process that writes to the same file
+
+STARTUP = 10
+"""So many settings of a search are drawn at random, or half of all; so many trials must be complete before one ends."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trial:
+    """One trial, as the study recorded it."""
+
+    number: int
+    state: str  # running (or begun, and to go on), complete, pruned, failed
+    overrides: dict[str, str]  # the swept keys and their values, as on the command line
+    folder: Path  # outputs/NAME/<hash>; it may not be there where a trial failed early
+    why: str | None  # it failed, or was pruned
+    objectives: dict[str, float]  # of a complete one: on dev, of its selected model, fractions of 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sweep:
+    """What a sweep's folder records."""
+
+    folder: Path
+    search: str
+    objective: str
+    trials: list[Trial]
+
+
+def read(folder: Path) -> Sweep:
+    """Read what a sweep has recorded; raises UserError for a folder that holds none, or a damaged one."""
+    if not holds(folder):
+        raise UserError(f"{folder} is no sweep: it has no {' or '.join(FILES.values())}. Sweeps: train.py -m ...")
+    study = Study(folder)
+    return Sweep(folder=folder, search=study.facts["search"], objective=study.facts["objective"], trials=study.trials())
+
+
+def holds(folder: Path) -> bool:
+    """Tell whether a folder is a sweep's."""
+    return any((folder / name).is_file() for name in FILES.values())
+
+
+class Study:
+    """A sweep's study. One process leads the sweep and adds trials; each trial's own process adds its dev scores."""
+
+    def __init__(self, folder: Path, *, storage: str = "sqlite", facts: Mapping[str, Any] | None = None) -> None:
+        """Open the study of a folder; with the facts of a sweep, also make one.
+
+        Raises UserError where another sweep's study is there, with the differences, or a damaged file.
+        """
+        import optuna
+
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        self.folder = folder
+        there = next((name for name in FILES if (folder / FILES[name]).is_file()), storage)
+        path = folder / FILES[there]
+        if facts is not None and there != storage:
+            raise UserError(f"{path} is the sweep's study, but sweep.storage={storage}: add sweep.storage={there}")
+        try:
+            self._storage = _storage(path)
+            self._study = optuna.create_study(
+                storage=self._storage,
+                study_name=NAME,
+                direction="maximize",
+                pruner=optuna.pruners.MedianPruner(n_startup_trials=STARTUP // 2),
+                load_if_exists=True,
+            )
+            self.facts: dict[str, Any] = self._study.user_attrs
+        except Exception as error:
+            raise UserError(
+                f"{path} is no study of a sweep, or damaged ({first_line(error)}). The trials' folders beside it are "
+                "whole: move it away, and the same command takes them up again"
+            ) from error
+        if facts is not None and "schema" not in self.facts:
+            # The schema comes last: without it, whoever wrote the others was killed.
+            for key, value in {**facts, "schema": SCHEMA}.items():
+                self._study.set_user_attr(key, value)
+            self.facts = self._study.user_attrs
+        if self.facts.get("schema") != SCHEMA:
+            raise UserError(f"{path} has schema {self.facts.get('schema')}; this babelfit reads {SCHEMA}")
+        if facts is not None:
+            self._check(facts)
+
+    def _check(self, facts: Mapping[str, Any]) -> None:
+        before, after = _flat(self.facts), _flat(facts)
+        changed = [
+            f"{key}: {before.get(key, 'absent')} -> {after.get(key, 'absent')}"
+            for key in sorted((before | after).keys() - {"schema", "prune"})
+            if before.get(key) != after.get(key)
+        ]
+        if changed:
+            lines = "\n  ".join(changed)
+            raise UserError(f"{self.folder} holds another sweep; it differs in\n  {lines}\nChoose another name=")
+
+    @property
+    def prunes(self) -> bool:
+        """Whether hopeless trials end early."""
+        return bool(self._study.user_attrs.get("prune", False))
+
+    @prunes.setter
+    def prunes(self, prunes: bool) -> None:
+        self._study.set_user_attr("prune", prunes)
+
+    def trials(self) -> list[Trial]:
+        """Return all trials in the order of their beginning, but those that another has taken the place of."""
+        found = [trial for trial in self._study.get_trials(deepcopy=False) if "overrides" in trial.user_attrs]
+        replaced = {trial.user_attrs.get("retries") for trial in found}
+        return [self._recorded(trial) for trial in found if trial.number not in replaced]
+
+    def _recorded(self, trial: "optuna.trial.FrozenTrial") -> Trial:
+        known = trial.user_attrs
+        objectives = known.get("objectives", {})
+        if not all(isinstance(one, float | int) and math.isfinite(one) for one in objectives.values()):
+            raise UserError(f"{self.folder}: the study has {objectives} for trial {trial.number}, which are no scores")
+        place = str(known.get("folder", ""))
+        # A stranger's study must not lead out of its folder.
+        folder = self.folder / (place if re.fullmatch("[0-9a-f]+", place) else f"unnamed-{trial.number}")
+        return Trial(
+            number=trial.number,
+            state={"FAIL": "failed"}.get(trial.state.name, trial.state.name.lower()),
+            overrides={str(key): str(value) for key, value in known["overrides"].items()},
+            folder=folder,
+            why=known.get("why"),
+            objectives=objectives,
+        )
+
+    def mend(self) -> None:
+        """Undo what a sweep that was killed had half chosen: it will choose the same again."""
+        from optuna.trial import TrialState
+
+        while self._study.get_trials(deepcopy=False, states=(TrialState.WAITING,)):
+            self._study.ask()
+        for trial in self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+            if "overrides" not in trial.user_attrs:
+                self._study.tell(trial.number, state=TrialState.FAIL)
+
+    def begin(self, overrides: Mapping[str, str], *, retries: Trial | None = None) -> Trial:
+        """Begin a trial with these settings, perhaps in the place of one that failed."""
+        known: dict[str, Any] = {"overrides": dict(overrides)}
+        params, distributions = {}, None
+        if retries is not None:
+            known["retries"] = retries.number
+            failed = self._study.get_trials(deepcopy=False)[retries.number]
+            params, distributions = failed.params, failed.distributions
+        self._study.enqueue_trial(params, user_attrs=known)
+        return self._of(self._study.ask(distributions).number)
+
+    def propose(
+        self, distributions: "Mapping[str, optuna.distributions.BaseDistribution]", *, seed: int, num_trials: int
+    ) -> Trial:
+        """Begin the next trial of a search, whose settings follow from the seed and from the trials before it."""
+        import numpy as np
+        import optuna
+
+        # A sampler of its own for each: one that goes on after a kill would draw the first settings again.
+        drawn = np.random.SeedSequence([seed, len(self.trials())]).generate_state(1)[0]
+        self._study.sampler = optuna.samplers.TPESampler(
+            seed=int(drawn), n_startup_trials=min(STARTUP, num_trials // 2)
+        )
+        trial = self._study.ask(dict(distributions))
+        trial.set_user_attr("overrides", {key: as_text(value) for key, value in trial.params.items()})
+        return self._of(trial.number)
+
+    def place(self, trial: Trial, name: str) -> Trial:
+        """Note the folder of a trial."""
+        self._own(trial.number).set_user_attr("folder", name)
+        return self._of(trial.number)
+
+    def end(
+        self,
+        trial: Trial,
+        state: str,
+        *,
+        why: str | None = None,
+        objectives: Mapping[str, float] | None = None,
+    ) -> Trial:
+        """Record how a trial ended: complete, pruned or failed."""
+        from optuna.trial import TrialState
+
+        own = self._own(trial.number)
+        if why is not None:
+            own.set_user_attr("why", why)
+        if objectives:
+            own.set_user_attr("objectives", dict(objectives))
+        value = (objectives or {}).get(self.facts["objective"]) if state == "complete" else None
+        of_optuna = {"complete": TrialState.COMPLETE, "pruned": TrialState.PRUNED, "failed": TrialState.FAIL}[state]
+        self._study.tell(trial.number, value, state=of_optuna)
+        return self._of(trial.number)
+
+    def is_hopeless(self, trial: Trial, score: float, *, percent: int) -> bool:
+        """Note a running trial's dev score after so many percent of its steps; tell whether it should end here."""
+        own = self._own(trial.number)
+        if percent not in self._study.get_trials(deepcopy=False)[trial.number].intermediate_values:
+            own.report(score, step=percent)
+        return own.should_prune()
+
+    def _of(self, number: int) -> Trial:
+        return next(trial for trial in self.trials() if trial.number == number)
+
+    def _own(self, number: int) -> "optuna.trial.Trial":
+        import optuna
+
+        study = self._storage.get_study_id_from_name(NAME)
+        return optuna.trial.Trial(self._study, self._storage.get_trial_id_from_study_id_trial_number(study, number))
+
+
+def _storage(path: Path) -> "optuna.storages.BaseStorage":
+    from optuna import storages
+    from optuna.storages.journal import JournalFileBackend
+
+    if path.name == FILES["sqlite"]:
+        options = {"connect_args": {"timeout": SECONDS_TO_WAIT}}
+        return storages.RDBStorage(f"sqlite:///{path}", engine_kwargs=options)
+    return storages.JournalStorage(JournalFileBackend(str(path)))
+
+
+def _flat(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Lay out facts by full key."""
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            flat |= {f"{key} {inner}": one for inner, one in value.items()}
+        else:
+            flat[key] = value
+    return flat

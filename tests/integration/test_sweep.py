@@ -1,0 +1,301 @@
+"""Sweeps: begun, killed, resumed, recorded. Most trials here are stand-ins that take no time (fake_trial.py)."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from babelfit.sweep import trials
+from babelfit.sweep.study import Study, Trial, read
+
+ROOT = Path(__file__).resolve().parents[2]
+FAKE = Path(__file__).with_name("fake_trial.py")
+SECONDS = 120
+Command = Callable[..., Any]
+SEARCH = ("sweep=optuna", "optimization.warmup=interval(0, 0.9)")
+
+
+@pytest.fixture
+def sweep(command: Command, monkeypatch: pytest.MonkeyPatch) -> Command:
+    """Run `python train.py -m name=s ...` with trials that take no time."""
+    monkeypatch.setattr(trials, "_command", lambda arguments: [sys.executable, str(FAKE), *arguments])
+    monkeypatch.setattr(trials, "SECONDS_BETWEEN_LOOKS", 0.01)
+    return lambda *arguments: command("train.py", "-m", "name=s", *arguments)
+
+
+def recorded(name: str = "s") -> list[Trial]:
+    return read(Path("outputs") / name).trials
+
+
+def befall(**faults: str) -> None:
+    Path("faults.json").write_text(json.dumps({key.replace("__", "="): fault for key, fault in faults.items()}))
+
+
+def started() -> list[str]:
+    """Name the trials that were started, in order, again each time."""
+    return [line.split()[0] for line in Path("started.txt").read_text().splitlines()]
+
+
+def test_a_grid_runs_every_combination_and_records_all_objectives(sweep: Command) -> None:
+    done = sweep("seed=1,2", "optimization.warmup=0.0,0.1")
+
+    assert done.status == 0, done.err
+    assert [one.overrides["seed"] for one in recorded()] == ["1", "1", "2", "2"]
+    best = recorded()[-1]
+    assert best.objectives == pytest.approx(
+        {"source_dev": 0.53, "mean_dev": 0.43, "worst_dev": 0.33, "target_dev": 0.38}
+    )
+    assert done.err.count(f"{best.folder}: source_dev 53.0, mean_dev 43.0, worst_dev 33.0, target_dev 38.0") == 1
+    assert all(one.folder.name in done.err for one in recorded())
+
+
+def test_trials_that_fail_are_recorded_with_their_reason_and_the_sweep_goes_on(sweep: Command) -> None:
+    befall(seed__1="refused", seed__2="failed", seed__3="killed")
+    done = sweep("seed=1,2,3,4")
+
+    assert done.status == 1
+    states = [(one.state, one.why) for one in recorded()]
+    assert states == [
+        ("failed", "data.folder=x: no such folder;\ngive another"),
+        ("failed", "the loss of step 3 is not finite"),
+        ("failed", "killed by SIGKILL, as the kernel does when memory runs out"),
+        ("complete", None),
+    ]
+    assert "3 of 4 trials failed" in done.err
+    assert done.err.index("3 of 4 trials failed") < done.err.rindex("seed=2: the loss of step 3 is not finite")
+
+    # The same command takes nothing up again, unless it is asked to.
+    assert sweep("seed=1,2,3,4").status == 1
+    assert len(started()) == 4
+    befall()
+    assert sweep("seed=1,2,3,4", "sweep.retry=true").status == 0
+    assert [one.state for one in recorded()] == ["complete"] * 4
+    assert len(started()) == 7
+
+
+def test_a_grid_may_grow_and_what_is_finished_is_not_run_again(sweep: Command) -> None:
+    assert sweep("seed=1,2").status == 0
+    assert sweep("seed=1,2,3").status == 0
+    assert len(started()) == len(set(started())) == 3
+    refused = sweep("seed=1,2", "optimization.warmup=0.1,0.2")
+    assert refused.status == 2
+    assert "holds another sweep" in refused.err
+    assert "space optimization.warmup: absent -> values" in refused.err
+
+
+def test_a_search_makes_as_many_trials_as_asked_in_all(sweep: Command) -> None:
+    assert sweep(*SEARCH, "sweep.trials=3").status == 0
+    assert sweep(*SEARCH, "sweep.trials=3").status == 0
+    assert len(started()) == 3
+    assert sweep(*SEARCH, "sweep.trials=5").status == 0
+    assert len(started()) == len(recorded()) == 5
+    warmups = [float(one.overrides["optimization.warmup"]) for one in recorded()]
+    assert len(set(warmups)) == 5
+    assert all(0 <= one <= 0.9 for one in warmups)
+
+
+def test_a_trial_that_was_stopped_stops_the_sweep_and_is_gone_on_with(sweep: Command) -> None:
+    befall(seed__2="stopped")
+    assert sweep("seed=1,2,3").status == 75
+    assert [one.state for one in recorded()] == ["complete", "running"]
+    befall()
+    assert sweep("seed=1,2,3").status == 0
+    first, second, third = (one.folder.name for one in recorded())
+    assert started() == [first, second, second, third]
+
+
+def test_pruned_trials_are_recorded_as_pruned(sweep: Command) -> None:
+    befall(seed__2="pruned")
+    done = sweep("seed=1,2")
+    assert done.status == 0, "it is no failure"
+    assert [(one.state, one.why) for one in recorded()] == [("complete", None), ("pruned", "below the others' median")]
+
+
+def test_models_of_the_best_alone_are_kept_where_that_is_asked(sweep: Command) -> None:
+    assert sweep("seed=3,1,5,4,2", "sweep.keep=best", "sweep.best=2").status == 0
+    kept = {one.overrides["seed"] for one in recorded() if (one.folder / "model").exists()}
+    assert kept == {"4", "5"}
+    assert {one.overrides["seed"] for one in recorded() if (one.folder / "checkpoints").exists()} == kept
+    assert all((one.folder / "scores" / "validation.json").exists() for one in recorded())
+
+
+def test_trials_side_by_side_share_the_cores(sweep: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setattr(trials, "count_cores", lambda: 6)
+    assert sweep("seed=1,2,3,4,5", "sweep.workers=3", "trainer.accelerator=cpu").status == 0
+    assert {line.split()[1] for line in Path("started.txt").read_text().splitlines()} == {"2"}
+    assert sorted(one.overrides["seed"] for one in recorded()) == ["1", "2", "3", "4", "5"]
+    assert {one.state for one in recorded()} == {"complete"}
+
+
+def test_a_dry_run_lists_the_trials_and_writes_nothing(sweep: Command) -> None:
+    done = sweep("seed=1,2", "sweep.dry_run=true")
+    assert done.status == 0
+    assert len(re.findall(r"[0-9a-f]{8} seed=[12] \(new\)", done.err)) == 2
+    assert not Path("outputs").exists()
+    search = sweep(*SEARCH, "sweep.dry_run=true")
+    assert "optimization.warmup=interval(0, 0.9)" in search.err
+
+
+BAD: list[tuple[tuple[str, ...], str]] = [
+    (("seed=1,2", "objective=target"), "objective=target: must be one of source_dev, mean_dev, worst_dev, target_dev"),
+    (("optimization.lr=1,2",), "optimization.lr"),
+    (("sweep=optuna", "optimization.lr=interval(0,1)"), "optimization.lr"),
+    (("sweep=optuna", "optimization.warmup=interval(1,0)"), "empty interval"),
+    (("sweep=optuna",), "nothing to search"),
+    (("sweep=optuna", "optimization.warmup=interval(-1,1)"), "optimization.warmup=-1.0: must be at least 0"),
+    (("seed=1,2", "optimization.batch_size=0"), "optimization.batch_size=0: must be at least 1"),
+    (("seed=1,x",), "seed"),
+    (("seed=1,1",), "seed=1 and seed=1 are one and the same run"),
+    (("trainer.tokens_per_device=1000,2000",), "are one and the same run"),
+    (("seed=1,2", "sweep.trials=3"), "sweep.trials=3: a grid has as many"),
+    ((*SEARCH, "sweep.trials=null"), "sweep.trials=null"),
+    ((*SEARCH, "sweep.trials=0"), "sweep.trials=0: must be at least 1"),
+    (("seed=1,2", "sweep.search=random"), "sweep.search=random: must be one of grid, tpe"),
+    (("seed=1,2", "sweep.keep=some"), "sweep.keep=some: must be one of all, best"),
+    (("sweep=nowhere",), "nowhere"),
+    (("encoder=mini,nobody",), "nobody"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("arguments", "said"), BAD)
+def test_bad_input_is_told_before_the_first_trial(sweep: Command, arguments: tuple[str, ...], said: str) -> None:
+    refused = sweep(*arguments)
+    assert refused.status in (1, 2), refused.err
+    assert said in refused.err
+    assert "Traceback" not in refused.err
+    assert not Path("outputs").exists()
+
+
+def test_a_place_that_cannot_be_written_is_told_before_the_first_trial(sweep: Command) -> None:
+    Path("outputs").write_text("not a folder")
+    refused = sweep("seed=1,2")
+    assert (refused.status, Path("started.txt").exists()) == (2, False)
+    assert "outputs" in refused.err
+    assert "Traceback" not in refused.err
+
+
+def test_a_sweep_cannot_be_in_a_run_nor_a_run_a_sweep(sweep: Command, command: Command) -> None:
+    Path("outputs/s").mkdir(parents=True)
+    Path("outputs/s/config.yaml").write_text("version: 2\n")
+    refused = sweep("seed=1,2")
+    assert (refused.status, "outputs/s has a config.yaml" in refused.err) == (2, True)
+    alone = command("train.py", "sweep=optuna", "optimization.epochs=1")
+    assert (alone.status, "train.py -m sweep=optuna optimization.epochs=1" in alone.err) == (2, True)
+
+
+def test_without_a_name_a_sweep_is_named_after_what_all_its_trials_share(sweep: Command, command: Command) -> None:
+    assert command("train.py", "-m", "seed=1,2").status == 0
+    assert [path.name for path in Path("outputs").iterdir()] == ["xnli-mini-sweep"]
+    assert len(recorded("xnli-mini-sweep")) == 2
+
+
+# With trials that train
+
+TINY = (
+    "trainer=cpu",
+    "data.languages=[en,de,sw]",
+    "data.limit={train: 160, validation: 40, test: 30}",
+    "encoder.overrides={num_hidden_layers: 1, hidden_size: 32, num_attention_heads: 2, intermediate_size: 64}",
+    "optimization.epochs=8",
+    "validation.every=10",
+    "checkpoint.every=1",
+    "logger.every=1",
+    "logger.tensorboard=false",
+    "objective=target_dev",
+)
+
+
+def start(folder: Path, *arguments: str) -> "subprocess.Popen[bytes]":
+    with (folder / "said.txt").open("a") as said:
+        return subprocess.Popen(
+            [sys.executable, ROOT / "train.py", *TINY, *arguments],
+            cwd=folder,
+            env=os.environ | {"OMP_NUM_THREADS": "1"},
+            stderr=said,
+            stdout=said,
+        )
+
+
+def left(folder: Path) -> dict[str, bytes]:
+    files = [folder / "metrics.csv", *folder.glob("model/*"), *folder.glob("predictions/*/*"), *folder.glob("scores/*")]
+    return {str(one.relative_to(folder)): one.read_bytes() for one in sorted(files)}
+
+
+def test_a_sweep_that_is_killed_goes_on_where_its_trials_stopped(in_folder: Path) -> None:
+    arguments = ("-m", "name=s", "seed=1,2", "sweep.workers=2")
+    sweep = start(in_folder, *arguments)
+    deadline = time.monotonic() + SECONDS
+    while len(list(in_folder.glob("outputs/s/*/checkpoints/last.ckpt"))) < 2 and time.monotonic() < deadline:
+        assert sweep.poll() is None, (in_folder / "said.txt").read_text()
+        time.sleep(0.02)
+    sweep.kill()
+    sweep.wait()
+    # At once, while the trials that were left behind are still at it.
+    assert start(in_folder, *arguments).wait(SECONDS) == 0, (in_folder / "said.txt").read_text()
+
+    states = {one.overrides["seed"]: one for one in recorded()}
+    assert {seed: one.state for seed, one in states.items()} == {"1": "complete", "2": "complete"}
+    assert all("going on from" in one.folder.with_name(f"{one.folder.name}.log").read_text() for one in states.values())
+    assert start(in_folder, "name=alone", "seed=2").wait(SECONDS) == 0
+    alone, trial = left(in_folder / "outputs" / "alone"), left(states["2"].folder)
+    assert {name for name in alone if alone[name] != trial.get(name)} <= {"model/README.md"}
+    assert len(trial) > 8
+    scores = json.loads(trial["scores/validation.json"])["languages"]
+    assert states["2"].objectives["target_dev"] == pytest.approx(
+        (scores["de"]["accuracy"] + scores["sw"]["accuracy"]) / 2
+    )
+
+
+def test_a_job_that_is_taken_away_goes_back_into_the_queue_and_on_from_its_checkpoint(in_folder: Path) -> None:
+    sweep = start(in_folder, "-m", "name=s", "seed=1,2", "hydra/launcher=submitit_local")
+    job = None
+    deadline = time.monotonic() + SECONDS
+    while job is None and time.monotonic() < deadline:
+        assert sweep.poll() is None, (in_folder / "said.txt").read_text()
+        for last in in_folder.glob("outputs/s/*/checkpoints/last.ckpt"):
+            trial = json.loads((last.parents[1] / "status.json").read_text())["process"]
+            # The job is the parent of the trial that it was sent to run.
+            job = int(Path(f"/proc/{trial}/stat").read_text().rpartition(")")[2].split()[1])
+        time.sleep(0.02)
+    assert job is not None
+    os.kill(job, signal.SIGUSR2)
+
+    assert sweep.wait(SECONDS) == 0, (in_folder / "said.txt").read_text()
+    assert [one.state for one in recorded()] == ["complete", "complete"]
+    logs = [one.folder.with_name(f"{one.folder.name}.log").read_text() for one in recorded()]
+    assert sum("going on from" in log for log in logs) == 1
+
+
+def test_a_hopeless_trial_ends_with_its_last_validation_saved(in_folder: Path, train: Command) -> None:
+    folder = Path("outputs/s")
+    folder.mkdir(parents=True)
+    facts = {"search": "tpe", "space": {}, "base": {"objective_languages": None}, "objective": "source_dev"}
+    study = Study(folder, facts=facts)
+    study.prunes = True
+    for seed in range(5):
+        trial = study.begin({"seed": f"1{seed}"})
+        study.is_hopeless(trial, 0.99, percent=50)
+        study.end(trial, "complete", objectives={"source_dev": 0.99})
+    study.place(study.begin({"seed": "1"}), "aaaaaaaa")
+
+    done = train("name=s/aaaaaaaa", "objective=source_dev")
+    assert done.status == 0, done.err
+    assert re.search(r"pruned source_dev \d+\.\d after 50 % of its steps is below the others' median", done.err)
+    status = json.loads((folder / "aaaaaaaa" / "status.json").read_text())
+    assert status["state"] == "pruned"
+    assert status["why"] in done.err
+    assert {path.name for path in (folder / "aaaaaaaa" / "checkpoints").glob("*.ckpt")} == {"last.ckpt", "step-6.ckpt"}
+
+    # By itself, outside of the sweep, it goes on to its end.
+    study.end(study.trials()[-1], "pruned", why="it was below")
+    assert train("name=s/aaaaaaaa", "objective=source_dev").status == 0
+    assert json.loads((folder / "aaaaaaaa" / "status.json").read_text())["state"] == "complete"

@@ -1,0 +1,131 @@
+"""The record of a sweep survives what kills the sweep, and draws on as if nothing had happened."""
+
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+from optuna.distributions import FloatDistribution
+
+from babelfit.errors import UserError
+from babelfit.sweep import study as record
+from babelfit.sweep.study import Study, Trial
+
+FACTS: dict[str, Any] = {
+    "search": "tpe",
+    "space": {"optimization.warmup": "interval(0,1)"},
+    "base": {"data.name": "xnli", "objective": "source_dev"},
+    "objective": "source_dev",
+}
+SPACE = {"optimization.warmup": FloatDistribution(0, 1), "optimization.learning_rate": FloatDistribution(1e-5, 1e-3)}
+
+
+def drawn(folder: Path, *, num_trials: int, kills: bool, storage: str = "sqlite") -> list[Trial]:
+    """Search so many settings; with kills, each by a process of its own that is killed as it has begun the next."""
+    study = Study(folder, storage=storage, facts=FACTS)
+    while len(study.trials()) < num_trials:
+        trial = study.propose(SPACE, seed=1, num_trials=num_trials)
+        if kills:
+            study = Study(folder, storage=storage, facts=FACTS)
+            study.mend()
+            (trial,) = (one for one in study.trials() if one.state == "running")
+        study.place(trial, f"{trial.number:08x}")
+        study.end(trial, "complete", objectives={"source_dev": float(trial.overrides["optimization.warmup"])})
+    return study.trials()
+
+
+@pytest.mark.parametrize("storage", ["sqlite", "journal"])
+def test_a_search_that_is_killed_draws_what_it_would_have_drawn(tmp_path: Path, storage: str) -> None:
+    for name in ("whole", "killed"):
+        (tmp_path / name).mkdir()
+    whole = drawn(tmp_path / "whole", num_trials=12, kills=False)
+    killed = drawn(tmp_path / "killed", num_trials=12, kills=True, storage=storage)
+
+    assert [one.overrides for one in killed] == [one.overrides for one in whole]
+    assert len({one.overrides["optimization.warmup"] for one in whole}) == 12
+
+
+def test_what_was_half_chosen_is_chosen_again(tmp_path: Path) -> None:
+    study = Study(tmp_path, facts=FACTS)
+    # As a kill leaves them between the choice and its record.
+    study._study.ask(SPACE)
+    study._study.enqueue_trial({}, user_attrs={"overrides": {"seed": "1"}})
+
+    again = Study(tmp_path, facts=FACTS)
+    again.mend()
+    assert [(one.state, one.overrides) for one in again.trials()] == [("running", {"seed": "1"})]
+
+
+def test_a_retried_trial_takes_the_place_of_the_one_that_failed(tmp_path: Path) -> None:
+    study = Study(tmp_path, facts=FACTS)
+    first = study.propose(SPACE, seed=1, num_trials=4)
+    failed = study.end(first, "failed", why="the disk was full")
+    assert (failed.state, failed.why) == ("failed", "the disk was full")
+
+    second = study.begin(failed.overrides, retries=failed)
+    assert [one.number for one in study.trials()] == [second.number]
+    study.end(second, "complete", objectives={"source_dev": 0.5, "mean_dev": 0.25})
+    (trial,) = record.read(tmp_path).trials
+    assert (trial.state, trial.overrides) == ("complete", first.overrides)
+    assert trial.objectives == {"source_dev": 0.5, "mean_dev": 0.25}
+    # Optuna learns from it: its parameters are those of the failed one.
+    assert study._study.get_trials()[-1].params == {key: float(value) for key, value in first.overrides.items()}
+
+
+def test_another_sweep_under_the_same_name_is_refused_with_the_difference(tmp_path: Path) -> None:
+    Study(tmp_path, facts=FACTS).prunes = True
+    Study(tmp_path, facts=FACTS)
+    other = FACTS | {"space": {"optimization.warmup": "interval(0,2)"}, "base": FACTS["base"] | {"data.name": "pawsx"}}
+    with pytest.raises(UserError) as refused:
+        Study(tmp_path, facts=other)
+    assert "base data.name: xnli -> pawsx" in str(refused.value)
+    assert "space optimization.warmup: interval(0,1) -> interval(0,2)" in str(refused.value)
+    assert "name=" in str(refused.value)
+
+
+def test_a_study_in_another_storage_is_refused(tmp_path: Path) -> None:
+    Study(tmp_path, storage="journal", facts=FACTS)
+    with pytest.raises(UserError, match=r"add sweep.storage=journal"):
+        Study(tmp_path, storage="sqlite", facts=FACTS)
+
+
+def test_facts_that_a_kill_left_unwritten_are_written(tmp_path: Path) -> None:
+    optuna.create_study(storage=f"sqlite:///{tmp_path}/study.db", study_name="babelfit", direction="maximize")
+    with pytest.raises(UserError, match="schema None"):
+        record.read(tmp_path)
+    Study(tmp_path, facts=FACTS)
+    assert record.read(tmp_path).objective == "source_dev"
+
+
+@pytest.mark.parametrize("storage", ["sqlite", "journal"])
+def test_a_damaged_study_is_told(tmp_path: Path, storage: str) -> None:
+    (tmp_path / record.FILES[storage]).write_bytes(b"{not a study}\n" * 500)
+    with pytest.raises(UserError, match="no study of a sweep, or damaged"):
+        record.read(tmp_path)
+
+
+def test_a_folder_without_a_study_is_no_sweep(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"is no sweep: it has no study.db or study.journal"):
+        record.read(tmp_path)
+
+
+def test_a_strangers_study_leads_nowhere_else(tmp_path: Path) -> None:
+    study = Study(tmp_path, facts=FACTS)
+    trial = study.place(study.begin({"seed": "1"}), "../../elsewhere")
+    assert trial.folder.parent == tmp_path
+
+
+def test_a_trial_below_the_median_of_the_others_is_hopeless(tmp_path: Path) -> None:
+    study = Study(tmp_path, facts=FACTS)
+    for score in (0.5, 0.6, 0.7, 0.8, 0.9):
+        trial = study.propose(SPACE, seed=1, num_trials=9)
+        assert not study.is_hopeless(trial, 0.1, percent=25), "too few to compare with"
+        study.is_hopeless(trial, score, percent=50)
+        study.end(trial, "complete", objectives={"source_dev": score})
+    good, bad = (study.propose(SPACE, seed=1, num_trials=9) for _ in range(2))
+
+    assert not study.is_hopeless(good, 0.75, percent=50)
+    assert study.is_hopeless(bad, 0.65, percent=50)
+    # In the trial's own process, and again after it was killed.
+    assert Study(tmp_path).is_hopeless(bad, 0.65, percent=50)
+    assert study.end(bad, "pruned", why="below the median").state == "pruned"
