@@ -20,6 +20,9 @@ NUM_RESAMPLES = 2_000
 SEED = 0
 LEVEL = 0.95
 
+MOST_WEIGHTS = 4_000_000
+"""Drawn at a time: 32 MB."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Parts:
@@ -63,9 +66,15 @@ def resampled(
 def _drawn(columns: Array, *, generator: np.random.Generator, num_resamples: int) -> Array:
     """Resample examples of (examples, 2 * sets) parts, and return the scores: (resamples, sets)."""
     kinds, counts = np.unique(columns, axis=0, return_counts=True)
-    weights = generator.multinomial(len(columns), counts / len(columns), size=num_resamples)
-    sums = weights.astype(np.float64) @ kinds
-    return np.asarray(sums[:, 0::2] / np.maximum(sums[:, 1::2], 1))
+    shares = counts / len(columns)
+    scores = np.empty((num_resamples, columns.shape[1] // 2))
+    step = max(1, MOST_WEIGHTS // len(kinds))
+    for start in range(0, num_resamples, step):
+        block = scores[start : start + step]
+        weights = generator.multinomial(len(columns), shares, size=len(block))
+        sums = weights.astype(np.float64) @ kinds
+        block[:] = sums[:, 0::2] / np.maximum(sums[:, 1::2], 1)
+    return scores
 
 
 def interval(values: Array) -> list[float] | None:

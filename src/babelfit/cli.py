@@ -6,8 +6,12 @@ Only the command line is here; heavy imports stay inside the verbs, so that --he
 import argparse
 import logging
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from babelfit.sheets import Sheet
 
 log = logging.getLogger(__name__)
 
@@ -67,6 +71,37 @@ def _parser() -> argparse.ArgumentParser:
     )
     sweep_parser.add_argument("folder", metavar="FOLDER", help="the folder of the sweep: outputs/NAME")
     sweep_parser.set_defaults(verb=sweep)
+    compare_parser = verbs.add_parser(
+        "compare",
+        help="say whether a run is better than another, by language and in the mean, or whether one can't tell",
+        description="Test, from predictions alone, whether the second run is better than the first, and each further "
+        "one: paired tests on the same examples by language, corrected for their number, and the mean over target "
+        "languages. Of several seeds on both sides, the spread over seeds is tested instead.",
+        epilog="Example: python -m babelfit compare outputs/ONE outputs/OTHER",
+    )
+    compare_parser.add_argument(
+        "runs",
+        nargs="+",
+        metavar="RUN",
+        help="the folder of a run or an evaluation; or several that differ in seed alone: with commas, or a sweep's",
+    )
+    compare_parser.set_defaults(verb=compare)
+    matrix_parser = verbs.add_parser(
+        "matrix",
+        help="lay out what runs with different source languages score in each language",
+        description="Lay out the scores of runs with different source languages: a row a run, a column a language, and "
+        "the mean over the row's target languages.",
+        epilog="Example: python -m babelfit matrix outputs/from-en outputs/from-de outputs/from-en-de",
+    )
+    matrix_parser.add_argument("runs", nargs="+", metavar="RUN", help="the folder of a run, an evaluation or a sweep")
+    matrix_parser.add_argument("--png", type=Path, metavar="FILE", help="also write it as a picture")
+    matrix_parser.set_defaults(verb=matrix)
+    for one in (compare_parser, matrix_parser):
+        one.add_argument(
+            "--split", choices=("validation", "test"), help="default: test where all have it, else validation"
+        )
+        one.add_argument("--json", type=Path, metavar="FILE", help="also write it as JSON, fractions of 1")
+        one.add_argument("--markdown", type=Path, metavar="FILE", help="also write it as Markdown")
     return parser
 
 
@@ -117,3 +152,41 @@ def sweep(given: argparse.Namespace) -> None:
     from babelfit.sweep import ledger_files
 
     ledger_files.tell(Path(given.folder))
+
+
+def compare(given: argparse.Namespace) -> None:
+    """Say whether one run is better than another."""
+    from babelfit import compare as comparing
+
+    compared = comparing.compare(given.runs, split=given.split)
+    laid_out = comparing.sheets(compared)
+    _tell(compared, given, shown=laid_out, written=laid_out)
+
+
+def matrix(given: argparse.Namespace) -> None:
+    """Lay out what runs with different source languages score."""
+    from babelfit import matrix as crossing
+
+    crossed = crossing.matrix(given.runs, split=given.split)
+    shown = crossing.sheets(crossed, most_columns=crossing.MOST_COLUMNS)
+    _tell(crossed, given, shown=shown, written=crossing.sheets(crossed, most_columns=None))
+    if given.png is not None:
+        crossing.draw(crossed, path=given.png)
+
+
+def _tell(
+    document: Mapping[str, Any], given: argparse.Namespace, *, shown: "Sequence[Sheet]", written: "Sequence[Sheet]"
+) -> None:
+    """Print tables, and write what was asked for."""
+    import json
+
+    from rich.console import Console
+
+    from babelfit import durable, sheets
+
+    for sheet in shown:
+        Console().print(sheets.terminal(sheet))
+    if given.json is not None:
+        durable.write_text(given.json, json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    if given.markdown is not None:
+        durable.write_text(given.markdown, "\n".join(map(sheets.markdown, written)))
