@@ -18,7 +18,7 @@ def add(folder: Path, *, splits: Mapping[str, Mapping[str, Any]], **facts: Any) 
     the model whose predictions lie in the folder, is no longer what it was.
     """
     path = folder / "manifest.json"
-    known = _read(path)
+    known = read(folder)
     merged: dict[str, dict[str, Any]] = {split: dict(entries) for split, entries in known.get("splits", {}).items()}
     for split, entries in splits.items():
         for language, entry in entries.items():
@@ -45,8 +45,9 @@ def add(folder: Path, *, splits: Mapping[str, Mapping[str, Any]], **facts: Any) 
     return whole | {"splits": merged}
 
 
-def _read(path: Path) -> dict[str, Any]:
-    """Read a manifest; raises UserError for what is none."""
+def read(folder: Path) -> dict[str, Any]:
+    """Read a folder's manifest, empty where it has none; raises UserError for what is none."""
+    path = folder / "manifest.json"
     if not path.is_file():
         return {}
     try:
