@@ -11,7 +11,8 @@ from babelfit.bootstrap import Array
 from babelfit.errors import UserError
 
 MOST_DIFFERENT = 0.05
-"""Of gold labels. Translations are labelled anew here and there (PAWS-X: 0.2 to 1.6 %); more are other rows."""
+"""Of gold labels. A few are a slip of those who made the data (of PAWS-X's rows up to 1.6 %, in the copies seen all of
+them untranslated, which are dropped); more are other rows."""
 
 
 def aligned(

@@ -4,7 +4,6 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from babelfit import evaluation, manifest, prediction_formats, predictions, scoring
 from babelfit.config import EvaluateConfig, TrainConfig
@@ -203,17 +202,11 @@ def export_predictions(folder: Path, *, format: str, to: Path, split: str | None
             predictions.path(folder, split=split, language=language),
             scoring.RECORDS[data.head],
             label_names=data.label_names,
-            dropped=_dropped(folder, split=split, language=language),
+            dropped=manifest.dropped(folder, split=split, language=language),
         )
         prediction_formats.write(file, records, format=format, spellings=_spellings(data))
     log.info("%d files of %s %s in %s", len(files), name, split, to)
     return list(files.values())
-
-
-def _dropped(folder: Path, *, split: str, language: str) -> set[int]:
-    """Return the rows of a language that are no examples, as the manifest says."""
-    entry: Mapping[str, Any] = manifest.read(folder).get("splits", {}).get(split, {}).get(language, {})
-    return {index for indices in entry.get("dropped", {}).values() for index in indices}
 
 
 def _spellings(data: type[MultilingualDataModule]) -> dict[str, str]:

@@ -101,7 +101,8 @@ _MEANINGS_OF_KEYS = {
     "interval": f"- **(low to high)** is the 95 % percentile interval of a bootstrap over examples (Efron 1979), "
     f"{NUM_RESAMPLES:,} resamples: where the number may lie with other examples of the same kind. In a parallel "
     "dataset the same items are drawn in every language, so that means and gap are those of new items; otherwise each "
-    "language is drawn for itself. What another seed of training would change is not in it.",
+    "language is drawn for itself. What another seed of training would change is not in it, and of a score of 0 or 100 "
+    "it has no width, which is no certainty.",
     "ece": "- **ECE**, expected calibration error: how far the probability of the predicted label is from the share of "
     "right ones, on average, in 15 bins of equal width (Guo et al. 2017); 0 would be perfect.",
     "groups": "- **Groups** average the target languages that share a family (of Indo-European, the branch), a script, "

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from babelfit import config_files, predictions, scoring
+from babelfit import config_files, manifest, predictions, scoring
 from babelfit.answers import Answers, answers
 from babelfit.config import TrainConfig
 from babelfit.data import DATA, MultilingualDataModule
@@ -57,8 +57,13 @@ class ScoredRun:
         file = predictions.path(self.folder, split=self.scores["split"], language=language)
         if not file.is_file():
             raise UserError(f"{file} is gone: a comparison needs predictions, not scores alone; evaluate again")
-        label_names, dropped = self.data.label_names, range(10**9)  # which rows are no examples does not matter here
-        records = predictions.read(file, scoring.RECORDS[self.data.head], label_names=label_names, dropped=dropped)
+        label_names = self.data.label_names
+        records = predictions.read(
+            file,
+            scoring.RECORDS[self.data.head],
+            label_names=label_names,
+            dropped=manifest.dropped(self.folder, split=self.scores["split"], language=language),
+        )
         if all(record.gold is None for record in records):
             raise UserError(f"{file} has no gold labels, and its scores have: evaluate again")
         return answers(records, label_names=label_names)

@@ -182,6 +182,20 @@ def test_other_data_are_refused(tmp_path: Path, settings: dict[str, str]) -> Non
         compare([one, other], split=None)
 
 
+def test_rows_that_were_dropped_are_missed_by_nobody(tmp_path: Path, pair: tuple[str, str]) -> None:
+    for folder in pair:
+        file = Path(folder) / "predictions" / "test" / "de.jsonl"
+        lines = file.read_text().splitlines(keepends=True)
+        file.write_text("".join(lines[:5] + lines[6:]))
+    with pytest.raises(UserError, match="no prediction for index 5"):
+        compare(pair, split=None)
+
+    for folder in pair:
+        dropped = {"splits": {"test": {"de": {"files": [], "dropped": {"untranslated, NS": [5]}}}}}
+        (Path(folder) / "manifest.json").write_text(json.dumps(dropped))
+    assert len(compare(pair, split=None)["comparisons"][0]["languages"]) == 3
+
+
 def test_a_split_that_one_lacks_is_named(tmp_path: Path, pair: tuple[str, str]) -> None:
     other = run(tmp_path / "dev", {"en": [1]}, split="validation")
 
