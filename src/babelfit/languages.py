@@ -1,7 +1,9 @@
 """Facts about languages, from languages.tsv: what their codes stand for, and what scores are grouped by.
 
-`family` is the top-level family (an isolate is its own), but for Indo-European, of which it is the branch; `script` is
-the writing system of the language's Wikipedia by its name in Unicode.
+`family` is the top-level family, under the names that XTREME uses (Hu et al. 2020; an isolate is its own), but for
+Indo-European, of which it is the branch, Latin among the Romance languages. `script` is the writing system by its name
+in Unicode: CLDR's likely one, but for Min Dong, Hakka and Crimean Tatar, whose Wikipedias are in Latin letters, and
+Aramaic, whose is in Syriac ones.
 
 `pretraining_gib` is how much text of the language XLM-R was pretrained on: Conneau et al. 2020, "Unsupervised
 Cross-lingual Representation Learning at Scale", appendix A, table 6, as transcribed in cc-100/cc-100.csv of the
