@@ -55,7 +55,7 @@ class ScoredRun:
     def answers(self, language: str) -> Answers:
         """Read the predictions of a language; raises UserError for what is none."""
         file = predictions.path(self.folder, split=self.scores["split"], language=language)
-        if not file.is_file():
+        if language not in predictions.languages(self.folder, split=self.scores["split"]):
             raise UserError(f"{file} is gone: a comparison needs predictions, not scores alone; evaluate again")
         label_names = self.data.label_names
         records = predictions.read(
@@ -106,6 +106,14 @@ def read(found: Sequence[Path], *, split: str | None) -> list[ScoredRun]:
                 f"split={split} adds them, or choose another --split"
             )
     runs = [ScoredRun(folder=folder, scores=there[split]) for folder, there in zip(found, by_split, strict=True)]
+    for run in runs:
+        try:
+            _ = run.main, run.sources, run.scores["data"]
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise UserError(
+                f"{run.folder / 'scores' / split}.json is damaged ({error!r}): delete it, and python evaluate.py "
+                f"run={run.folder} split={split} writes it anew"
+            ) from error
     first = runs[0]
     for run in runs[1:]:
         for key in ("data", "metric"):

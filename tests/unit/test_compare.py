@@ -225,6 +225,26 @@ def test_predictions_that_are_gone_are_named(pair: tuple[str, str]) -> None:
         compare(pair, split=None)
 
 
+@pytest.mark.parametrize("damage", [{"languages": {"en": {}}}, {"languages": {"en": 1}}, {"source_languages": None}])
+def test_damaged_scores_are_named(pair: tuple[str, str], damage: dict[str, object]) -> None:
+    file = Path(pair[1]) / "scores" / "test.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | damage))
+
+    with pytest.raises(UserError, match=r"scores/test\.json is damaged"):
+        compare(pair, split=None)
+
+
+def test_a_language_that_is_a_path_is_read_from_nowhere(pair: tuple[str, str]) -> None:
+    for folder in pair:
+        file = Path(folder) / "scores" / "test.json"
+        scores = json.loads(file.read_text())
+        scores["languages"] = {"../test/en": scores["languages"]["en"]}
+        file.write_text(json.dumps(scores))
+
+    with pytest.raises(UserError, match="is gone"):
+        compare(pair, split=None)
+
+
 def test_the_command_prints_within_80_columns_and_writes_what_is_asked_for(
     pair: tuple[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
