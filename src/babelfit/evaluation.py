@@ -251,6 +251,7 @@ def report(
         split=split,
         head=data.head,
         label_names=data.label_names,
+        is_parallel=data.is_parallel,
         source_languages=trained_on.train_languages,
         examples={language: entry["examples"] for language, entry in read.items()},
         dropped={language: set(chain(*entry["dropped"].values())) for language, entry in read.items()},
