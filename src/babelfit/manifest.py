@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +82,12 @@ def read(folder: Path) -> dict[str, Any]:
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise UserError(f"{path} is damaged ({error!r}): delete it, and the same command writes it anew") from error
     return known
+
+
+def dropped(folder: Path, *, split: str, language: str) -> set[int]:
+    """Return the rows of a language that are no examples, as far as a folder's manifest says."""
+    reasons = read(folder).get("splits", {}).get(split, {}).get(language, {}).get("dropped", {})
+    return set(chain(*reasons.values()))
 
 
 def _digests(entry: Mapping[str, Any]) -> list[str]:

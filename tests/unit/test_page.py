@@ -249,5 +249,7 @@ def test_a_tagged_sentence_shows_its_words_and_which_tags_are_wrong(tmp_path: Pa
         ("w100", "B-PER", "B-ORG"),
         ("w101", "I-PER", None),
     ]
+    bare = TagPrediction(index=0, gold=["O"], predicted=["B-PER"], probabilities=[])  # as made elsewhere
+    assert mistakes([bare], source=[], text="", source_text="", most=3).most_confident[0].confidence is None
     assert one.words[0].text == "…"
     assert len(one.words) == 61

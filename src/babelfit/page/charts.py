@@ -16,7 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from babelfit import durable
+from babelfit import durable, reporting
 
 # Told apart by all kinds of eyes: Okabe & Ito 2008, without black, and without what is faint on white or on black.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
@@ -24,7 +24,7 @@ LINES = ("-", "--", ":", "-.")
 INK = "#010203"
 """Stands for the colour of text until the page decides which that is."""
 
-GROUPINGS = {"family": "by family", "script": "by script", "pretraining": "by size in pretraining"}
+GROUPINGS = {key: f"by {name}" for key, name in reporting.GROUPINGS.items()}
 
 Points = Mapping[str, Sequence[tuple[int, float]]]
 """Lines of a chart: name -> (step, value)."""

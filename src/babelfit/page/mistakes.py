@@ -36,7 +36,9 @@ class Mistake:
     """One wrong prediction with the text it was made of; without texts where the data are gone."""
 
     index: int
-    confidence: float  # of tagging: in the wrong tag that it is surest of
+    confidence: (
+        float | None
+    )  # of tagging: in the wrong tag that it is surest of; predictions from elsewhere may lack it
     gold: str
     predicted: str
     texts: Mapping[str, str]
@@ -75,7 +77,7 @@ def mistakes(
     """
     by_index = {record.index: record for record in source if record.gold is not None}
     wrong = [record for record in records if record.gold is not None and record.predicted != record.gold]
-    wrong.sort(key=lambda record: (-_confidence(record), record.index))
+    wrong.sort(key=lambda record: (-(_confidence(record) or 0), record.index))
     elsewhere = [
         record for record in wrong if (same := by_index.get(record.index)) is not None and same.predicted == same.gold
     ]
@@ -107,11 +109,13 @@ def mistakes(
     )
 
 
-def _confidence(record: AnyPrediction) -> float:
+def _confidence(record: AnyPrediction) -> float | None:
     if isinstance(record, Prediction):
-        return float(record.probabilities.get(record.predicted, 0.0))
+        return record.probabilities.get(record.predicted)
+    if not record.probabilities:
+        return None
     triples = zip(record.predicted, record.gold or (), record.probabilities, strict=True)
-    return max((share for predicted, gold, share in triples if predicted != gold), default=0.0)
+    return max(share for predicted, gold, share in triples if predicted != gold)
 
 
 def _row(text: pa.Table | str, index: int) -> dict[str, Any]:

@@ -92,7 +92,7 @@ def _split(folder: Path, *, scores: Mapping[str, Any], read: Mapping[str, Any], 
         "id": split,
         "title": f"{scores['data']} {split}" + (", synthetic sample" if scores.get("synthetic") else ""),
         "metric": metric,
-        "warnings": reporting._warnings(scores),
+        "warnings": reporting.warnings_of(scores),
         "columns": _columns(scores),
         "rows": [_row(scores, language) for language in scores["languages"]],
         "transfer": [
