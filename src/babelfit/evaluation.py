@@ -66,7 +66,7 @@ def evaluate(config: EvaluateConfig) -> None:
     data.prepare(split, languages=data.languages)
     # Other data than the run's own are another evaluation: the run's folder speaks of one dataset.
     own = run is not None and config.data is None
-    facts = facts_of(model, trained_on=chosen) if run is None else ranks.from_first(run.facts)
+    facts = _facts_of(model, trained_on=chosen) if run is None else ranks.from_first(run.facts)
 
     def opened() -> AbstractContextManager[Path]:
         return run.locked() if run is not None and own else opened_evaluation(config, data_name=data.data_name)
@@ -85,7 +85,7 @@ def evaluate(config: EvaluateConfig) -> None:
         )
 
 
-def facts_of(model: str, *, trained_on: DataConfig) -> dict[str, str]:
+def _facts_of(model: str, *, trained_on: DataConfig) -> dict[str, str]:
     """Say what is known of a model that is no run of ours: what it was trained on is only what the user says."""
     if (Path(model).parent / "status.json").is_file():
         log.warning("%s belongs to a run, which knows what it was trained on: run=%s", model, Path(model).parent)
@@ -241,7 +241,8 @@ def report(
     facts: Mapping[str, str],
 ) -> None:
     """Score every language of a split that has predictions, and report."""
-    read = manifest.add(folder, splits=data.read, data=data.data_name, origin=data.origin.facts())["splits"][split]
+    whole = manifest.add(folder, splits=data.read, data=data.data_name, origin=data.origin.facts(), facts=dict(facts))
+    read = whole["splits"][split]
     notes: dict[str, Any] = {"synthetic": True} if data.origin.is_sample else {}
     if trained_on.name == data.data_name and trained_on.train_split == split:
         notes["contaminated"] = data.contamination(split, train_languages=trained_on.train_languages)

@@ -1,5 +1,6 @@
 """A run ends with its page, and `python -m babelfit report` writes the reports anew from the folder alone."""
 
+import json
 import runpy
 import shutil
 import sys
@@ -78,6 +79,19 @@ def test_an_evaluation_has_its_page_too(train: Command, command: Command, report
     status, said = report("outputs/mine")
     assert status == 0, said
     assert (folder / "report.html").read_text() == page
+
+
+def test_an_evaluation_whose_manifest_says_nothing_is_told(train: Command, command: Command, report: Command) -> None:
+    train("name=run", "data.languages=[en]")
+    command("evaluate.py", "model=outputs/run/model", "data=xnli_sample", "name=mine", "languages=[en]")
+    file = Path("outputs/mine/manifest.json")
+    known = json.loads(file.read_text())
+    assert known.pop("facts")["model"] == "outputs/run/model"
+    file.write_text(json.dumps(known))
+    status, said = report("outputs/mine")
+
+    assert status == 2
+    assert "does not say what was evaluated" in said
 
 
 @pytest.mark.parametrize(

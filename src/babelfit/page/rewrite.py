@@ -4,8 +4,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from babelfit import config_files, evaluation, reporting, reports, scoring
-from babelfit.config import EvaluateConfig
+from babelfit import manifest, reporting, reports, scoring
 from babelfit.errors import UserError
 from babelfit.lock import locked
 from babelfit.run import CONFIG, EVALUATION, Run
@@ -34,9 +33,7 @@ def _facts(folder: Path) -> dict[str, str]:
         if "selected" not in run.status():
             raise UserError(f"{folder / 'status.json'} does not say which checkpoint was scored: start the run again")
         return run.facts()
-    config = config_files.load(folder / EVALUATION, EvaluateConfig)
-    if config.run is not None:
-        return Run.existing(Path(config.run)).facts()
-    if config.data is None:
-        raise UserError(f"{folder / EVALUATION} names no data: it is no evaluation of babelfit")
-    return evaluation.facts_of(str(config.model), trained_on=config.data)
+    facts = manifest.read(folder).get("facts", {})
+    if not isinstance(facts, dict) or not facts:
+        raise UserError(f"{folder}/manifest.json does not say what was evaluated: the same evaluation again writes it")
+    return {str(name): str(value) for name, value in facts.items()}
