@@ -41,9 +41,9 @@ def questions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "conf" / "data" / "questions.yaml").write_text(block("yaml"), encoding="utf-8")
     folder = tmp_path / "data" / "questions"
     folder.mkdir(parents=True)
-    for split, rows in (("train", 6), ("validation", 3), ("test", 3)):
+    for split, rows in (("train", range(10, 16)), ("validation", range(3)), ("test", range(20, 23))):
         for language in ("en", "sw"):
-            lines = [f"q{row}\tp{row}\t{('no', 'yes')[row % 2]}\n" for row in range(rows)]
+            lines = [f"q{row}\tp{row}\t{('no', 'yes')[row % 2]}\n" for row in rows]
             (folder / f"{split}-{language}.tsv").write_text("question\tpassage\tlabel\n" + "".join(lines))
     return tmp_path / "conf"
 
