@@ -166,7 +166,7 @@ def _rows(planned: Plan) -> Group:
     """Tell what each language of each split consists of."""
     read: dict[tuple[str, str], None] = {}
     for split, languages in (
-        ("train", planned.data.train_languages),
+        ("train", planned.data.trained_languages),
         ("validation", planned.data.validated_languages),
         *planned.scored.items(),
     ):
@@ -192,7 +192,7 @@ def _rows(planned: Plan) -> Group:
 def _steps(planned: Plan) -> Group:
     """Tell how much is computed."""
     config, data = planned.config, planned.data
-    per_epoch = sum(planned.tokens("train", language) for language in data.train_languages)
+    per_epoch = sum(planned.tokens("train", language) for language in data.trained_languages)
     validated = sum(planned.tokens("validation", language) for language in data.validated_languages)
     last = [
         f"{sum(planned.tokens(split, one) for one in languages):,} tokens of {split} in {len(languages)} languages"

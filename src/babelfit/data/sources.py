@@ -20,6 +20,10 @@ HUB_PARQUET = {split: f"{{language}}/{split}-*.parquet" for split in ("train", "
 """How the Hub's converted datasets lie in their repositories: split -> path."""
 
 
+TRANSLATED = "translated "
+"""Before the name of a split: its rows machine-translated into the language of the original training rows."""
+
+
 class Reader(Protocol):
     """Read one file into text and label columns, as `readers` describes them."""
 
@@ -92,7 +96,8 @@ def find(folder: Path, *, layouts: Sequence[Layout], dataset: str, split: str, l
     raise UserError(
         f"no {split} split of {dataset} for language '{language}' in '{folder}'. Looked for:{looked}\n"
         + (f"Found: {', '.join(near)}\n" if near else "")
-        + "Set data.folder to a folder that has one of these, or to null for the Hub."
+        + "Set data.folder to a folder that has one of these"
+        + (". The Hub has none." if split.startswith(TRANSLATED) else ", or to null for the Hub.")
         + (" Or train on another split: data.train_split=validation." if split == "train" else "")
     )
 
