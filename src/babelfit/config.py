@@ -41,6 +41,7 @@ class DataConfig:
     train_split: str
     regime: str
     few_shot: FewShot
+    sampling_exponent: float | None
 
 
 @dataclass
@@ -184,6 +185,7 @@ AT_LEAST: dict[str, float] = {
     "data.limit.validation": 1,
     "data.limit.test": 1,
     "data.few_shot.k": 1,
+    "data.sampling_exponent": 0,
     "optimization.learning_rate": 0,
     "optimization.batch_size": 1,
     "optimization.epochs": 1,
@@ -208,7 +210,7 @@ AT_LEAST: dict[str, float] = {
     "sweep.best": 1,
 }
 
-AT_MOST: dict[str, float] = {"optimization.layer_decay": 1}
+AT_MOST: dict[str, float] = {"data.sampling_exponent": 1, "optimization.layer_decay": 1}
 
 WITHOUT_FSDP = ("16-mixed", "64-true")
 """Precisions that sharded weights cannot have."""

@@ -21,6 +21,7 @@ NEW_IN_2: dict[str, dict[str, Any]] = {
         "revision": None,
         "regime": "zero_shot",
         "few_shot": {"k": 10, "languages": None},
+        "sampling_exponent": None,
     },
     "encoder": {
         "revision": None,

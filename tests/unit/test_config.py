@@ -280,6 +280,7 @@ ADDED_IN_VERSION_2 = {
     "data.revision": None,
     "data.regime": "zero_shot",
     "data.few_shot": FewShot(k=10, languages=None),
+    "data.sampling_exponent": None,
     "encoder.revision": None,
     "encoder.vocabulary": "full",
     "encoder.gradient_checkpointing": False,

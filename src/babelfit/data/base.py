@@ -18,8 +18,8 @@ from torch.utils.data import ConcatDataset, DataLoader
 from transformers import PreTrainedTokenizerFast
 
 from babelfit import ranks, regimes
-from babelfit.data import readers, sources, splits, tokenization
-from babelfit.data.batching import Array, Examples, StepBatch, token_ids
+from babelfit.data import mixing, readers, sources, splits, tokenization
+from babelfit.data.batching import Array, Examples, token_ids
 from babelfit.data.checks import check_place
 from babelfit.data.few_shot import drawn
 from babelfit.data.loaders import dataloader
@@ -60,6 +60,7 @@ class MultilingualDataModule(LightningDataModule, ABC):
         train_split: str,
         regime: str = "zero_shot",
         few_shot: Mapping[str, Any] | None = None,
+        sampling_exponent: float | None = None,
         tokenizer: PreTrainedTokenizerFast,
         batch_size: int,
         tokens_per_device: int,
@@ -109,6 +110,7 @@ class MultilingualDataModule(LightningDataModule, ABC):
         self.max_length = max_length
         self.limit = limit
         self.tokenizer = tokenizer
+        self.sampling_exponent = sampling_exponent
         self.batch_size = batch_size
         self.tokens_per_device = tokens_per_device
         self.seed = seed
@@ -173,7 +175,7 @@ class MultilingualDataModule(LightningDataModule, ABC):
         if split == "train" and language in self.few_shot_languages:
             label_names = self.label_names if self.head == "sequence_classification" else None
             few = partial(drawn, k=self.few_shot["k"], seed=self.seed, language=language, label_names=label_names)
-        dataset, facts = read_split(
+        return read_split(
             source,
             tokenizer=self.tokenizer,
             fingerprint=self._fingerprint,
@@ -183,19 +185,10 @@ class MultilingualDataModule(LightningDataModule, ABC):
             encode=self.encode,
             dropped=self.dropped,
             draw=few,
-        )
-        for doubt in sources.check_rows(
-            source,
-            num_rows=facts["rows"],
-            # Of a part that the user asked for, or of the sample, which is as it is, nothing can be said.
-            seen=[name for name, count in facts["labels"].items() if count and name]
-            if self.limit[split] is None and not self.origin.is_sample and few is None
-            else self.label_names,
             expected=self.sample_rows[theirs] if self.origin.is_sample else self.known_rows[language][theirs],
-            labels=self.label_names,
-        ):
-            log.warning("%s", doubt)
-        return dataset, facts
+            # Of a part that the user asked for, or of the sample, which is as it is, nothing can be said.
+            is_part=self.limit[split] is not None or self.origin.is_sample or few is not None,
+        )
 
     @cached_property
     def _fingerprint(self) -> dict[str, str]:
@@ -223,6 +216,9 @@ class MultilingualDataModule(LightningDataModule, ABC):
             max_length=self.max_length,
             by_language=not is_plain,
         )
+        if split == "train" and self.sampling_exponent is not None:
+            mixed = mixing.in_words(self.trained_sizes, exponent=self.sampling_exponent)
+            log.info("of each language, an epoch takes %s", mixed)
 
     @property
     def validated_languages(self) -> list[str]:
@@ -252,25 +248,27 @@ class MultilingualDataModule(LightningDataModule, ABC):
     @property
     def steps_per_epoch(self) -> int:
         """Count the optimizer steps of one epoch."""
-        return len(self._training_steps())
+        return len(self.training_steps())
 
-    def _training_steps(self, **share: int) -> TrainingSteps:
-        examples = self._examples("train", self.trained_languages)
+    @property
+    def trained_sizes(self) -> dict[str, int]:
+        """Count the examples of each language that is trained on."""
+        return dict(zip(self.trained_languages, self._examples("train", self.trained_languages).sizes, strict=True))
+
+    def training_steps(self, **share: int) -> TrainingSteps:
+        """Lay out the optimizer steps, of `num_ranks` the share of `rank`."""
         return TrainingSteps(
-            examples,
+            self._examples("train", self.trained_languages),
             batch_size=self.batch_size,
             tokens_per_device=self.tokens_per_device,
             seed=self.seed,
+            exponent=self.sampling_exponent,
             **share,
         )
 
-    def heaviest_step(self, *, num_steps: int, num_ranks: int) -> StepBatch:
-        """Read one rank's share of the step with most tokens, of the first so many steps of a run."""
-        return self._training_steps(num_ranks=num_ranks).heaviest(num_steps=num_steps)
-
     def rows_of_step(self, step: int) -> str:
         """Say in words which rows an optimizer step is made of, counted from 1, and in which files they are."""
-        steps = self._training_steps()
+        steps = self.training_steps()
         return splits.rows_in_words(
             steps[divmod(step - 1, len(steps))].micro_batches,
             languages=self.numbered_languages,
@@ -279,7 +277,7 @@ class MultilingualDataModule(LightningDataModule, ABC):
 
     def train_dataloader(self) -> DataLoader[Any]:
         """Deal out this rank's share of one optimizer step a batch, from the step at which the trainer stands."""
-        steps = self._training_steps(rank=ranks.rank(), num_ranks=ranks.world_size())
+        steps = self.training_steps(rank=ranks.rank(), num_ranks=ranks.world_size())
         sampler = Steps(steps_per_epoch=len(steps), steps_done=lambda: self.trainer.global_step)  # type: ignore[union-attr]
         return dataloader(steps, sampler=sampler, **self._loading)
 

@@ -14,7 +14,7 @@ from transformers import PreTrainedTokenizerFast
 
 from babelfit.data import readers
 from babelfit.data.batching import NO_LABEL, RaggedBatch
-from babelfit.data.sources import Source
+from babelfit.data.sources import Source, check_rows
 from babelfit.data.tokenization import tokenized
 from babelfit.errors import UserError
 
@@ -31,6 +31,8 @@ def read_split(
     limit: int | None,
     encode: Callable[[pa.Table], dict[str, Any]],
     dropped: Callable[[pa.Table], Mapping[str, pa.ChunkedArray]],
+    expected: int,
+    is_part: bool,
     draw: Callable[[Dataset], Dataset] | None = None,
 ) -> tuple[Dataset, dict[str, Any]]:
     """Open the examples of some files, tokenized at most once, as many as the limit lets through, and their facts.
@@ -41,6 +43,7 @@ def read_split(
 
     Facts: the files with their SHA-256, `rows` as they came, the indices `dropped` by reason, `examples` (less the
     dropped ones and those beyond the limit), and of these the targets by label, those `truncated` and `windows`.
+    A copy of other than the `expected` rows is doubted aloud, and so is one that lacks a label and is no part of one.
     Raises UserError where no row is an example.
     """
 
@@ -82,7 +85,7 @@ def read_split(
     if draw is not None:
         dataset = draw(dataset)
         facts = {**facts, "drawn": dataset.data["index"].to_pylist()}
-    return dataset, {
+    facts = {
         "split": source.split,
         "layout": source.layout.name,
         "files": [
@@ -95,6 +98,10 @@ def read_split(
         "truncated": int(np.sum(dataset.data["truncated"].to_numpy())),
         "windows": int(pc.sum(pc.list_value_length(dataset.data["windows"])).as_py()),
     }
+    seen = label_names if is_part else [name for name, count in facts["labels"].items() if count and name]
+    for doubt in check_rows(source, num_rows=facts["rows"], seen=seen, expected=expected, labels=label_names):
+        log.warning("%s", doubt)
+    return dataset, facts
 
 
 def num_labelled(dataset: Dataset) -> int:
