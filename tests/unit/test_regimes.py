@@ -208,6 +208,27 @@ def test_scored_are_the_languages_that_were_translated(folder: Path) -> None:
     assert data.read["test"]["en"]["files"][0]["path"].endswith("test-en.tsv")
 
 
+def test_a_translation_without_labels_has_those_of_the_languages_own_rows(folder: Path) -> None:
+    without = "".join(f"a{n}\tb{n}\tc{n}\td{n}\n" for n in range(12))
+    path = write(folder / "xnli" / "translate-test" / "test-sw-en-translated.tsv", without)
+    data = built(folder, regime="translate_test")
+
+    assert texts(data, "test", "sw") == [(f"c{n}", f"d{n}", LABELS[n % 3]) for n in range(12)]
+    assert data.has("test")
+    files = [Path(file["path"]).name for file in data.read["test"]["sw"]["files"]]
+    assert files == ["test-sw-en-translated.tsv", "test-sw.tsv"]
+    assert data.read["test"]["sw"]["labels"] == dict.fromkeys(LABELS, 4)
+    # Other labels are other examples.
+    write(folder / "xnli" / "test-sw.tsv", pairs(say="test sw").replace("entailment", "neutral"))
+    data = built(folder, regime="translate_test")
+    data.prepare("test", languages=["sw"])
+    assert data.read["test"]["sw"]["labels"] == {"entailment": 0, "neutral": 8, "contradiction": 4}
+    path.write_text(without + "a\tb\tc\td\n")
+    message = refusal(lambda: built(folder, regime="translate_test").prepare("test", languages=["sw"]))
+    for part in ("13 rows without label for 'sw'", "test-sw.tsv, which has the labels, has 12", "must be the same"):
+        assert part in message
+
+
 def test_missing_translations_into_english_are_told_with_all_that_was_looked_for(folder: Path) -> None:
     data = built(folder, regime="translate_test")
     message = refusal(lambda: data.prepare("test", languages=data.languages))

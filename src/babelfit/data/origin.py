@@ -3,12 +3,14 @@
 import logging
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from babelfit import hub
 from babelfit.data import sample, sources
+from babelfit.data.readers import LABEL
 from babelfit.data.tokenization import cache_folder
 from babelfit.errors import UserError
 
@@ -110,7 +112,17 @@ class Origin:
                 + (f" in {folder}: `python -m babelfit fetch` downloads it" if hub.is_offline() else "")
                 + ". Choose another language, or another commit with data.revision"
             )
-        return sources.find(folder, layouts=self._layouts, dataset=self._dataset, split=stored, language=language)
+
+        def find(split: str) -> sources.Source:
+            return sources.find(folder, layouts=self._layouts, dataset=self._dataset, split=split, language=language)
+
+        found = find(stored)
+        if stored != split and sources.available(folder, layouts=self._layouts, split=split, languages=[language]):
+            labels = found.read()[LABEL]
+            if labels.null_count == len(labels):
+                # Row by row, a translation is the language's own split, which has the labels.
+                return replace(found, gold=find(split))
+        return found
 
     def evaluable(self, known: Sequence[str]) -> Sequence[str]:
         """List the languages that can be scored together, and tell which cannot: by test where no other has more.

@@ -14,6 +14,7 @@ from typing import Protocol
 
 import pyarrow as pa
 
+from babelfit.data.readers import LABEL
 from babelfit.errors import UserError
 
 HUB_PARQUET = {split: f"{{language}}/{split}-*.parquet" for split in ("train", "validation", "test")}
@@ -59,11 +60,17 @@ class Source:
     language: str
     layout: Layout
     files: tuple[Path, ...]
+    gold: "Source | None" = None  # whose labels are those of these rows, which have none themselves
+
+    @property
+    def read_files(self) -> tuple[Path, ...]:
+        """List the files of the rows, and behind them those of their labels."""
+        return self.files if self.gold is None else (*self.files, *self.gold.files)
 
     def sha256(self) -> list[str]:
-        """Hash each file, as `sha256sum` does."""
+        """Hash each file that is read, as `sha256sum` does."""
         digests = []
-        for path in self.files:
+        for path in self.read_files:
             with path.open("rb") as file:
                 digests.append(hashlib.file_digest(file, "sha256").hexdigest())
         return digests
@@ -76,7 +83,16 @@ class Source:
                 f"{_listed(self.files)}: no rows for language '{self.language}'; expected the {self.split} split "
                 f"of {self.dataset}. Copy it again."
             )
-        return table
+        if self.gold is None:
+            return table
+        labelled = self.gold.read()
+        if labelled.num_rows != table.num_rows:
+            raise UserError(
+                f"{_listed(self.files)}: {table.num_rows:,} rows without label for '{self.language}', where "
+                f"{_listed(self.gold.files)}, which has the labels, has {labelled.num_rows:,}: "
+                "the rows must be the same"
+            )
+        return table.set_column(table.column_names.index(LABEL), LABEL, labelled[LABEL])
 
 
 def find(folder: Path, *, layouts: Sequence[Layout], dataset: str, split: str, language: str) -> Source:

@@ -90,7 +90,7 @@ def read_split(
         "layout": source.layout.name,
         "files": [
             {"path": str(path), "bytes": path.stat().st_size, "sha256": digest}
-            for path, digest in zip(source.files, digests, strict=True)
+            for path, digest in zip(source.read_files, digests, strict=True)
         ],
         **facts,
         "examples": len(dataset),
