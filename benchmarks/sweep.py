@@ -21,6 +21,7 @@ import hashlib
 import json
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -63,7 +64,7 @@ SEARCH = (
     "encoder.overrides.hidden_dropout_prob=0.0,0.1",
 )
 STRAY, KILLED = 3, 5  # the trials, counted from 0, that are made to fail and that are killed
-SWEEP_KILLED_AT = (2, 7)
+SWEEP_KILLED_AT = (2, 8)  # in these, or the first after them that trains for long enough
 
 LEFT_BY_A_TRIAL = ("model/", "metrics.csv", "predictions/", "scores/")
 
@@ -84,8 +85,10 @@ def main() -> None:
         }
         options.evidence.mkdir(parents=True, exist_ok=True)
         for name in ("grid", "search"):
-            for kind in ("md", "png"):
-                shutil.copyfile(bench.sweep(name) / f"sweep.{kind}", options.evidence / f"{name}.{kind}")
+            ledger = (bench.sweep(name) / "sweep.md").read_text()
+            ledger = ledger.replace("sweep.png", f"{name}.png").replace(str(options.data.resolve()), "DATA")
+            (options.evidence / f"{name}.md").write_text(ledger)
+            shutil.copyfile(bench.sweep(name) / "sweep.png", options.evidence / f"{name}.png")
     options.results.write_text(json.dumps(results, indent=2) + "\n")
     print(json.dumps(results, indent=2))
     if not all((*results["grid"]["equal"].values(), *results["search"]["holds"].values())):
@@ -97,6 +100,7 @@ class Bench:
 
     def __init__(self, folder: Path, *, data: Path) -> None:
         self.folder = folder
+        data = data.resolve()
         self._common = (*COMMON, f"data.folder={data}/xtreme", f"encoder.path={data}/xlmr_base")
         # One thread for each trial, so that those side by side round as those in turn do.
         self._environment = os.environ | {"OMP_NUM_THREADS": "1", "BABELFIT_CACHE": str(folder / "cache")}
@@ -162,6 +166,7 @@ def search(bench: Bench) -> dict[str, Any]:
     starts = 0
     killed_at = [*SWEEP_KILLED_AT]
     done: set[int] = set()
+    cut_off: dict[int, int] = {}  # trial: the checkpoint that it had when the sweep was killed
     while True:
         starts += 1
         process = bench.start("search", *SEARCH)
@@ -179,11 +184,12 @@ def search(bench: Bench) -> dict[str, Any]:
                     os.kill(int(Run(trial.folder).status()["process"]), 9)
                     befallen.append(f"trial {trial.number}: killed after its checkpoint of step {step}")
                     done.add(trial.number)
-                elif trial.number in killed_at and (step := checkpointed(trial.folder)):
+                elif killed_at and trial.number >= killed_at[0] and (step := checkpointed(trial.folder)):
                     process.kill()
                     process.wait()
                     befallen.append(f"the sweep: killed in trial {trial.number}, after its checkpoint of step {step}")
-                    killed_at.remove(trial.number)
+                    cut_off[trial.number] = step
+                    killed_at.pop(0)
                     break
         if process.returncode != -9:
             break
@@ -215,7 +221,8 @@ def search(bench: Bench) -> dict[str, Any]:
             "the sweep was killed twice and says that two trials failed": starts == 3 and process.returncode == 1,
             "the recorded best is the best by the score files": best(complete, of=by_files).number
             == best(complete, of=lambda one: one.objectives["target_dev"]).number,
-            "trials that were cut off have each step once": all(steps_once(one.folder) for one in complete),
+            "no trial lost a step": all(steps_once(one.folder) for one in complete)
+            and all(went_on_from(trials[number].folder) >= step for number, step in cut_off.items()),
         },
     }
 
@@ -227,6 +234,12 @@ def checkpointed(folder: Path) -> int | None:
         return None
     step = int(rows.read_text().splitlines()[-1].split(",")[0].replace("step", "0"))
     return step if 40 < step < STEPS - 40 else None
+
+
+def went_on_from(folder: Path) -> int:
+    """Read from a trial's log at which step its last start began."""
+    found = re.findall(r"going on from .*, step (\d+)", folder.with_name(f"{folder.name}.log").read_text())
+    return int(found[-1]) if found else 0
 
 
 def steps_once(folder: Path) -> bool:

@@ -6,8 +6,12 @@ Only the command line is here; heavy imports stay inside the verbs, so that --he
 import argparse
 import logging
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from babelfit.sheets import Sheet
 
 log = logging.getLogger(__name__)
 
@@ -67,6 +71,74 @@ def _parser() -> argparse.ArgumentParser:
     )
     sweep_parser.add_argument("folder", metavar="FOLDER", help="the folder of the sweep: outputs/NAME")
     sweep_parser.set_defaults(verb=sweep)
+    compare_parser = verbs.add_parser(
+        "compare",
+        help="say whether a run is better than another, by language and in the mean, or whether one can't tell",
+        description="Test, from predictions alone, whether the second run is better than the first, and each further "
+        "one: paired tests on the same examples by language, corrected for their number, and the mean over target "
+        "languages. Of several seeds on both sides, the spread over seeds is tested instead.",
+        epilog="Example: python -m babelfit compare outputs/ONE outputs/OTHER",
+    )
+    compare_parser.add_argument(
+        "runs",
+        nargs="+",
+        metavar="RUN",
+        help="the folder of a run or an evaluation; or several that differ in seed alone: with commas, or a sweep's",
+    )
+    compare_parser.set_defaults(verb=compare)
+    matrix_parser = verbs.add_parser(
+        "matrix",
+        help="lay out what runs with different source languages score in each language",
+        description="Lay out the scores of runs with different source languages: a row a run, a column a language, and "
+        "the mean over the row's target languages.",
+        epilog="Example: python -m babelfit matrix outputs/from-en outputs/from-de outputs/from-en-de",
+    )
+    matrix_parser.add_argument("runs", nargs="+", metavar="RUN", help="the folder of a run, an evaluation or a sweep")
+    matrix_parser.add_argument("--png", type=Path, metavar="FILE", help="also write it as a picture")
+    matrix_parser.set_defaults(verb=matrix)
+    import_parser = verbs.add_parser(
+        "import-predictions",
+        help="score predictions that were made elsewhere",
+        description="Take predictions that were made elsewhere into outputs/NAME, check them against the data, score "
+        "and report them like an evaluation. Files are those of XTREME's submissions (test-LL.tsv, a predicted label a "
+        "line; of tagging a tag a line and an empty line between sentences), or plain TSV (test-LL.tsv with a header: "
+        "index, gold, predicted, and probabilities where there are).",
+        epilog="Example: python -m babelfit import-predictions submission/ --format xtreme --data xnli --folder DATA "
+        "--name theirs",
+    )
+    import_parser.add_argument(
+        "files", type=Path, metavar="FILE_OR_FOLDER", help="one language's file, or their folder"
+    )
+    import_parser.add_argument("--data", required=True, metavar="NAME", help="the dataset, as in data=NAME")
+    import_parser.add_argument(
+        "--folder", required=True, metavar="FOLDER", help="where it lies, as in data.folder=FOLDER"
+    )
+    import_parser.add_argument("--name", required=True, help="predictions, scores and report go to outputs/NAME")
+    import_parser.add_argument(
+        "--sources", default="en", metavar="LL,LL", help="what the model was trained on (default: en)"
+    )
+    import_parser.set_defaults(verb=import_predictions)
+    export_parser = verbs.add_parser(
+        "export-predictions",
+        help="write a run's predictions in the format of XTREME's submissions, or as plain TSV",
+        description="Write a run's predictions as files of XTREME's submissions or as plain TSV, one a language.",
+        epilog="Example: python -m babelfit export-predictions outputs/NAME --format xtreme --to submission/",
+    )
+    export_parser.add_argument("run", type=Path, metavar="RUN", help="the folder of a run or an evaluation")
+    export_parser.add_argument("--to", type=Path, required=True, metavar="FOLDER", help="where the files go")
+    export_parser.set_defaults(verb=export_predictions)
+    for one in (import_parser, export_parser):
+        one.add_argument("--format", required=True, choices=("xtreme", "tsv"))
+    for one, default in (
+        (compare_parser, "test where all have it, else validation"),
+        (matrix_parser, "test where all have it, else validation"),
+        (import_parser, "test"),
+        (export_parser, "test where there are predictions of it, else validation"),
+    ):
+        one.add_argument("--split", choices=("validation", "test"), help=f"default: {default}")
+    for one in (compare_parser, matrix_parser):
+        one.add_argument("--json", type=Path, metavar="FILE", help="also write it as JSON, fractions of 1")
+        one.add_argument("--markdown", type=Path, metavar="FILE", help="also write it as Markdown")
     return parser
 
 
@@ -117,3 +189,65 @@ def sweep(given: argparse.Namespace) -> None:
     from babelfit.sweep import ledger_files
 
     ledger_files.tell(Path(given.folder))
+
+
+def compare(given: argparse.Namespace) -> None:
+    """Say whether one run is better than another."""
+    from babelfit import compare as comparing
+
+    compared = comparing.compare(given.runs, split=given.split)
+    laid_out = comparing.sheets(compared)
+    _tell(compared, given, shown=laid_out, written=laid_out)
+
+
+def matrix(given: argparse.Namespace) -> None:
+    """Lay out what runs with different source languages score."""
+    from babelfit import matrix as crossing
+
+    crossed = crossing.matrix(given.runs, split=given.split)
+    shown = crossing.sheets(crossed, most_columns=crossing.MOST_COLUMNS)
+    _tell(crossed, given, shown=shown, written=crossing.sheets(crossed, most_columns=None))
+    if given.png is not None:
+        crossing.draw(crossed, path=given.png)
+
+
+def _tell(
+    document: Mapping[str, Any], given: argparse.Namespace, *, shown: "Sequence[Sheet]", written: "Sequence[Sheet]"
+) -> None:
+    """Print tables, and write what was asked for."""
+    import json
+
+    from rich.console import Console
+
+    from babelfit import durable, sheets
+
+    for sheet in shown:
+        Console().print(sheets.terminal(sheet))
+    if given.json is not None:
+        durable.write_text(given.json, json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    if given.markdown is not None:
+        durable.write_text(given.markdown, "\n".join(map(sheets.markdown, written)))
+
+
+def import_predictions(given: argparse.Namespace) -> None:
+    """Score predictions that were made elsewhere."""
+    from babelfit import exchange
+    from babelfit.commands import composed
+    from babelfit.config import TrainConfig, checked
+
+    config = checked(composed("train", [f"data={given.data}", f"name={given.name}"]), TrainConfig)
+    exchange.import_predictions(
+        given.files,
+        format=given.format,
+        config=config,
+        data_folder=given.folder,
+        split=given.split or "test",
+        sources=given.sources.split(","),
+    )
+
+
+def export_predictions(given: argparse.Namespace) -> None:
+    """Write a run's predictions in another format."""
+    from babelfit import exchange
+
+    exchange.export_predictions(given.run, format=given.format, to=given.to, split=given.split)

@@ -40,8 +40,9 @@ def evaluate(config: EvaluateConfig) -> None:
         status = ranks.from_first(run.status)
         stands = f"{status['state']}{' (' + str(status['why']) + ')' if 'why' in status else ''}"
         if "selected" not in status or not run.model.exists():
-            dropped = "; a sweep with sweep.keep=best deletes all but the best" if status["state"] == "complete" else ""
-            raise UserError(f"{run.folder} has no model: its training is {stands}{dropped}; start it again first")
+            dropped = status["state"] == "complete"
+            missing = "model any more: of a sweep, sweep.keep=best deletes all but the best" if dropped else "model yet"
+            raise UserError(f"{run.folder} has no {missing}: its training is {stands}; start it again first")
         if status["state"] != "complete":
             log.warning("%s is %s: its training is over, its own evaluation is not", run.folder, stands)
     trained = None if run is None else run.config()
@@ -254,6 +255,7 @@ def report(
         split=split,
         head=data.head,
         label_names=data.label_names,
+        is_parallel=data.is_parallel,
         source_languages=trained_on.train_languages,
         examples={language: entry["examples"] for language, entry in read.items()},
         dropped={language: set(chain(*entry["dropped"].values())) for language, entry in read.items()},

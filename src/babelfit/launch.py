@@ -136,6 +136,8 @@ class Processes:
         error = None if log is None else subprocess.STDOUT
         process = subprocess.Popen(command, env=own, start_new_session=True, stdout=log, stderr=error)
         self.running.append(process)
+        if self.received is not None:
+            process.send_signal(self.received)
         return process
 
     def pass_on(self, number: int, _: FrameType | None) -> None:
@@ -146,14 +148,19 @@ class Processes:
 
 
 @contextmanager
-def looked_after() -> Iterator[Processes]:
-    """Pass signals on to the processes that are started within, and leave none of them behind."""
+def looked_after(*, seconds_to_end: float = 0) -> Iterator[Processes]:
+    """Pass signals on to the processes that are started within, and leave none of them behind.
+
+    Those that an error leaves running may take so many seconds to write a checkpoint.
+    """
     processes = Processes()
     signals = (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT)
     before = [signal.signal(number, processes.pass_on) for number in signals]
     try:
         yield processes
     finally:
+        if seconds_to_end:
+            _end(processes.running, seconds=seconds_to_end)
         for process in processes.running:
             process.kill()
             process.wait()
@@ -161,14 +168,22 @@ def looked_after() -> Iterator[Processes]:
             signal.signal(number, handler)
 
 
+def _end(processes: Sequence[subprocess.Popen[bytes]], *, seconds: float) -> None:
+    for process in processes:
+        process.terminate()
+    deadline = time.monotonic() + seconds
+    while any(process.poll() is None for process in processes) and time.monotonic() < deadline:
+        time.sleep(0.05)
+
+
 def end_with_supervisor() -> None:
     """Watch over the supervisor, where there is one: if it is gone, end as on SIGTERM, with a checkpoint."""
-    supervisor = os.getppid()
-    if os.environ.get(SUPERVISOR) != str(supervisor):
+    supervisor = os.environ.get(SUPERVISOR)
+    if supervisor is None:
         return
 
     def watch() -> None:
-        while os.getppid() == supervisor:
+        while str(os.getppid()) == supervisor:
             time.sleep(1)
         os.kill(os.getpid(), signal.SIGTERM)
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ def add(folder: Path, *, splits: Mapping[str, Mapping[str, Any]], **facts: Any) 
     the model whose predictions lie in the folder, is no longer what it was.
     """
     path = folder / "manifest.json"
-    known = _read(path)
+    known = read(folder)
     merged: dict[str, dict[str, Any]] = {split: dict(entries) for split, entries in known.get("splits", {}).items()}
     for split, entries in splits.items():
         for language, entry in entries.items():
@@ -45,8 +46,9 @@ def add(folder: Path, *, splits: Mapping[str, Mapping[str, Any]], **facts: Any) 
     return whole | {"splits": merged}
 
 
-def _read(path: Path) -> dict[str, Any]:
-    """Read a manifest; raises UserError for what is none."""
+def read(folder: Path) -> dict[str, Any]:
+    """Read a folder's manifest, empty where it has none; raises UserError for what is none."""
+    path = folder / "manifest.json"
     if not path.is_file():
         return {}
     try:
@@ -57,6 +59,12 @@ def _read(path: Path) -> dict[str, Any]:
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise UserError(f"{path} is damaged ({error!r}): delete it, and the same command writes it anew") from error
     return known
+
+
+def dropped(folder: Path, *, split: str, language: str) -> set[int]:
+    """Return the rows of a language that are no examples, as far as a folder's manifest says."""
+    reasons = read(folder).get("splits", {}).get(split, {}).get(language, {}).get("dropped", {})
+    return set(chain(*reasons.values()))
 
 
 def _digests(entry: Mapping[str, Any]) -> list[str]:

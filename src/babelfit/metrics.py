@@ -54,6 +54,19 @@ class SpanF1(Metric):
             right = torch.isin(ours, theirs).sum()
             self.spans[row] += torch.stack([right, right.new_tensor(len(ours)), right.new_tensor(len(theirs))])
 
+    def by_sentence(self, preds: torch.Tensor, target: torch.Tensor, sentences: torch.Tensor) -> torch.Tensor:
+        """Count right, predicted and gold spans of each sentence, numbered from 0: (sentences, 3); keeps no state."""
+        borders = torch.ones(len(sentences) + 1, dtype=torch.bool, device=sentences.device)
+        borders[1:-1] = sentences[1:] != sentences[:-1]
+        predicted, gold = self._read(preds, borders=borders)[0], self._read(target, borders=borders)[0]
+        num_sentences = int(sentences.max()) + 1
+
+        def counted(spans: torch.Tensor) -> torch.Tensor:
+            starts = spans // len(self._begins) // len(sentences)
+            return torch.bincount(sentences[starts], minlength=num_sentences)
+
+        return torch.stack([counted(predicted[torch.isin(predicted, gold)]), counted(predicted), counted(gold)], dim=1)
+
     def compute(self) -> dict[str, torch.Tensor]:
         """Return f1, precision, recall and f1_strict; 0 where nothing is predicted or nothing is there."""
         right, predicted, gold = self.spans.double().unbind(1)

@@ -22,7 +22,7 @@ class Prediction:
     index: int
     gold: str | None
     predicted: str
-    probabilities: Mapping[str, float]  # of every label
+    probabilities: Mapping[str, float]  # of every label; none where they are not known
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +32,7 @@ class TagPrediction:
     index: int
     gold: Sequence[str] | None
     predicted: Sequence[str]
-    probabilities: Sequence[float]  # of the predicted tags
+    probabilities: Sequence[float]  # of the predicted tags; none where they are not known
 
 
 AnyPrediction = Prediction | TagPrediction
@@ -145,6 +145,8 @@ def _check_tags(record: TagPrediction, *, label_names: Sequence[str], where: str
     if record.gold is not None and len(record.gold) != words:
         raise UserError(f"{where}: {words} predicted tags for {len(record.gold)} gold ones; every word counts once")
     shares = record.probabilities
+    if shares == []:
+        return  # not known
     if not isinstance(shares, list) or len(shares) != words or not all(_is_share(share) for share in shares):
         raise UserError(f"{where}: probabilities are not {words} shares from 0 to 1, one a word")
 

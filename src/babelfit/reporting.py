@@ -1,7 +1,7 @@
 """Scores as a table on the terminal and as report.md. Computes nothing but differences."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from babelfit import durable
+from babelfit.bootstrap import NUM_RESAMPLES
 from babelfit.languages import LANGUAGE_NAMES
 
 SOURCE = "source"
@@ -28,10 +29,20 @@ SHOWN = {
 }
 """The columns of a table, by the metric that measures transfer: key in the scores, and its name."""
 
+ON_THE_PAGE = ("precision", "recall")
+"""Columns that report.md alone has: the terminal's 80 columns do not."""
+
+GROUPINGS = {
+    "family": "family",
+    "script": "script",
+    "pretraining": "size in XLM-R's pretraining corpus",
+}
+
 
 def table(scores: Mapping[str, Any]) -> Table:
     """Lay out one split's scores for the terminal: a row a language, the transfer numbers below."""
-    caption = Text("\n".join([*_warnings(scores), *transfer_lines(scores)]), justify="left")
+    lines = [*_warnings(scores), *transfer_lines(scores), *_group_lines(scores), *_consistency_lines(scores)]
+    caption = Text("\n".join(lines), justify="left")
     laid_out = Table(
         title=escape(_title(scores)),
         caption=caption,
@@ -40,11 +51,11 @@ def table(scores: Mapping[str, Any]) -> Table:
         box=SIMPLE_HEAD,
         padding=(0, 1, 0, 0),  # so that the widest table fits into 80 columns
     )
-    language, *numbers = _columns(scores)
-    laid_out.add_column(language, no_wrap=True)
+    language, *numbers = _columns(scores, without=ON_THE_PAGE)
+    laid_out.add_column(language, overflow="fold")
     for column in numbers:
-        laid_out.add_column(column, justify="right")
-    for row in _rows(scores):
+        laid_out.add_column(column, justify="right", no_wrap=column != "examples")
+    for row in _rows(scores, without=ON_THE_PAGE):
         laid_out.add_row(*(escape(cell) for cell in row), style="bold" if row[-1] == SOURCE else None)
     return laid_out
 
@@ -61,7 +72,8 @@ def markdown(all_scores: Sequence[Mapping[str, Any]], *, facts: Mapping[str, str
         columns = _columns(scores)
         lines += [f"| {' | '.join(columns)} |", f"|---|{'---:|' * (len(columns) - 1)}"]
         lines += [f"| {' | '.join(escaped(cell) for cell in row)} |" for row in _rows(scores)]
-        lines += ["", *(f"- {escaped(line)}" for line in transfer_lines(scores))]
+        lines += ["", *(f"- {escaped(line)}" for line in [*transfer_lines(scores), *_consistency_lines(scores)])]
+        lines += _group_tables(scores) + _alike_table(scores)
     names = {SHOWN[scores["metric"]][scores["metric"]] for scores in all_scores}
     lines += [
         "",
@@ -72,6 +84,7 @@ def markdown(all_scores: Sequence[Mapping[str, Any]], *, facts: Mapping[str, str
         "- **retention**: the target mean as a share of the source mean.",
         "- Means are over languages, each counting the same.",
         *(_MEANINGS[name] for name in sorted(names)),
+        *(meaning for key, meaning in _MEANINGS_OF_KEYS.items() if any(_has(scores, key) for scores in all_scores)),
         "",
     ]
     return "\n".join(lines)
@@ -84,6 +97,26 @@ _MEANINGS = {
 }
 
 
+_MEANINGS_OF_KEYS = {
+    "interval": f"- **(low to high)** is the 95 % percentile interval of a bootstrap over examples (Efron 1979), "
+    f"{NUM_RESAMPLES:,} resamples: where the number may lie with other examples of the same kind. In a parallel "
+    "dataset the same items are drawn in every language, so that means and gap are those of new items; otherwise each "
+    "language is drawn for itself. What another seed of training would change is not in it, and of a score of 0 or 100 "
+    "it has no width, which is no certainty.",
+    "ece": "- **ECE**, expected calibration error: how far the probability of the predicted label is from the share of "
+    "right ones, on average, in 15 bins of equal width (Guo et al. 2017); 0 would be perfect.",
+    "groups": "- **Groups** average the target languages that share a family (of Indo-European, the branch), a script, "
+    "or a size in CC-100, XLM-R's pretraining corpus (Conneau et al. 2020); rho is Spearman's rank correlation of "
+    "score and size.",
+    "consistency": "- **Answered alike**: the share of items for which the model predicts the same label in two "
+    "languages, or in all of them, right or wrong.",
+}
+
+
+def _has(scores: Mapping[str, Any], key: str) -> bool:
+    return key in scores or any(key in values for values in scores["languages"].values())
+
+
 def write_report(folder: Path, *, all_scores: Sequence[Mapping[str, Any]], facts: Mapping[str, str]) -> None:
     """Write report.md into a run folder."""
     durable.write_text(folder / "report.md", markdown(all_scores, facts=facts))
@@ -92,18 +125,87 @@ def write_report(folder: Path, *, all_scores: Sequence[Mapping[str, Any]], facts
 def transfer_lines(scores: Mapping[str, Any]) -> list[str]:
     """Say the transfer numbers in words, leaving out what is undefined."""
     transfer = scores["transfer"]
+    intervals = transfer.get("intervals", {})
     lines = []
     if transfer["source"] is not None:
-        sources = [one for one in scores["source_languages"] if one in scores["languages"]]
-        lines.append(f"source mean {percent(transfer['source'])} ({', '.join(sources)})")
+        sources = ", ".join(one for one in scores["source_languages"] if one in scores["languages"])
+        within = "; ".join(filter(None, [_span(intervals.get("source")), sources]))
+        lines.append(f"source mean {percent(transfer['source'])} ({within})")
     if transfer["target_mean"] is not None:
-        lines.append(f"target mean {percent(transfer['target_mean'])}")
+        lines.append(f"target mean {percent(transfer['target_mean'])}{_within(intervals.get('target_mean'))}")
     if transfer["gap"] is not None:
-        lines.append(f"gap {100 * transfer['gap']:.1f} points")
+        lines.append(f"gap {100 * transfer['gap']:.1f} points{_within(intervals.get('gap'))}")
     if transfer["retention"] is not None:
-        lines.append(f"retention {percent(transfer['retention'])} %")
+        lines.append(f"retention {percent(transfer['retention'])} %{_within(intervals.get('retention'))}")
     if transfer["worst"] is not None:
         lines.append(f"worst target {percent(transfer['worst']['score'])} ({transfer['worst']['language']})")
+    return lines
+
+
+def _group_lines(scores: Mapping[str, Any]) -> list[str]:
+    """Say the means of groups of target languages, a line a grouping."""
+    lines = []
+    for key, name in GROUPINGS.items():
+        members = scores.get("groups", {}).get(key)
+        if members:
+            means = ", ".join(f"{group} {percent(values['mean'])}" for group, values in members.items())
+            lines.append(f"by {name}: {means}{_correlation(scores) if key == 'pretraining' else ''}")
+    return lines
+
+
+def _correlation(scores: Mapping[str, Any]) -> str:
+    found = scores["groups"].get("size_correlation")
+    return "" if found is None else f"; rho {found['spearman']:+.2f} over {found['languages']} languages"
+
+
+def _consistency_lines(scores: Mapping[str, Any]) -> list[str]:
+    """Say which share of a parallel dataset's items is answered alike in all languages."""
+    found = scores.get("consistency")
+    if found is None or found["all_alike"] is None:
+        return []
+    line = (
+        f"answered alike in all {len(found['languages'])} languages: {percent(found['all_alike'])} % of "
+        f"{found['items']:,} items, and right in all: {percent(found['all_right'])} %"
+    )
+    for source, share in found["all_alike_if_right"].items():
+        if share is not None:
+            line += f"; of those right in {source}, {percent(share)} % alike in all"
+    lines = [line]
+    if found["left_out"]:
+        lines.append(f"{found['left_out']:,} items left out: not every language has them, with gold")
+    if found["different_gold"]["items"]:
+        lines.append(f"gold differs by language in {found['different_gold']['items']:,} items")
+    return lines
+
+
+def _group_tables(scores: Mapping[str, Any]) -> list[str]:
+    """Lay out the groups of target languages for the page, a table a grouping."""
+    lines: list[str] = []
+    metric = SHOWN[scores["metric"]][scores["metric"]]
+    for key, name in GROUPINGS.items():
+        members = scores.get("groups", {}).get(key)
+        if not members:
+            continue
+        lines += ["", f"| {name} | languages | mean {metric} | to source |", "|---|---|---:|---:|"]
+        for group, values in members.items():
+            gap = "" if values["gap"] is None else f"{-100 * values['gap']:+.1f}"
+            cells = (group, " ".join(values["languages"]), percent(values["mean"]), gap)
+            lines.append(f"| {' | '.join(escaped(cell) for cell in cells)} |")
+        if key == "pretraining" and (correlation := _correlation(scores)):
+            lines += ["", f"- size and score{correlation.replace(';', ':')}"]
+    return lines
+
+
+def _alike_table(scores: Mapping[str, Any]) -> list[str]:
+    """Lay out, for the page, which share of items each pair of languages answers alike."""
+    found = scores.get("consistency")
+    if found is None:
+        return []
+    languages = [escaped(language) for language in found["languages"]]
+    lines = ["", f"| answered alike | {' | '.join(languages)} |", f"|---|{'---:|' * len(languages)}"]
+    for language, shares in zip(languages, found["alike"], strict=True):
+        cells = ["" if share is None else percent(share) for share in shares]
+        lines.append(f"| {language} | {' | '.join(cells)} |")
     return lines
 
 
@@ -119,13 +221,16 @@ def _warnings(scores: Mapping[str, Any]) -> list[str]:
     absent = [one for one in scores["source_languages"] if one not in scores["languages"]]
     if absent and scores["transfer"]["source"] is not None:
         warnings.append(f"The source mean is without {', '.join(absent)}, trained on and not scored here.")
+    if "not_parallel" in scores:
+        warnings.append(f"Rows are not compared, and languages resampled each for itself: {scores['not_parallel']}.")
     if "unscored_languages" in scores:
         warnings.append(f"Predicted and not scored, for want of gold labels: {', '.join(scores['unscored_languages'])}")
     return warnings
 
 
-def _columns(scores: Mapping[str, Any]) -> tuple[str, ...]:
-    return ("language", *SHOWN[scores["metric"]].values(), "to source")
+def _columns(scores: Mapping[str, Any], *, without: Collection[str] = ()) -> tuple[str, ...]:
+    shown = (name for key, name in SHOWN[scores["metric"]].items() if key not in without)
+    return ("language", *shown, *(("ECE",) if _has(scores, "ece") else ()), "to source")
 
 
 def _title(scores: Mapping[str, Any]) -> str:
@@ -133,23 +238,34 @@ def _title(scores: Mapping[str, Any]) -> str:
     return f"{scores['data']}{synthetic}, {scores['split']}, in percent"
 
 
-def _rows(scores: Mapping[str, Any]) -> list[tuple[str, ...]]:
+def _rows(scores: Mapping[str, Any], *, without: Collection[str] = ()) -> list[tuple[str, ...]]:
     source = scores["transfer"]["source"]
     rows: list[tuple[str, ...]] = []
     for language, values in scores["languages"].items():
         is_source = language in scores["source_languages"]
         named = f"{language} {LANGUAGE_NAMES.get(language, '')}".strip()
         unlabelled = f" + {values['unlabelled']:,} without label" if "unlabelled" in values else ""
-        *shares, examples = SHOWN[scores["metric"]]
+        main, *others, examples = (key for key in SHOWN[scores["metric"]] if key not in without)
+        calibrated = [percent(values["ece"]) if "ece" in values else ""] if _has(scores, "ece") else []
         rows.append(
             (
                 named,
-                *(percent(values[share]) for share in shares),
+                f"{percent(values[main])}{_within(values.get('interval'))}",
+                *(percent(values[share]) for share in others),
                 f"{values[examples]:,}{unlabelled}",
-                SOURCE if is_source else "" if source is None else f"{100 * (values[scores['metric']] - source):+.1f}",
+                *calibrated,
+                SOURCE if is_source else "" if source is None else f"{100 * (values[main] - source):+.1f}",
             )
         )
     return rows
+
+
+def _span(interval: Sequence[float] | None) -> str:
+    return "" if interval is None else f"{percent(interval[0])} to {percent(interval[1])}"
+
+
+def _within(interval: Sequence[float] | None) -> str:
+    return "" if interval is None else f" ({_span(interval)})"
 
 
 def percent(share: float) -> str:

@@ -92,7 +92,7 @@ class Run:
 
     def _check(self, config: TrainConfig) -> None:
         """Raise UserError unless this configuration may work in the folder; touch nothing."""
-        _check_place(self.folder)
+        check_place(self.folder)
         if not self.folder.exists() or {path.name for path in self.folder.iterdir()} <= UNFINISHED:
             return
         if config.resume == "never":
@@ -199,6 +199,9 @@ def _check_status(status: Any) -> None:
         raise ValueError("it has no state")
     if status["state"] not in WRITTEN_STATES:
         raise ValueError(f"state {status['state']!r} is none of {', '.join(WRITTEN_STATES)}")
+    objectives = status.get("objectives", {})
+    if not isinstance(objectives, dict) or not all(is_score(value) for value in objectives.values()):
+        raise ValueError(f"objectives {objectives!r} are not numbers from 0 to 1")
     if "selected" in status:
         selected = status["selected"]
         kinds: dict[str, Any] = {"file": str, "step": int, "score": float | int, "by": str, "of": int}
@@ -208,7 +211,12 @@ def _check_status(status: Any) -> None:
             raise ValueError(f"selected file {selected['file']!r} is no step-NUMBER.ckpt")
 
 
-def _check_place(folder: Path) -> None:
+def is_score(value: object) -> bool:
+    """Tell whether something is a score, a fraction of 1."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1
+
+
+def check_place(folder: Path) -> None:
     """Raise UserError for a folder inside of a run or an evaluation, whose files it would be among."""
     for parent in folder.relative_to(OUTPUTS).parents[:-1]:
         for name in (CONFIG, EVALUATION):
@@ -234,7 +242,7 @@ def opened_evaluation(config: EvaluateConfig, *, data_name: str) -> Iterator[Pat
     """
     model = Path(str(config.run or config.model)).name
     folder = OUTPUTS / (config.name or f"{data_name}-{model}")
-    _check_place(folder)
+    check_place(folder)
     path = folder / EVALUATION
     if folder.exists() and not path.is_file() and {one.name for one in folder.iterdir()} - {LOCK, f"{path.name}.tmp"}:
         raise UserError(f"{folder} exists and is no evaluation (it has no evaluation.yaml): choose another name=")

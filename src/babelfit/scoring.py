@@ -2,14 +2,16 @@
 
 import json
 from collections.abc import Collection, Mapping, Sequence
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from babelfit import durable, predictions
+from babelfit import bootstrap, durable, predictions
+from babelfit.answers import Answers, answers, calibration, confusion, parts
+from babelfit.consistency import consistency
 from babelfit.errors import UserError
+from babelfit.language_groups import groups
 from babelfit.metrics import MAIN_METRIC, build_metrics
 from babelfit.predictions import AnyPrediction, Prediction, TagPrediction
 from babelfit.transfer.numbers import transfer_numbers
@@ -28,6 +30,7 @@ def score(
     split: str,
     head: str,
     label_names: Sequence[str],
+    is_parallel: bool,
     source_languages: Sequence[str],
     examples: Mapping[str, int],
     dropped: Mapping[str, Collection[int]],
@@ -35,31 +38,57 @@ def score(
 ) -> dict[str, Any]:
     """Score every language of a split that has predictions in a run folder, source languages first.
 
-    A language without any gold is named as unscored. `examples` says how many each language has, `dropped` which rows
-    are none, `notes` what a reader of the scores must know. Raises UserError for damaged prediction files.
+    A language without any gold is named as unscored. `is_parallel` says that row i is the same item in every language:
+    then items are resampled for the intervals of all languages together, and compared. Where it is not so after all,
+    the scores say why. `examples` says how many each language has, `dropped` which rows are none, `notes` what a
+    reader of the scores must know. Raises UserError for damaged prediction files.
     """
     found = predictions.languages(folder, split=split)
     ordered = [
         *(one for one in source_languages if one in found),
         *(one for one in found if one not in source_languages),
     ]
-    languages = {
-        language: _score_language(
-            predictions.read(
-                predictions.path(folder, split=split, language=language),
-                RECORDS[head],
-                label_names=label_names,
-                num_examples=examples.get(language),
-                dropped=dropped.get(language, ()),
-            ),
-            head=head,
+    records = {
+        language: predictions.read(
+            predictions.path(folder, split=split, language=language),
+            RECORDS[head],
             label_names=label_names,
+            num_examples=examples.get(language),
+            dropped=dropped.get(language, ()),
         )
         for language in ordered
     }
-    scored = {language: scores for language, scores in languages.items() if scores["examples"]}
-    unscored = [language for language in languages if language not in scored]
+    unlabelled = {one: sum(record.gold is None for record in theirs) for one, theirs in records.items()}
+    given = {
+        language: answers(theirs, label_names=label_names)
+        for language, theirs in records.items()
+        if unlabelled[language] < len(theirs)
+    }
+    unscored = [language for language in ordered if language not in given]
+    compared: dict[str, Any] = {}
+    together = is_parallel and head == "sequence_classification" and len(given) > 1
+    try:
+        if together:
+            rows = {language: [record.index for record in theirs] for language, theirs in records.items()}
+            found_alike = consistency(given, rows=rows, dropped=dropped, source_languages=source_languages)
+            compared = {"consistency": found_alike}
+    except UserError as error:
+        # The scores of each language stand; those that compare rows do not.
+        together, compared = False, {"not_parallel": str(error)}
+    resampled = bootstrap.resampled(
+        {language: parts(theirs, head=head, label_names=label_names) for language, theirs in given.items()},
+        together=together,
+    )
+    scored = {
+        language: _score_language(theirs, head=head, label_names=label_names)
+        | ({"unlabelled": unlabelled[language]} if unlabelled[language] else {})
+        | {"interval": bootstrap.interval(resampled[language])}
+        | calibration(theirs)
+        | {"confusion": confusion(theirs, head=head, label_names=label_names)}
+        for language, theirs in given.items()
+    }
     main = {language: scores[MAIN_METRIC[head]] for language, scores in scored.items()}
+    transfer = transfer_numbers(main, source_languages=source_languages)
     return {
         "schema": SCHEMA,
         "data": data,
@@ -69,35 +98,26 @@ def score(
         "source_languages": list(source_languages),
         "languages": scored,
         **({"unscored_languages": unscored} if unscored else {}),
-        "transfer": transfer_numbers(main, source_languages=source_languages),
+        "transfer": transfer
+        | {"intervals": bootstrap.transfer_intervals(resampled, source_languages=source_languages)},
+        "resamples": {"number": bootstrap.NUM_RESAMPLES, "of": "items" if together else "examples of each language"},
+        "groups": groups(main, source_languages=source_languages, source=transfer["source"]),
+        **compared,
     }
 
 
-def _score_language(records: Sequence[AnyPrediction], *, head: str, label_names: Sequence[str]) -> dict[str, Any]:
-    """Score one language's records: only the counts where none has gold."""
-    scored = [record for record in records if record.gold is not None]
-    counts = {"examples": len(scored)}
-    if len(scored) < len(records):
-        counts["unlabelled"] = len(records) - len(scored)
-    if not scored:
-        return counts
-    label_ids = {name: label_id for label_id, name in enumerate(label_names)}
-    predicted = [_as_list(record.predicted) for record in scored]
-    gold = [_as_list(record.gold or ()) for record in scored]
-    words = torch.tensor([len(tags) for tags in gold])
+def _score_language(given: Answers, *, head: str, label_names: Sequence[str]) -> dict[str, Any]:
+    """Score one language's predictions."""
     metrics = build_metrics(head, label_names=label_names, across_ranks=False).set_dtype(torch.float64)
     metrics.update(
-        preds=torch.tensor([label_ids[name] for name in chain(*predicted)]),
-        target=torch.tensor([label_ids[name] for name in chain(*gold)]),
-        sentences=torch.arange(len(scored)).repeat_interleave(words),
+        preds=torch.from_numpy(given.predicted),
+        target=torch.from_numpy(given.gold),
+        sentences=torch.from_numpy(given.examples),
     )
+    counts = {"examples": len(given.indices)}
     if head == "token_classification":
-        counts["words"] = int(words.sum())
+        counts["words"] = len(given.gold)
     return {name: float(value) for name, value in metrics.compute().items()} | counts
-
-
-def _as_list(labels: str | Sequence[str]) -> Sequence[str]:
-    return [labels] if isinstance(labels, str) else labels
 
 
 def write(scores: dict[str, Any], folder: Path) -> None:

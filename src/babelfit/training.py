@@ -100,7 +100,8 @@ def fit(config: TrainConfig) -> None:
 
 def _tell_objectives(config: TrainConfig, *, run: Run) -> None:
     (dev,) = (scores for scores in scoring.read_all(run.folder) if scores["split"] == "validation")
-    found = of_scores(dev, languages=config.objective_languages)
+    found = of_scores(dev, languages=config.objective_languages or config.data.languages)
+    run.set_status("running", objectives=found)
     told = ", ".join(f"{name} {100 * value:.1f}" for name, value in found.items())
     log.info("objectives on dev: %s; chosen: %s", told, config.objective)
 

@@ -10,6 +10,7 @@ import sys
 import time
 from pathlib import Path
 
+from babelfit.objectives import objectives
 from babelfit.transfer.numbers import transfer_numbers
 
 LANGUAGES = {"en": 0.0, "de": -0.1, "sw": -0.2}
@@ -20,9 +21,15 @@ def main() -> None:
     settings = dict(argument.split("=", 1) for argument in sys.argv[1:])
     folder = Path("outputs") / settings["name"]
     with Path("started.txt").open("a") as file:
-        file.write(f"{folder.name} {os.environ.get('OMP_NUM_THREADS')}\n")
+        job = os.environ.get("SLURM_JOB_ID", "no-job")
+        file.write(f"{folder.name} {os.environ.get('OMP_NUM_THREADS')} {job}\n")
     faults = json.loads(Path("faults.json").read_text()) if Path("faults.json").exists() else {}
     fault = next((fault for setting, fault in faults.items() if setting in sys.argv), None)
+    if fault == "slow to begin":
+        Path("endless.txt").touch()
+        time.sleep(60)
+    if fault == "slow":
+        time.sleep(1)
     if fault == "refused":
         sys.stderr.write("10:00:00 looking\nerror data.folder=x: no such folder;\ngive another\n")
         sys.exit(2)
@@ -42,14 +49,14 @@ def main() -> None:
         return
     if fault == "endless":
 
-        def end(*_: object) -> None:
-            status.write_text(json.dumps({"state": "interrupted", "why": "by SIGTERM"}))
-            sys.exit(75)
+        def end(number: int, _: object) -> None:
+            status.write_text(json.dumps({"state": "interrupted", "why": "by a signal"}))
+            sys.exit(130 if number == signal.SIGINT else 75)
 
-        signal.signal(signal.SIGTERM, end)
-        while os.getppid() == int(os.environ["BABELFIT_SUPERVISOR"]):
-            time.sleep(0.05)
-        end()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, end)
+        Path("endless.txt").touch()
+        time.sleep(60)
     score = 0.5 + 0.01 * float(settings.get("seed", 0)) + float(settings.get("optimization.warmup", 0)) / 10
     main_scores = {language: score + less for language, less in LANGUAGES.items()}
     scores = {
@@ -65,7 +72,8 @@ def main() -> None:
     for part in ("model", "checkpoints"):
         (folder / part).mkdir(exist_ok=True)
         (folder / part / "weights").write_text("")
-    status.write_text(json.dumps({"state": "complete"}))
+    of_run = objectives(main_scores, source_languages=["en"], languages=list(main_scores))
+    status.write_text(json.dumps({"state": "complete", "objectives": of_run}))
 
 
 main()

@@ -8,6 +8,7 @@ import pytest
 from hydra import compose, initialize_config_dir
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
+from babelfit.cli import main
 from babelfit.commands import introduce_to_hydra
 from babelfit.config import EvaluateConfig, TrainConfig, checked
 from babelfit.sweep.space import Space
@@ -46,6 +47,19 @@ def test_a_command_of_the_readme_is_valid(command: str) -> None:
     with initialize_config_dir(str(ROOT / "conf")):
         name, kind = ("train", TrainConfig) if script == "train.py" else ("evaluate", EvaluateConfig)
         checked(compose(name, overrides), kind)
+
+
+@pytest.mark.parametrize("command", re.findall(r"^python -m babelfit ((?!fetch|plan)[^#\n]*)", README, re.MULTILINE))
+def test_a_verb_of_the_readme_is_one_with_its_options(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    class IsReadError(Exception):
+        """Raised where the command line is read and nothing done yet."""
+
+    def told() -> None:
+        raise IsReadError
+
+    monkeypatch.setattr("babelfit.commands.told", told)
+    with pytest.raises(IsReadError):
+        main(shlex.split(command))
 
 
 def test_the_tree_has_a_line_for_every_file() -> None:

@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -102,6 +103,34 @@ def test_a_search_makes_as_many_trials_as_asked_in_all(sweep: Command) -> None:
     assert all(0 <= one <= 0.9 for one in warmups)
 
 
+def test_settings_that_do_not_go_together_are_a_failed_trial(sweep: Command) -> None:
+    # Each value alone is right, and looked at before the first trial.
+    arguments = ("sweep=optuna", "trainer.precision=32-true,16-mixed", "trainer.strategy=auto,fsdp", "sweep.trials=8")
+    done = sweep(*arguments)
+    assert done.status == 1, done.err
+    together = {one.overrides["trainer.strategy"] + one.overrides["trainer.precision"]: one for one in recorded()}
+    assert together["fsdp16-mixed"].state == "failed"
+    assert "trainer.strategy=fsdp cannot do trainer.precision=16-mixed" in str(together["fsdp16-mixed"].why)
+    assert len(recorded()) == 8
+    assert sweep(*arguments, "sweep.retry=true").status == 1
+    assert len(recorded()) == 8
+
+
+def test_the_trials_of_a_sweep_are_compared_on_the_same_languages(sweep: Command) -> None:
+    assert sweep("seed=1", "data.languages=[en,de]").status == 0
+    refused = sweep("seed=1", "data.languages=[en,sw]")
+    assert (refused.status, "base data.languages: ['en', 'de'] -> ['en', 'sw']" in refused.err) == (2, True)
+
+
+def test_a_space_of_a_config_is_searched(sweep: Command) -> None:
+    assert sweep("sweep=fine_tune", "sweep.trials=2").status == 0
+    assert {*recorded()[0].overrides} == {
+        "optimization.learning_rate",
+        "optimization.batch_size",
+        "optimization.warmup",
+    }
+
+
 def test_a_trial_that_was_stopped_stops_the_sweep_and_is_gone_on_with(sweep: Command) -> None:
     befall(seed__2="stopped")
     assert sweep("seed=1,2,3").status == 75
@@ -136,6 +165,12 @@ def test_trials_side_by_side_share_the_cores(sweep: Command, monkeypatch: pytest
     assert {one.state for one in recorded()} == {"complete"}
 
 
+def test_a_trial_does_not_take_itself_for_a_job(sweep: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SLURM_JOB_ID", "7")
+    assert sweep("seed=1").status == 0
+    assert Path("started.txt").read_text().split()[2] == "no-job"
+
+
 def test_a_dry_run_lists_the_trials_and_writes_nothing(sweep: Command) -> None:
     done = sweep("seed=1,2", "sweep.dry_run=true")
     assert done.status == 0
@@ -159,6 +194,10 @@ BAD: list[tuple[tuple[str, ...], str]] = [
     (("seed=1,2", "sweep.trials=3"), "sweep.trials=3: a grid has as many"),
     ((*SEARCH, "sweep.trials=null"), "sweep.trials=null"),
     ((*SEARCH, "sweep.trials=0"), "sweep.trials=0: must be at least 1"),
+    (("++seed=1,2",), "write seed=..., without what stands before the key"),
+    (("seed=1,2", "data.folder=${oc.env:NOWHERE}"), "NOWHERE"),
+    (("seed=1,2", "hydra/launcher=submitit_local", "hydra.launcher.tasks_per_node=2"), "tasks_per_node"),
+    (("seed=1,2", "hydra/launcher=submitit_slurm"), "add sweep.storage=journal"),
     (("seed=1,2", "sweep.search=random"), "sweep.search=random: must be one of grid, tpe"),
     (("seed=1,2", "sweep.keep=some"), "sweep.keep=some: must be one of all, best"),
     (("sweep=nowhere",), "nowhere"),
@@ -173,6 +212,72 @@ def test_bad_input_is_told_before_the_first_trial(sweep: Command, arguments: tup
     assert said in refused.err
     assert "Traceback" not in refused.err
     assert not Path("outputs").exists()
+
+
+def signalled(number: int) -> threading.Thread:
+    """Send this process a signal as soon as a trial is at work."""
+
+    def send() -> None:
+        while not Path("endless.txt").exists():
+            time.sleep(0.01)
+        time.sleep(0.2)
+        os.kill(os.getpid(), number)
+
+    thread = threading.Thread(target=send, daemon=True)
+    thread.start()
+    return thread
+
+
+@pytest.mark.parametrize("fault", ["endless", "slow to begin"])
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 75), (signal.SIGINT, 130)])
+def test_a_signal_stops_the_sweep_and_leaves_its_trial_to_be_gone_on_with(
+    sweep: Command, number: int, status: int, fault: str
+) -> None:
+    befall(seed__1=fault)
+    signalled(number)
+    assert sweep("seed=1,2").status == status
+    assert [one.state for one in recorded()] == ["running"]
+    befall()
+    assert sweep("seed=1,2").status == 0
+    assert [one.state for one in recorded()] == ["complete", "complete"]
+
+
+def test_a_resumed_trial_that_fails_before_it_comes_to_its_folder_has_failed(sweep: Command) -> None:
+    befall(seed__1="stopped")
+    assert sweep("seed=1,2").status == 75
+    befall(seed__1="refused")
+    assert sweep("seed=1,2").status == 1
+    assert [(one.state, (one.why or "")[:13]) for one in recorded()] == [("failed", "data.folder=x"), ("complete", "")]
+
+
+def test_settings_that_a_search_proposes_again_are_not_trained_again(sweep: Command) -> None:
+    Path("faults.json").write_text('{"optimization.batch_size=16": "slow", "optimization.batch_size=32": "slow"}')
+    arguments = ("sweep=optuna", "optimization.batch_size=16,32", "sweep.trials=7", "sweep.workers=2", "trainer=cpu")
+    assert sweep(*arguments, "sweep.keep=best").status == 0
+    assert len(started()) == len(set(started())) == 2
+    assert {one.state for one in recorded()} == {"complete"}
+    assert len(recorded()) == 7
+    assert len({(one.folder, one.objectives["source_dev"]) for one in recorded()}) == 2
+
+
+def test_a_trial_that_ended_unrecorded_is_recorded_without_a_start(sweep: Command) -> None:
+    befall(seed__1="stopped")
+    assert sweep("seed=1").status == 75
+    (trial,) = recorded()
+    (trial.folder / "status.json").write_text('{"state": "complete", "objectives": {"source_dev": 0.75}}')
+    (trial.folder / "scores").mkdir()
+    assert sweep("seed=1").status == 0
+    assert (len(started()), recorded()[0].objectives) == (1, {"source_dev": 0.75})
+
+
+def test_a_strangers_sweep_with_a_link_out_of_it_is_refused(sweep: Command, tmp_path: Path) -> None:
+    assert sweep("seed=1").status == 0
+    elsewhere = tmp_path / "elsewhere"
+    recorded()[0].folder.rename(elsewhere)
+    recorded()[0].folder.symlink_to(elsewhere)
+    refused = sweep("seed=1,2", "sweep.keep=best")
+    assert (refused.status, "leads out of outputs/s" in refused.err) == (2, True)
+    assert (elsewhere / "model").exists()
 
 
 def test_a_place_that_cannot_be_written_is_told_before_the_first_trial(sweep: Command) -> None:
@@ -225,9 +330,9 @@ def start(folder: Path, *arguments: str) -> "subprocess.Popen[bytes]":
         )
 
 
-def left(folder: Path) -> dict[str, bytes]:
-    files = [folder / "metrics.csv", *folder.glob("model/*"), *folder.glob("predictions/*/*"), *folder.glob("scores/*")]
-    return {str(one.relative_to(folder)): one.read_bytes() for one in sorted(files)}
+def losses(folder: Path) -> list[str]:
+    rows = [line.split(",") for line in (folder / "metrics.csv").read_text().splitlines()]
+    return [value for _, metric, value in rows if metric == "train/loss"]
 
 
 def test_a_sweep_that_is_killed_goes_on_where_its_trials_stopped(in_folder: Path) -> None:
@@ -245,18 +350,18 @@ def test_a_sweep_that_is_killed_goes_on_where_its_trials_stopped(in_folder: Path
     states = {one.overrides["seed"]: one for one in recorded()}
     assert {seed: one.state for seed, one in states.items()} == {"1": "complete", "2": "complete"}
     assert all("going on from" in one.folder.with_name(f"{one.folder.name}.log").read_text() for one in states.values())
-    assert start(in_folder, "name=alone", "seed=2").wait(SECONDS) == 0
-    alone, trial = left(in_folder / "outputs" / "alone"), left(states["2"].folder)
-    assert {name for name in alone if alone[name] != trial.get(name)} <= {"model/README.md"}
-    assert len(trial) > 8
-    scores = json.loads(trial["scores/validation.json"])["languages"]
+    trial = states["2"].folder
+    assert [one for one in (trial / "metrics.csv").read_text().splitlines() if ",train/loss," in one] == [
+        f"{step},train/loss,{loss}" for step, loss in enumerate(losses(trial), start=1)
+    ], "each step once"
+    scores = json.loads((trial / "scores" / "validation.json").read_text())["languages"]
     assert states["2"].objectives["target_dev"] == pytest.approx(
         (scores["de"]["accuracy"] + scores["sw"]["accuracy"]) / 2
     )
 
 
 def test_a_job_that_is_taken_away_goes_back_into_the_queue_and_on_from_its_checkpoint(in_folder: Path) -> None:
-    sweep = start(in_folder, "-m", "name=s", "seed=1,2", "hydra/launcher=submitit_local")
+    sweep = start(in_folder, "-m", "name=s", "seed=1", "hydra/launcher=submitit_local")
     job = None
     deadline = time.monotonic() + SECONDS
     while job is None and time.monotonic() < deadline:
@@ -270,7 +375,7 @@ def test_a_job_that_is_taken_away_goes_back_into_the_queue_and_on_from_its_check
     os.kill(job, signal.SIGUSR2)
 
     assert sweep.wait(SECONDS) == 0, (in_folder / "said.txt").read_text()
-    assert [one.state for one in recorded()] == ["complete", "complete"]
+    assert [one.state for one in recorded()] == ["complete"]
     logs = [one.folder.with_name(f"{one.folder.name}.log").read_text() for one in recorded()]
     assert sum("going on from" in log for log in logs) == 1
 

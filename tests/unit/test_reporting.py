@@ -29,6 +29,32 @@ SCORES: dict[str, Any] = {
         "worst": {"language": "de", "score": 0.7},
     },
 }
+FULL: dict[str, Any] = SCORES | {
+    "languages": {
+        language: values | {"interval": [values["accuracy"] - 0.01, values["accuracy"] + 0.012], "ece": 0.0312}
+        for language, values in SCORES["languages"].items()
+    },
+    "transfer": SCORES["transfer"]
+    | {"intervals": {"source": [0.83, 0.85], "target_mean": [0.79, 0.81], "gap": [0.03, 0.05], "retention": None}},
+    "groups": {
+        "family": {"Germanic": {"languages": ["de"], "mean": 0.7, "gap": 0.1436}},
+        "script": {"Latin": {"languages": ["de"], "mean": 0.7, "gap": 0.1436}},
+        "pretraining": {"10 to 100 GiB": {"languages": ["de"], "mean": 0.7, "gap": 0.1436}},
+        "size_correlation": {"spearman": 0.5, "p": 0.1, "languages": 6},
+    },
+    "consistency": {
+        "languages": ["en", "de"],
+        "items": 5000,
+        "left_out": 10,
+        "different_gold": {"items": 3, "languages": {"en": 0, "de": 3}},
+        "alike": [[1.0, 0.75], [0.75, 1.0]],
+        "both_right": [[0.84, 0.6], [0.6, 0.7]],
+        "alike_if_right": [[1.0, 0.8], [0.9, 1.0]],
+        "all_alike": 0.75,
+        "all_right": 0.6,
+        "all_alike_if_right": {"en": 0.8},
+    },
+}
 UNDEFINED = {"source": None, "target_mean": None, "mean": 0.5, "gap": None, "retention": None, "worst": None}
 
 
@@ -214,3 +240,55 @@ def test_contaminated_languages_are_named() -> None:
     assert "Contaminated (en): the model was trained on the validation split of en." in markdown(
         [scores], facts={}
     ).replace("\\", "")
+
+
+def test_intervals_and_calibration_stand_beside_the_scores() -> None:
+    page = markdown([FULL], facts={})
+
+    assert row(page, "de German") == [
+        "de German",
+        "70.0 (69.0 to 71.2)",
+        "68.8",
+        "5,000 + 10 without label",
+        "3.1",
+        "-14.4",
+    ]
+    for line in (
+        "source mean 84.4 (83.0 to 85.0; en)",
+        "target mean 80.0 (79.0 to 81.0)",
+        "gap 4.4 points (3.0 to 5.0)",
+        "retention 94.8 %",
+    ):
+        assert line in transfer_lines(FULL)
+
+
+def test_groups_and_consistency_are_on_the_page_and_on_the_terminal() -> None:
+    page, printed = markdown([FULL], facts={}), terminal(FULL)
+
+    assert row(page, "Germanic") == ["Germanic", "de", "70.0", "-14.4"]
+    assert row(page, "10 to 100 GiB") == ["10 to 100 GiB", "de", "70.0", "-14.4"]
+    assert row(page, "answered alike") == ["answered alike", "en", "de"]
+    for part in ("rho +0.50 over 6 languages", "75.0 % of 5,000 items", "10 items left out", "by language in 3 items"):
+        assert part in " ".join(page.split())
+        assert part in " ".join(printed.split())
+    assert "by family: Germanic 70.0" in printed
+
+
+@pytest.mark.parametrize("key", ["(low to high)", "ECE", "Groups", "Answered alike"])
+def test_the_page_explains_what_it_shows_and_nothing_else(key: str) -> None:
+    explained = f"- **{key}**"
+    assert explained in markdown([FULL], facts={})
+    assert explained not in markdown([SCORES], facts={})
+
+
+@pytest.mark.parametrize("metric", ["accuracy", "f1"])
+def test_the_terminal_table_fits_into_80_columns_with_nothing_cut(metric: str) -> None:
+    values = dict.fromkeys(("f1", "precision", "recall", "f1_strict", "accuracy"), 1.0)
+    values |= {"examples": 10000, "interval": [1.0, 1.0], "ece": 0.1111}
+    scores = FULL | {"metric": metric, "languages": dict.fromkeys(["en", "zh-classical", "be-x-old"], values)}
+    text = io.StringIO()
+    Console(file=text, width=80).print(table(scores))
+
+    assert max(len(line) for line in text.getvalue().splitlines()) <= 80
+    assert "…" not in text.getvalue()
+    assert text.getvalue().count("100.0 (100.0 to 100.0)") == 3

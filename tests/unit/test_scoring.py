@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from babelfit import predictions, scoring
+from babelfit import predictions, reporting, scoring
 from babelfit.errors import UserError
 from babelfit.predictions import Prediction
 
@@ -29,13 +29,14 @@ def keep(folder: Path, language: str, pairs: Sequence[Pair]) -> None:
     predictions.write(predictions.path(folder, split="test", language=language), records)
 
 
-def score(folder: Path, *source_languages: str, **notes: object) -> dict[str, Any]:
+def score(folder: Path, *source_languages: str, is_parallel: bool = False, **notes: object) -> dict[str, Any]:
     return scoring.score(
         folder,
         data="xnli",
         split="test",
         head="sequence_classification",
         label_names=NAMES,
+        is_parallel=is_parallel,
         source_languages=source_languages or ("en",),
         examples={},
         dropped={},
@@ -54,12 +55,16 @@ def test_the_numbers_are_those_counted_by_hand(golden: Path) -> None:
     scores = score(golden)
 
     # F1 by class, yes, no, maybe. en: 1, 2/3, 2/3; de: 2/3, 0, 2/3; sw: 0, 2/3, and no maybe among those scored.
-    assert scores["languages"] == {
+    counted = ("accuracy", "f1", "examples", "unlabelled")
+    assert {
+        language: {key: value for key, value in values.items() if key in counted}
+        for language, values in scores["languages"].items()
+    } == {
         "en": {"accuracy": 0.75, "f1": pytest.approx(7 / 9), "examples": 4},
         "de": {"accuracy": 0.5, "f1": pytest.approx(4 / 9), "examples": 4},
         "sw": {"accuracy": 0.5, "f1": pytest.approx(1 / 3), "examples": 2, "unlabelled": 1},
     }
-    assert scores["transfer"] == {
+    assert {key: value for key, value in scores["transfer"].items() if key != "intervals"} == {
         "source": 0.75,
         "target_mean": 0.5,
         "mean": pytest.approx(7 / 12),
@@ -156,6 +161,7 @@ def test_a_file_that_lost_its_end_is_not_scored(golden: Path) -> None:
             split="test",
             head="sequence_classification",
             label_names=NAMES,
+            is_parallel=False,
             source_languages=["en"],
             examples={"de": 5},
             dropped={},
@@ -172,3 +178,58 @@ def test_scores_that_are_none_are_named(golden: Path, damage: str) -> None:
 
     with pytest.raises(UserError, match=r"test\.json holds no scores"):
         scoring.read_all(golden)
+
+
+def test_each_language_has_its_interval_calibration_and_confusion(golden: Path) -> None:
+    scores = score(golden)["languages"]["en"]
+
+    low, high = scores["interval"]
+    assert 0 <= low < scores["accuracy"] < high <= 1
+    assert scores["ece"] == 0.25, "sure of everything, and right in 3 of 4"
+    assert scores["confusion"] == {"labels": list(NAMES), "counts": [[1, 0, 0], [0, 1, 0], [0, 1, 1]]}
+
+
+def test_predictions_without_probabilities_have_no_calibration(tmp_path: Path) -> None:
+    records = [Prediction(index=0, gold="yes", predicted="yes", probabilities={})]
+    predictions.write(predictions.path(tmp_path, split="test", language="en"), records)
+
+    assert {"ece", "calibration"}.isdisjoint(score(tmp_path)["languages"]["en"])
+
+
+def test_items_of_parallel_data_are_drawn_together_and_compared(golden: Path) -> None:
+    keep(golden, "de", [("yes", "yes"), ("yes", "no"), ("no", "maybe"), ("maybe", "maybe")])
+    keep(golden, "sw", [("no", "yes"), ("no", "no"), ("yes", "maybe"), ("yes", None)])
+    together, apart = score(golden, is_parallel=True), score(golden)
+
+    assert together["resamples"] == {"number": 2000, "of": "items"}
+    assert apart["resamples"] == {"number": 2000, "of": "examples of each language"}
+    assert together["transfer"]["intervals"] != apart["transfer"]["intervals"]
+    assert together["consistency"]["languages"] == ["en", "de", "sw"]
+    assert (together["consistency"]["items"], together["consistency"]["left_out"]) == (3, 1)
+    assert "consistency" not in apart
+
+
+def test_rows_that_are_not_parallel_after_all_are_scored_and_said_not_to_be(golden: Path) -> None:
+    keep(golden, "sw", [*GOLDEN["de"], ("yes", "yes")])
+    scores = score(golden, is_parallel=True)
+
+    assert scores["not_parallel"].startswith("en and sw are not parallel: 1 rows stand in one of them only")
+    assert "consistency" not in scores
+    assert scores["resamples"]["of"] == "examples of each language"
+    assert scores["languages"].keys() == {"en", "de", "sw"}
+
+
+def test_scores_of_an_older_file_are_read_and_shown(golden: Path) -> None:
+    new = score(golden)
+    kept = ("accuracy", "f1", "examples")
+    old = {key: new[key] for key in ("schema", "data", "split", "metric", "source_languages")} | {
+        "languages": {one: {key: values[key] for key in kept} for one, values in new["languages"].items()},
+        "transfer": {key: value for key, value in new["transfer"].items() if key != "intervals"},
+    }
+    scoring.write(old, golden)
+    [again] = scoring.read_all(golden)
+
+    assert reporting.table(again).row_count == 3
+    page = reporting.markdown([again], facts={})
+    assert "| en English | 75.0 | 77.8 | 4 | source |" in page
+    assert "ECE" not in page

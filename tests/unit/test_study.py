@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import Any
 
-import optuna
 import pytest
 from optuna.distributions import FloatDistribution
 
@@ -89,12 +88,24 @@ def test_a_study_in_another_storage_is_refused(tmp_path: Path) -> None:
         Study(tmp_path, storage="sqlite", facts=FACTS)
 
 
-def test_facts_that_a_kill_left_unwritten_are_written(tmp_path: Path) -> None:
-    optuna.create_study(storage=f"sqlite:///{tmp_path}/study.db", study_name="babelfit", direction="maximize")
-    with pytest.raises(UserError, match="schema None"):
-        record.read(tmp_path)
-    Study(tmp_path, facts=FACTS)
+@pytest.mark.parametrize("storage", ["sqlite", "journal"])
+def test_a_study_is_there_whole_or_not_at_all(tmp_path: Path, storage: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(record.durable, "rename", killed)
+        with pytest.raises(KeyboardInterrupt):
+            Study(tmp_path, storage=storage, facts=FACTS)
+    assert not record.holds(tmp_path)
+    Study(tmp_path, storage=storage, facts=FACTS)
     assert record.read(tmp_path).objective == "source_dev"
+
+
+def test_a_study_of_another_schema_is_refused(tmp_path: Path) -> None:
+    Study(tmp_path, facts=FACTS)._study.set_user_attr("schema", 2)
+    with pytest.raises(UserError, match="has schema 2; this babelfit reads 1"):
+        record.read(tmp_path)
 
 
 @pytest.mark.parametrize("storage", ["sqlite", "journal"])

@@ -53,6 +53,7 @@ def test_the_numbers_are_those_of_scoring(transfer: evaluate.EvaluationModule, t
         split="test",
         head="sequence_classification",
         label_names=NAMES,
+        is_parallel=False,
         source_languages=["en"],
         examples={},
         dropped={},

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from babelfit.objectives import OBJECTIVES
 from babelfit.run import OUTPUTS
 from babelfit.sweep import comparison, importance, results
 from babelfit.sweep.comparison import Comparison
@@ -16,7 +17,6 @@ from babelfit.sweep.study import Sweep, Trial
 
 COMPLETE = "complete"
 STATES = (COMPLETE, "pruned", "failed", "running", "waiting")
-OBJECTIVES = (SOURCE_DEV, "mean_dev", "worst_dev", "target_dev")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,5 +1,6 @@
 """A hopeless trial ends early: its own process asks the sweep's study after each validation."""
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -7,15 +8,16 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.trainer.states import TrainerFn
 
 from babelfit import ranks
-from babelfit.errors import Pruned
+from babelfit.errors import Pruned, first_line
 from babelfit.sweep.study import Study, Trial, holds
+
+log = logging.getLogger(__name__)
 
 
 class Pruning(Callback):
-    """End a trial whose dev score is below the median of the others' after the same share of their steps.
+    """End a trial whose best dev score so far is below the median of the others' after the same share of their steps.
 
-    Of the best score that each had until then (Golovin et al. 2017, the median stopping rule); a run that is no trial
-    of a sweep that prunes goes on.
+    That is Optuna's MedianPruner. A run that is no trial of a sweep that prunes goes on; so does one that cannot ask.
     """
 
     def __init__(self, folder: Path, *, objective: str, total_steps: int) -> None:
@@ -33,9 +35,12 @@ class Pruning(Callback):
     def _find(self) -> None:
         if not holds(self._folder.parent):
             return
-        study = Study(self._folder.parent)
-        mine = [one for one in study.trials() if one.folder == self._folder and one.state == "running"]
-        self._found = (study, mine[0]) if mine and study.prunes else None
+        try:
+            study = Study(self._folder.parent)
+            mine = [one for one in study.trials() if one.folder == self._folder and one.state == "running"]
+            self._found = (study, mine[0]) if mine and study.prunes else None
+        except Exception as error:
+            log.warning("not compared with other trials: %s", first_line(error))
 
     def on_validation_end(self, trainer: Trainer, module: LightningModule) -> None:
         """Note the score, and ask."""
@@ -51,7 +56,12 @@ class Pruning(Callback):
         if self._found is None:
             return False
         study, trial = self._found
-        return study.is_hopeless(trial, score, percent=percent)
+        try:
+            return study.is_hopeless(trial, score, percent=percent)
+        except Exception as error:
+            # A file that is locked too long, or gone, is no reason to end a training that is sound.
+            log.warning("not compared with other trials at this validation: %s", first_line(error))
+            return False
 
     def on_train_batch_start(self, *_: Any) -> None:
         """End the trial, now that the validated step is saved."""

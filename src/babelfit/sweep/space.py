@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import IntervalSweep, Override, RangeSweep
+from hydra.core.override_parser.types import IntervalSweep, Override, OverrideType, RangeSweep
 from hydra.errors import HydraException
 
 from babelfit.errors import UserError
@@ -26,6 +26,7 @@ class Space:
 
     fixed: list[str]
     swept: dict[str, Override]
+    is_named: bool  # whether the command line has a name=
 
     @classmethod
     def read(cls, arguments: Sequence[str], *, space: Mapping[str, Any], parser: OverridesParser) -> "Space":
@@ -34,18 +35,20 @@ class Space:
         Raises UserError for what is no override, and for keys that cannot be swept.
         """
         overrides = _parsed(arguments, parser=parser)
-        given = {override.get_key_element() for override in overrides}
+        given = {override.key_or_group for override in overrides}
         lines = [f"{key}={value}" for key, value in space.items() if key not in given]
         fixed, swept = [], {}
         for override in [*_parsed(lines, parser=parser), *overrides]:
-            key = override.get_key_element()
+            key = override.key_or_group
             if override.is_sweep_override():
+                if override.type != OverrideType.CHANGE:
+                    raise UserError(f"{override.input_line}: write {key}=..., without what stands before the key")
                 if key in FIXED or _is_of_sweep(key):
                     raise UserError(f"{override.input_line}: {key} is the same for all trials; give it one value")
                 swept[key] = override
             elif key not in ("name", "resume") and not _is_of_sweep(key):
                 fixed.append(str(override.input_line))
-        return cls(fixed=fixed, swept=swept)
+        return cls(fixed=fixed, swept=swept, is_named="name" in given)
 
     def written(self) -> dict[str, str]:
         """Return what is swept, by key, as it was written."""

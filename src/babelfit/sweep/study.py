@@ -4,14 +4,15 @@ A trial stands in it from the moment at which it is chosen, so that whatever is 
 begun. What a trial did is in its run folder; here is how it ended.
 """
 
-import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from babelfit import durable
 from babelfit.errors import UserError, first_line
+from babelfit.run import is_score
 from babelfit.sweep.space import as_text
 
 if TYPE_CHECKING:
@@ -25,7 +26,8 @@ NAME = "babelfit"
 SECONDS_TO_WAIT = 60  # for another process that writes to the same file
 
 STARTUP = 10
-"""So many settings of a search are drawn at random, or half of all; so many trials must be complete before one ends."""
+"""So many settings of a search are drawn at random, or half of all; half as many trials are complete before one is
+compared with them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,30 +77,22 @@ class Study:
 
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self.folder = folder
-        there = next((name for name in FILES if (folder / FILES[name]).is_file()), storage)
-        path = folder / FILES[there]
-        if facts is not None and there != storage:
+        there = next((name for name in FILES if (folder / FILES[name]).is_file()), None)
+        path = folder / FILES[there or storage]
+        if facts is not None and there not in (None, storage):
             raise UserError(f"{path} is the sweep's study, but sweep.storage={storage}: add sweep.storage={there}")
+        if facts is not None and there is None:
+            _make(path, facts={"schema": SCHEMA, **facts})
         try:
             self._storage = _storage(path)
-            self._study = optuna.create_study(
-                storage=self._storage,
-                study_name=NAME,
-                direction="maximize",
-                pruner=optuna.pruners.MedianPruner(n_startup_trials=STARTUP // 2),
-                load_if_exists=True,
-            )
+            pruner = optuna.pruners.MedianPruner(n_startup_trials=STARTUP // 2, n_min_trials=3)
+            self._study = optuna.load_study(storage=self._storage, study_name=NAME, pruner=pruner)
             self.facts: dict[str, Any] = self._study.user_attrs
         except Exception as error:
             raise UserError(
                 f"{path} is no study of a sweep, or damaged ({first_line(error)}). The trials' folders beside it are "
                 "whole: move it away, and the same command takes them up again"
             ) from error
-        if facts is not None and "schema" not in self.facts:
-            # The schema comes last: without it, whoever wrote the others was killed.
-            for key, value in {**facts, "schema": SCHEMA}.items():
-                self._study.set_user_attr(key, value)
-            self.facts = self._study.user_attrs
         if self.facts.get("schema") != SCHEMA:
             raise UserError(f"{path} has schema {self.facts.get('schema')}; this babelfit reads {SCHEMA}")
         if facts is not None:
@@ -133,7 +127,7 @@ class Study:
     def _recorded(self, trial: "optuna.trial.FrozenTrial") -> Trial:
         known = trial.user_attrs
         objectives = known.get("objectives", {})
-        if not all(isinstance(one, float | int) and math.isfinite(one) for one in objectives.values()):
+        if not all(is_score(value) for value in objectives.values()):
             raise UserError(f"{self.folder}: the study has {objectives} for trial {trial.number}, which are no scores")
         place = str(known.get("folder", ""))
         # A stranger's study must not lead out of its folder.
@@ -213,8 +207,11 @@ class Study:
     def is_hopeless(self, trial: Trial, score: float, *, percent: int) -> bool:
         """Note a running trial's dev score after so many percent of its steps; tell whether it should end here."""
         own = self._own(trial.number)
-        if percent not in self._study.get_trials(deepcopy=False)[trial.number].intermediate_values:
-            own.report(score, step=percent)
+        noted = self._study.get_trials(deepcopy=False)[trial.number].intermediate_values
+        if percent in noted:
+            # The same validation, made again after a kill; or a second one within one percent, which is left out.
+            return noted[percent] == score and own.should_prune()
+        own.report(score, step=percent)
         return own.should_prune()
 
     def _of(self, number: int) -> Trial:
@@ -227,11 +224,27 @@ class Study:
         return optuna.trial.Trial(self._study, self._storage.get_trial_id_from_study_id_trial_number(study, number))
 
 
+def _make(path: Path, *, facts: Mapping[str, Any]) -> None:
+    """Make a study under another name first: whoever looks meanwhile finds none, or the whole of it."""
+    import optuna
+
+    temporary = path.with_name(f"new-{path.name}")
+    temporary.unlink(missing_ok=True)
+    storage = _storage(temporary)
+    study = optuna.create_study(storage=storage, study_name=NAME, direction="maximize")
+    for key, value in facts.items():
+        study.set_user_attr(key, value)
+    if isinstance(storage, optuna.storages.RDBStorage):
+        storage.remove_session()
+        storage.engine.dispose()
+    durable.rename(temporary, path)
+
+
 def _storage(path: Path) -> "optuna.storages.BaseStorage":
     from optuna import storages
     from optuna.storages.journal import JournalFileBackend
 
-    if path.name == FILES["sqlite"]:
+    if path.suffix == Path(FILES["sqlite"]).suffix:
         options = {"connect_args": {"timeout": SECONDS_TO_WAIT}}
         return storages.RDBStorage(f"sqlite:///{path}", engine_kwargs=options)
     return storages.JournalStorage(JournalFileBackend(str(path)))

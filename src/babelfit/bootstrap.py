@@ -1,0 +1,105 @@
+"""Intervals by resampling: how far scores would move with other examples of the same kind. Knows no file.
+
+Every score here is a ratio of two sums over examples (`Parts`): accuracy is right answers by examples, span F1 twice
+the right spans by predicted and gold spans. A resample is a draw of as many examples with replacement (Efron 1979).
+Examples whose parts are the same are drawn together: how often each kind is drawn is multinomial, which is the same
+distribution, and quick. Intervals are percentile intervals.
+"""
+
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+Key = TypeVar("Key", bound=Hashable)
+
+NUM_RESAMPLES = 2_000
+SEED = 0
+LEVEL = 0.95
+
+MOST_WEIGHTS = 4_000_000
+"""Drawn at a time: 32 MB."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parts:
+    """What each example adds to a score's numerator and denominator, and which row it is: (examples,) each."""
+
+    indices: Array
+    numerators: Array
+    denominators: Array
+
+    @property
+    def score(self) -> float:
+        """Return the score of all examples; 0 where there is nothing to divide by."""
+        return float(self.numerators.sum() / max(self.denominators.sum(), 1))
+
+
+def resampled(
+    parts: Mapping[Key, Parts], *, together: bool, num_resamples: int = NUM_RESAMPLES, seed: int = SEED
+) -> dict[Key, Array]:
+    """Score resamples of some sets of examples: (resamples,) for each set.
+
+    With `together`, an index is one item in all of the sets: a resample has the same items in each, as often (a
+    bootstrap clustered by item). An item that a set lacks adds nothing to it. Otherwise each set is drawn for itself.
+    """
+    generator = np.random.default_rng(seed)
+    if not together:
+        drawn: dict[Key, Array] = {}
+        for key, one in parts.items():
+            columns = np.column_stack([one.numerators, one.denominators])
+            drawn[key] = _drawn(columns, generator=generator, num_resamples=num_resamples)[:, 0]
+        return drawn
+    items = np.unique(np.concatenate([one.indices for one in parts.values()]))
+    columns = np.zeros((len(items), 2 * len(parts)))
+    for column, one in enumerate(parts.values()):
+        places = np.searchsorted(items, one.indices)
+        columns[places, 2 * column] = one.numerators
+        columns[places, 2 * column + 1] = one.denominators
+    scores = _drawn(columns, generator=generator, num_resamples=num_resamples)
+    return {key: scores[:, column] for column, key in enumerate(parts)}
+
+
+def _drawn(columns: Array, *, generator: np.random.Generator, num_resamples: int) -> Array:
+    """Resample examples of (examples, 2 * sets) parts, and return the scores: (resamples, sets)."""
+    kinds, counts = np.unique(columns, axis=0, return_counts=True)
+    shares = counts / len(columns)
+    scores = np.empty((num_resamples, columns.shape[1] // 2))
+    step = max(1, MOST_WEIGHTS // len(kinds))
+    for start in range(0, num_resamples, step):
+        block = scores[start : start + step]
+        weights = generator.multinomial(len(columns), shares, size=len(block))
+        sums = weights.astype(np.float64) @ kinds
+        block[:] = sums[:, 0::2] / np.maximum(sums[:, 1::2], 1)
+    return scores
+
+
+def interval(values: Array) -> list[float] | None:
+    """Return the 95 % percentile interval of resampled values; None where one of them is no number."""
+    if not np.isfinite(values).all():
+        return None
+    low, high = np.quantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return [float(low), float(high)]
+
+
+def transfer_intervals(
+    scores: Mapping[str, Array], *, source_languages: Sequence[str]
+) -> dict[str, list[float] | None]:
+    """Return the intervals of the transfer numbers, given each language's resampled scores; None for undefined ones."""
+    sources = [values for language, values in scores.items() if language in source_languages]
+    targets = [values for language, values in scores.items() if language not in source_languages]
+    undefined = np.array([np.nan])
+    source = np.mean(sources, axis=0) if sources else undefined
+    target = np.mean(targets, axis=0) if targets else undefined
+    everything = np.mean(list(scores.values()), axis=0) if scores else undefined
+    numbers = {
+        "source": source,
+        "target_mean": target,
+        "mean": everything,
+        "gap": source - target,
+        "retention": np.divide(target, source, out=np.full_like(source + target, np.nan), where=source != 0),
+    }
+    return {name: interval(values) for name, values in numbers.items()}

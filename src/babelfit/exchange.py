@@ -1,0 +1,215 @@
+"""Predictions of others in, ours out: checked against the data, scored and reported like any evaluation."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from babelfit import evaluation, manifest, prediction_formats, predictions, scoring
+from babelfit.config import EvaluateConfig, TrainConfig
+from babelfit.data import DATA, MultilingualDataModule
+from babelfit.data.batching import NO_LABEL
+from babelfit.errors import UserError
+from babelfit.loading import load_tokenizer
+from babelfit.prediction_formats import TSV, XTREME, Spoken
+from babelfit.predictions import AnyPrediction, Prediction, TagPrediction
+from babelfit.run import opened_evaluation
+from babelfit.trust import check_folder
+
+log = logging.getLogger(__name__)
+
+
+def import_predictions(
+    given: Path, *, format: str, config: TrainConfig, data_folder: str, split: str, sources: Sequence[str]
+) -> Path:
+    """Take predictions into `outputs/<config.name>`, score them against the data, report, and return the folder.
+
+    `given` is a file or a folder of files, one a language; `sources` are the languages that the model was trained on,
+    as the user says. Nothing is written where a file does not fit the data: another number of rows or of words, an
+    unknown label, other gold. Raises UserError then, with file and line.
+    """
+    chosen = replace(config.data, folder=data_folder, train_languages=list(sources))
+    files = _files(given, format=format, data=DATA[chosen.name], split=split)
+    data = evaluation.build_data(
+        chosen,
+        head=DATA[chosen.name].head,
+        languages=list(files),
+        # Of the rows only gold is needed; which tokenizer reads them does not matter.
+        tokenizer=load_tokenizer(config.encoder.path),
+        tokens_per_device=config.trainer.tokens_per_device,
+    )
+    records = {
+        language: _records(file, format=format, data=data, split=split, language=language)
+        for language, file in files.items()
+    }
+    told = EvaluateConfig(
+        run=None,
+        model=str(given),
+        name=config.name,
+        split=split,
+        languages=list(files),
+        data=chosen,
+        head=config.head,
+        trainer=config.trainer,
+    )
+    with opened_evaluation(told, data_name=data.data_name) as folder:
+        for language, theirs in records.items():
+            predictions.write(predictions.path(folder, split=split, language=language), theirs)
+        facts = {
+            "predictions": f"imported from {given} ({format})",
+            "source languages": f"{', '.join(sources)}, as --sources says; not checked",
+        }
+        evaluation.report(data=data, split=split, folder=folder, trained_on=chosen, facts=facts)
+    return folder
+
+
+def _files(given: Path, *, format: str, data: type[MultilingualDataModule], split: str) -> dict[str, Path]:
+    """Find the file of each language; raises UserError where there is none."""
+    if given.is_dir():
+        check_folder(given)
+    found: dict[str, Path] = {}
+    patterns = [Path(_pattern(data, format=format, split=split))]
+    patterns.append(Path(patterns[0].name))
+    for language in data.known_rows:
+        names = [Path(str(pattern).replace("{language}", language)) for pattern in patterns]
+        places = [given / name for name in names] if given.is_dir() else [given] * (given.name == names[0].name)
+        for place in places:
+            if place.is_file():
+                found.setdefault(language, place)
+    known = set(found.values())
+    others = [one for pattern in patterns for one in given.glob(str(pattern).replace("{language}", "*"))]
+    for other in sorted(set(others) - known):
+        log.warning("%s is left out: %s has no such language, or another file of it", other, data.data_name)
+    if not found:
+        raise UserError(
+            f"{given} has no predictions of {data.data_name} {split}: expected a file a language, named "
+            f"{' or '.join(map(str, patterns))}, or the folder of them"
+        )
+    return found
+
+
+def _pattern(data: type[MultilingualDataModule], *, format: str, split: str) -> str:
+    """Name a language's file in a folder; raises UserError where XTREME does not have the dataset."""
+    if format == TSV:
+        return f"{split}-{{language}}.tsv"
+    for layout in data.layouts:
+        if layout.name == "XTREME":
+            return layout.patterns[split]
+    raise UserError(f"--format {XTREME}: XTREME does not have {data.data_name}; use --format {TSV}")
+
+
+def _records(
+    file: Path, *, format: str, data: MultilingualDataModule, split: str, language: str
+) -> list[AnyPrediction]:
+    """Make a record of each example of the data from what a file says of it."""
+    per_word = data.head == "token_classification"
+    spoken = prediction_formats.read(file, format=format, per_word=per_word)
+    dataset = data.open(split, language)
+    indices = dataset.data["index"].to_pylist()
+    labels = dataset.data["labels"].to_pylist()
+    by_index = _by_index(spoken, file=file, indices=indices, num_rows=data.read[split][language]["rows"])
+    ours = {name.casefold(): name for name in data.label_names}
+    ours |= {alias.casefold(): name for alias, name in data.label_aliases.items()}
+
+    def named(label: str, where: str) -> str:
+        if label.casefold() not in ours:
+            known = ", ".join([*data.label_names, *data.label_aliases])
+            raise UserError(f"{where}: unknown label {label!r}; {data.data_name} has {known}")
+        return ours[label.casefold()]
+
+    records: list[AnyPrediction] = []
+    for index, label_ids in zip(indices, labels, strict=True):
+        one = by_index[index]
+        predicted = [named(label, one.where) for label in one.predicted]
+        if len(predicted) != len(label_ids):
+            raise UserError(
+                f"{one.where}: {len(predicted)} tags for the {len(label_ids)} words of row {index}; each word needs one"
+            )
+        gold = None if NO_LABEL in label_ids else [data.label_names[label_id] for label_id in label_ids]
+        if one.gold is not None and gold is not None and [named(label, one.where) for label in one.gold] != gold:
+            raise UserError(f"{one.where}: gold {' '.join(one.gold)} is {' '.join(gold)} in the data, row {index}")
+        shares = one.probabilities
+        if isinstance(shares, Mapping):
+            shares = {named(label, one.where): share for label, share in shares.items()}
+        records.append(_record(index, gold=gold, predicted=predicted, shares=shares, per_word=per_word))
+    return records
+
+
+def _record(
+    index: int,
+    *,
+    gold: Sequence[str] | None,
+    predicted: Sequence[str],
+    shares: Mapping[str, float] | Sequence[float],
+    per_word: bool,
+) -> AnyPrediction:
+    if per_word:
+        assert not isinstance(shares, Mapping)
+        return TagPrediction(index=index, gold=gold, predicted=predicted, probabilities=shares)
+    return Prediction(
+        index=index,
+        gold=None if gold is None else gold[0],
+        predicted=predicted[0],
+        probabilities=shares if isinstance(shares, Mapping) else {},
+    )
+
+
+def _by_index(spoken: Sequence[Spoken], *, file: Path, indices: Sequence[int], num_rows: int) -> dict[int, Spoken]:
+    """Find what is said of each example: by index, or by place among all rows or among those that are examples."""
+    by_index: dict[int, Spoken] = {}
+    if spoken[0].index is None:
+        if len(spoken) not in (num_rows, len(indices)):
+            dropped = f", {len(indices):,} without those that are dropped" if len(indices) < num_rows else ""
+            raise UserError(f"{file}: {len(spoken):,} predictions; the data have {num_rows:,} rows{dropped}")
+        return dict(zip(range(num_rows) if len(spoken) == num_rows else indices, spoken, strict=True))
+    for one in spoken:
+        assert one.index is not None
+        if one.index in by_index or one.index >= num_rows:
+            why = "stands twice" if one.index in by_index else f"is none of the data's {num_rows:,} rows"
+            raise UserError(f"{one.where}: index {one.index} {why}")
+        by_index[one.index] = one
+    missing = [index for index in indices if index not in by_index]
+    if missing:
+        raise UserError(f"{file}: no prediction for {len(missing):,} rows, the first is row {missing[0]}")
+    return by_index
+
+
+def export_predictions(folder: Path, *, format: str, to: Path, split: str | None) -> list[Path]:
+    """Write the predictions of a run or an evaluation in another format, a file a language; return the files.
+
+    Raises UserError where one of them exists: nothing is overwritten.
+    """
+    if not folder.is_dir():
+        raise UserError(f"{folder} is no folder: give that of a run or an evaluation, outputs/NAME")
+    check_folder(folder)
+    name = manifest.read(folder).get("data")
+    if name not in DATA:
+        raise UserError(f"{folder}/manifest.json names no dataset (data: {name!r}): expected one of {', '.join(DATA)}")
+    data = DATA[name]
+    predicted = [one for one in ("test", "validation") if predictions.languages(folder, split=one)]
+    split = split or next(iter(predicted), None)
+    if split not in predicted:
+        raise UserError(f"{folder} has no predictions of {split or 'any split'}: evaluate it first")
+    files = {
+        language: to / _pattern(data, format=format, split=split).replace("{language}", language)
+        for language in predictions.languages(folder, split=split)
+    }
+    for file in files.values():
+        if file.exists():
+            raise UserError(f"{file} exists: choose another --to, or move it away")
+    for language, file in files.items():
+        records = predictions.read(
+            predictions.path(folder, split=split, language=language),
+            scoring.RECORDS[data.head],
+            label_names=data.label_names,
+            dropped=manifest.dropped(folder, split=split, language=language),
+        )
+        prediction_formats.write(file, records, format=format, spellings=_spellings(data))
+    log.info("%d files of %s %s in %s", len(files), name, split, to)
+    return list(files.values())
+
+
+def _spellings(data: type[MultilingualDataModule]) -> dict[str, str]:
+    """Return how a dataset's own files spell its labels, where they spell all of them otherwise: PAWS-X's 0 and 1."""
+    spellings = {name: alias for alias, name in data.label_aliases.items()}
+    return spellings if spellings.keys() == set(data.label_names) else {}

@@ -1,0 +1,172 @@
+"""Runs and evaluations that were scored, as `compare` and `matrix` read them: the same data and split, or refused."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from babelfit import config_files, manifest, predictions, scoring
+from babelfit.answers import Answers, answers
+from babelfit.config import TrainConfig
+from babelfit.data import DATA, MultilingualDataModule
+from babelfit.errors import UserError
+from babelfit.metrics import MAIN_METRIC
+from babelfit.run import CONFIG
+from babelfit.trust import check_folder
+
+SEED_KEYS = ("seed", "name")
+"""What may differ between runs of one side."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoredRun:
+    """One folder's scores of one split."""
+
+    folder: Path
+    scores: Mapping[str, Any]
+
+    @property
+    def sources(self) -> list[str]:
+        """Return the languages that were trained on."""
+        return [str(one) for one in self.scores["source_languages"]]
+
+    @property
+    def main(self) -> dict[str, float]:
+        """Return the main metric of each language, a fraction of 1."""
+        metric = self.scores["metric"]
+        return {str(one): float(values[metric]) for one, values in self.scores["languages"].items()}
+
+    @cached_property
+    def data(self) -> type[MultilingualDataModule]:
+        """Return the dataset; raises UserError for one that is not known here."""
+        name = self.scores["data"]
+        if name not in DATA or MAIN_METRIC[DATA[name].head] != self.scores["metric"]:
+            raise UserError(f"{self.folder} is scored by {self.scores['metric']} on {name}: there is {', '.join(DATA)}")
+        return DATA[name]
+
+    @property
+    def is_parallel(self) -> bool:
+        """Tell whether row i is the same item in every language."""
+        return self.data.is_parallel and "not_parallel" not in self.scores
+
+    def answers(self, language: str) -> Answers:
+        """Read the predictions of a language; raises UserError for what is none."""
+        file = predictions.path(self.folder, split=self.scores["split"], language=language)
+        if language not in predictions.languages(self.folder, split=self.scores["split"]):
+            raise UserError(f"{file} is gone: a comparison needs predictions, not scores alone; evaluate again")
+        label_names = self.data.label_names
+        records = predictions.read(
+            file,
+            scoring.RECORDS[self.data.head],
+            label_names=label_names,
+            dropped=manifest.dropped(self.folder, split=self.scores["split"], language=language),
+        )
+        if all(record.gold is None for record in records):
+            raise UserError(f"{file} has no gold labels, and its scores have: evaluate again")
+        return answers(records, label_names=label_names)
+
+
+def folders(given: str) -> list[Path]:
+    """Find the scored folders that a word of the command line stands for: folders, with commas, or those of a sweep."""
+    found: list[Path] = []
+    for part in given.split(","):
+        folder = Path(part)
+        if folder.is_dir():
+            check_folder(folder)
+        inside = [folder] if _is_scored(folder) else sorted(one for one in folder.glob("*") if _is_scored(one))
+        if not inside:
+            raise UserError(
+                f"{part} has no scores, and no folder in it has: give the folder of a run, an evaluation or a sweep "
+                "(outputs/NAME) that was scored, or several with commas and without spaces"
+            )
+        found += inside
+    if len(set(found)) < len(found):
+        raise UserError(f"{given}: give each run once")
+    return found
+
+
+def _is_scored(folder: Path) -> bool:
+    return any((folder / "scores").glob("*.json"))
+
+
+def read(found: Sequence[Path], *, split: str | None) -> list[ScoredRun]:
+    """Read the scores of one split: test where all folders have it, else validation.
+
+    Raises UserError where a folder lacks it, or was scored on other data.
+    """
+    by_split = [{str(one.get("split")): one for one in scoring.read_all(folder)} for folder in found]
+    split = split or ("test" if all("test" in one for one in by_split) else "validation")
+    for folder, there in zip(found, by_split, strict=True):
+        if split not in there:
+            raise UserError(
+                f"{folder} has no scores of {split}, only of {', '.join(there)}: python evaluate.py run={folder} "
+                f"split={split} adds them, or choose another --split"
+            )
+    runs = [ScoredRun(folder=folder, scores=there[split]) for folder, there in zip(found, by_split, strict=True)]
+    for run in runs:
+        try:
+            _ = run.main, run.sources, run.scores["data"]
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise UserError(
+                f"{run.folder / 'scores' / split}.json is damaged ({error!r}): delete it, and python evaluate.py "
+                f"run={run.folder} split={split} writes it anew"
+            ) from error
+    first = runs[0]
+    for run in runs[1:]:
+        for key in ("data", "metric"):
+            if run.scores[key] != first.scores[key]:
+                raise UserError(
+                    f"{first.folder} and {run.folder} were scored on different data: {key} {first.scores[key]} and "
+                    f"{run.scores[key]}; only runs on the same data can be compared"
+                )
+        if bool(run.scores.get("synthetic")) != bool(first.scores.get("synthetic")):
+            raise UserError(f"of {first.folder} and {run.folder}, one was scored on the synthetic sample, one was not")
+    return runs
+
+
+def check_alike(runs: Sequence[ScoredRun]) -> None:
+    """Raise UserError where runs of one side differ in more than the seed, naming the keys."""
+    configs = [_settings(run.folder) for run in runs]
+    for run, other in zip(runs[1:], configs[1:], strict=True):
+        changed = [
+            f"{key}: {configs[0].get(key, 'absent')} -> {other.get(key, 'absent')}"
+            for key in sorted(configs[0].keys() | other.keys())
+            if configs[0].get(key) != other.get(key)
+        ]
+        if changed:
+            lines = "\n  ".join(changed)
+            raise UserError(
+                f"{runs[0].folder} and {run.folder} are one side and differ in more than the seed:\n  {lines}\nGive "
+                "those that differ in seed alone, with commas: outputs/NAME/ONE,outputs/NAME/OTHER"
+            )
+
+
+def _settings(folder: Path) -> dict[str, Any]:
+    """Return what makes a run this run, less its seed and name."""
+    if not (folder / CONFIG).is_file():
+        raise UserError(f"{folder} has no {CONFIG}: of several runs on one side, each must be a run, not an evaluation")
+    values = config_files.identity(asdict(config_files.load(folder / CONFIG, TrainConfig)))
+    return {key: value for key, value in values.items() if key not in SEED_KEYS}
+
+
+def check_rows(first: ScoredRun, other: ScoredRun, *, language: str, answers: tuple[Answers, Answers]) -> None:
+    """Raise UserError where two runs did not answer the same rows of a language, or their gold differs."""
+    one, two = answers
+    if not np.array_equal(one.indices, two.indices):
+        only = np.setxor1d(one.indices, two.indices)
+        raise UserError(
+            f"{first.folder} and {other.folder} were scored on different rows of {language}: {len(one.indices):,} and "
+            f"{len(two.indices):,}, {len(only):,} of them in one alone, the first is row {only.min()}; score both on "
+            "the same rows"
+        )
+    if not np.array_equal(one.examples, two.examples) or not np.array_equal(one.gold, two.gold):
+        differing = one.indices[0]
+        if len(one.gold) == len(two.gold):
+            differing = one.indices[one.examples[(one.gold != two.gold).argmax()]]
+        raise UserError(
+            f"{first.folder} and {other.folder} have different gold in {language}, first in row {differing}: they were "
+            "scored on different data"
+        )

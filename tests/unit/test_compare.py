@@ -1,0 +1,268 @@
+"""Comparisons say better, worse or can't tell for the right reason, and refuse what cannot be compared."""
+
+import io
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from rich.console import Console
+
+from babelfit import cli
+from babelfit.compare import compare, sheets
+from babelfit.errors import UserError
+from babelfit.predictions import TagPrediction
+from babelfit.scored_runs import folders
+from babelfit.sheets import markdown, terminal
+from made_runs import labels, write_run
+
+HERE = Path(__file__).parent
+
+
+def answered(rates: Mapping[str, float], *, seed: int, count: int = 400) -> dict[str, Sequence[int]]:
+    generator = np.random.default_rng(seed)
+    return {language: (generator.random(count) < rate).astype(int) for language, rate in rates.items()}
+
+
+def run(folder: Path, right: Mapping[str, Sequence[int]], **settings: str) -> str:
+    return str(write_run(folder, {language: labels(one) for language, one in right.items()}, **settings))
+
+
+def with_config(folder: str, *, seed: int, **changes: object) -> str:
+    values = yaml.safe_load((HERE / "configs" / "version-1.yaml").read_text()) | {
+        "seed": seed,
+        "name": Path(folder).name,
+    }
+    (Path(folder) / "config.yaml").write_text(yaml.safe_dump(values | changes))
+    return folder
+
+
+@pytest.fixture
+def pair(tmp_path: Path) -> tuple[str, str]:
+    """Two runs of which the second is better in sw, worse in de, and about the same in en."""
+    first = answered({"en": 0.8, "de": 0.8, "sw": 0.5}, seed=1)
+    second = {**answered({"en": 0.8, "sw": 0.7}, seed=2), "de": first["de"] & answered({"de": 0.9}, seed=3)["de"]}
+    return run(tmp_path / "one", first), run(tmp_path / "other", {one: second[one] for one in ("en", "de", "sw")})
+
+
+def test_each_language_has_its_verdict(pair: tuple[str, str]) -> None:
+    [found] = compare(pair, split=None)["comparisons"]
+
+    assert {row["language"]: row["verdict"] for row in found["languages"]} == {
+        "en": "can't tell",
+        "de": "worse",
+        "sw": "better",
+    }
+    assert found["test"].startswith("McNemar's exact test")
+    for row in found["languages"]:
+        assert row["interval"][0] <= row["difference"] <= row["interval"][1]
+        assert row["difference"] == pytest.approx(row["second"] - row["first"])
+        discordant = row["only_second_right"] - row["only_first_right"]
+        assert row["difference"] == pytest.approx(discordant / 400)
+        assert row["p_holm"] >= row["p"]
+
+
+def test_the_mean_is_over_target_languages(pair: tuple[str, str]) -> None:
+    [found] = compare(pair, split=None)["comparisons"]
+    rows = {row["language"]: row for row in found["languages"]}
+
+    assert found["target_mean"]["languages"] == ["de", "sw"]
+    assert found["target_mean"]["difference"] == pytest.approx(
+        (rows["de"]["difference"] + rows["sw"]["difference"]) / 2
+    )
+    assert found["resamples"] == {"number": 10_000, "of": "items"}
+
+
+def test_a_run_is_no_better_than_itself(pair: tuple[str, str]) -> None:
+    [found] = compare([pair[0], pair[0]], split=None)["comparisons"]
+
+    assert {(row["p"], row["verdict"], *row["interval"]) for row in found["languages"]} == {(1, "can't tell", 0, 0)}
+    assert found["target_mean"]["verdict"] == "can't tell"
+
+
+def test_further_runs_are_each_compared_with_the_first(pair: tuple[str, str]) -> None:
+    found = compare([*pair, pair[0]], split=None)["comparisons"]
+
+    assert [one["second"]["name"] for one in found] == [pair[1], pair[0]]
+    assert {one["first"]["name"] for one in found} == {pair[0]}
+
+
+def test_spans_are_compared_over_sentences(tmp_path: Path) -> None:
+    generator = np.random.default_rng(5)
+
+    def tagged(rate: float) -> list[TagPrediction]:
+        gold = ["B-PER", "I-PER", "O", "B-LOC"]
+        return [
+            TagPrediction(
+                index=index,
+                gold=gold,
+                predicted=gold if generator.random() < rate else ["O", "O", "O", "B-LOC"],
+                probabilities=[1.0] * 4,
+            )
+            for index in range(200)
+        ]
+
+    one = write_run(tmp_path / "one", {"en": tagged(0.8), "de": tagged(0.5)}, data="wikiann")
+    other = write_run(tmp_path / "other", {"en": tagged(0.8), "de": tagged(0.8)}, data="wikiann")
+    [found] = compare([str(one), str(other)], split=None)["comparisons"]
+
+    assert found["test"] == "paired bootstrap over sentences"
+    assert [row["verdict"] for row in found["languages"]] == ["can't tell", "better"]
+    assert found["resamples"]["of"] == "examples of each language"
+
+
+def seeds(folder: Path, rate: float, numbers: Sequence[int], **changes: object) -> list[str]:
+    return [
+        with_config(
+            run(folder / str(number), answered({"en": 0.8, "de": rate + 0.01 * (number % 3)}, seed=number)),
+            seed=number,
+            **changes,
+        )
+        for number in numbers
+    ]
+
+
+def test_several_seeds_are_tested_by_their_spread(tmp_path: Path) -> None:
+    one, other = seeds(tmp_path / "one", 0.6, (1, 2, 3)), seeds(tmp_path / "other", 0.8, (1, 2, 3))
+    document = compare([",".join(one), str(tmp_path / "other")], split=None)
+    [found] = document["comparisons"]
+
+    assert found["test"].startswith("Welch's t-test")
+    assert found["second"]["runs"] == other
+    assert found["target_mean"]["verdict"] == "better"
+    assert found["target_mean"]["seeds"]["p"] == found["target_mean"]["p"] < 0.05
+    page = markdown(sheets(document)[0])
+    assert "the mean of 3 seeds" in page
+    assert "standard deviations over seeds" in page
+
+
+def test_runs_of_a_side_that_differ_in_more_than_the_seed_are_refused(tmp_path: Path) -> None:
+    one = seeds(tmp_path, 0.6, (1,))
+    other = seeds(tmp_path, 0.6, (2,), selection="source_dev")
+    config = Path(other[0]) / "config.yaml"
+    config.write_text(config.read_text().replace("batch_size: ", "batch_size: 1"))
+
+    with pytest.raises(UserError, match=r"differ in more than the seed:\n  optimization\.batch_size: "):
+        compare([f"{one[0]},{other[0]}", str(tmp_path)], split=None)
+
+
+def test_one_run_is_not_compared_with_several(tmp_path: Path, pair: tuple[str, str]) -> None:
+    several = ",".join(seeds(tmp_path / "seeds", 0.6, (1, 2)))
+
+    with pytest.raises(UserError, match="one side is a single run and another several seeds"):
+        compare([pair[0], several], split=None)
+
+
+def test_other_rows_are_refused(tmp_path: Path) -> None:
+    one, other = run(tmp_path / "one", {"en": [1, 0, 1]}), run(tmp_path / "other", {"en": [1, 0]})
+
+    with pytest.raises(UserError, match=r"different rows of en: 3 and 2, 1 of them in one alone, the first is row 2"):
+        compare([one, other], split=None)
+
+
+def test_other_gold_is_refused(tmp_path: Path) -> None:
+    records = labels([1, 0, 1])
+    one = write_run(tmp_path / "one", {"en": records})
+    other = write_run(tmp_path / "other", {"en": [*records[:2], replace(records[2], gold="contradiction")]})
+
+    with pytest.raises(UserError, match="different gold in en, first in row 2"):
+        compare([str(one), str(other)], split=None)
+
+
+@pytest.mark.parametrize("settings", [{"data": "pawsx"}, {"synthetic": True}])
+def test_other_data_are_refused(tmp_path: Path, settings: dict[str, str]) -> None:
+    one, other = run(tmp_path / "one", {"en": [1]}), run(tmp_path / "other", {"en": [1]})
+    file = Path(other) / "scores" / "test.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | settings))
+
+    with pytest.raises(UserError, match=r"different data|on the synthetic sample"):
+        compare([one, other], split=None)
+
+
+def test_rows_that_were_dropped_are_missed_by_nobody(tmp_path: Path, pair: tuple[str, str]) -> None:
+    for folder in pair:
+        file = Path(folder) / "predictions" / "test" / "de.jsonl"
+        lines = file.read_text().splitlines(keepends=True)
+        file.write_text("".join(lines[:5] + lines[6:]))
+    with pytest.raises(UserError, match="no prediction for index 5"):
+        compare(pair, split=None)
+
+    for folder in pair:
+        dropped = {"splits": {"test": {"de": {"files": [], "dropped": {"untranslated, NS": [5]}}}}}
+        (Path(folder) / "manifest.json").write_text(json.dumps(dropped))
+    assert len(compare(pair, split=None)["comparisons"][0]["languages"]) == 3
+
+
+def test_a_split_that_one_lacks_is_named(tmp_path: Path, pair: tuple[str, str]) -> None:
+    other = run(tmp_path / "dev", {"en": [1]}, split="validation")
+
+    with pytest.raises(UserError, match="one has no scores of validation, only of test"):
+        compare([pair[0], other], split=None)
+    with pytest.raises(UserError, match="dev has no scores of test, only of validation"):
+        compare([pair[0], other], split="test")
+
+
+def test_a_language_that_one_lacks_is_left_out_and_named(tmp_path: Path, pair: tuple[str, str]) -> None:
+    less = run(tmp_path / "less", answered({"en": 0.8, "de": 0.8}, seed=9))
+    document = compare([pair[0], less], split=None)
+
+    assert document["comparisons"][0]["left_out"] == ["sw"]
+    assert "Left out, for not all have them: sw." in markdown(sheets(document)[0])
+
+
+def test_what_is_no_scored_folder_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="has no scores, and no folder in it has"):
+        folders(str(tmp_path))
+
+
+def test_predictions_that_are_gone_are_named(pair: tuple[str, str]) -> None:
+    (Path(pair[1]) / "predictions" / "test" / "de.jsonl").unlink()
+
+    with pytest.raises(UserError, match=r"de\.jsonl is gone"):
+        compare(pair, split=None)
+
+
+@pytest.mark.parametrize("damage", [{"languages": {"en": {}}}, {"languages": {"en": 1}}, {"source_languages": None}])
+def test_damaged_scores_are_named(pair: tuple[str, str], damage: dict[str, object]) -> None:
+    file = Path(pair[1]) / "scores" / "test.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | damage))
+
+    with pytest.raises(UserError, match=r"scores/test\.json is damaged"):
+        compare(pair, split=None)
+
+
+def test_a_language_that_is_a_path_is_read_from_nowhere(pair: tuple[str, str]) -> None:
+    for folder in pair:
+        file = Path(folder) / "scores" / "test.json"
+        scores = json.loads(file.read_text())
+        scores["languages"] = {"../test/en": scores["languages"]["en"]}
+        file.write_text(json.dumps(scores))
+
+    with pytest.raises(UserError, match="is gone"):
+        compare(pair, split=None)
+
+
+def test_the_command_prints_within_80_columns_and_writes_what_is_asked_for(
+    pair: tuple[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = sorted(tmp_path.rglob("*"))
+    cli.main(["compare", *pair])
+    assert sorted(tmp_path.rglob("*")) == before
+    assert "target mean" in capsys.readouterr().out
+
+    cli.main(["compare", *pair, "--json", str(tmp_path / "c.json"), "--markdown", str(tmp_path / "c.md")])
+    assert json.loads((tmp_path / "c.json").read_text())["comparisons"][0]["languages"][0]["language"] == "en"
+    assert "| sw Swahili |" in (tmp_path / "c.md").read_text()
+
+
+def test_the_table_fits_into_80_columns(pair: tuple[str, str]) -> None:
+    text = io.StringIO()
+    [sheet] = sheets(compare(pair, split=None))
+    Console(file=text, width=80).print(terminal(sheet))
+
+    lines = text.getvalue().splitlines()
+    assert max(map(len, lines)) <= 80
+    assert sum("can't tell" in line for line in lines) >= 1

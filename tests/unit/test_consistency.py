@@ -1,0 +1,99 @@
+"""Consistency is as counted by hand, and rows that are not the same items are refused."""
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+
+from babelfit.answers import Answers
+from babelfit.consistency import consistency
+from babelfit.errors import UserError
+
+GOLD = (0, 1, 2, 0)
+
+
+def said(predicted: Sequence[int], gold: Sequence[int] = GOLD, *, indices: Sequence[int] | None = None) -> Answers:
+    rows = np.arange(len(predicted))
+    return Answers(
+        indices=rows if indices is None else np.array(indices),
+        examples=rows,
+        gold=np.array(gold),
+        predicted=np.array(predicted),
+        confidences=None,
+    )
+
+
+def compared(answers: Mapping[str, Answers], dropped: Mapping[str, Collection[int]] | None = None) -> dict[str, Any]:
+    rows = {language: given.indices.tolist() for language, given in answers.items()}
+    return consistency(answers, rows=rows, dropped=dropped or {}, source_languages=["en"])
+
+
+def test_the_shares_are_those_counted_by_hand() -> None:
+    # Right: en 0 1 2, de 0 1 3, sw 0 2. Alike: en and de in 0 1, en and sw in 0 2 3, de and sw in 0; all in 0.
+    found = compared({"en": said((0, 1, 2, 1)), "de": said((0, 1, 0, 0)), "sw": said((0, 2, 2, 1))})
+
+    assert found["languages"] == ["en", "de", "sw"]
+    assert (found["items"], found["left_out"]) == (4, 0)
+    assert found["alike"] == [[1, 0.5, 0.75], [0.5, 1, 0.25], [0.75, 0.25, 1]]
+    assert found["both_right"] == [[0.75, 0.5, 0.5], [0.5, 0.75, 0.25], [0.5, 0.25, 0.5]]
+    third = pytest.approx(1 / 3)
+    assert found["alike_if_right"] == [
+        [1, pytest.approx(2 / 3), pytest.approx(2 / 3)],
+        [pytest.approx(2 / 3), 1, third],
+        [1, 0.5, 1],
+    ]
+    assert (found["all_alike"], found["all_right"]) == (0.25, 0.25)
+    assert found["all_alike_if_right"] == {"en": third}
+
+
+def test_a_share_of_nothing_is_none() -> None:
+    found = compared({"en": said((1, 0, 0, 1)), "de": said(GOLD)})
+
+    assert found["alike_if_right"][0] == [None, None]
+    assert found["all_alike_if_right"] == {"en": None}
+
+
+def test_a_row_dropped_in_one_language_is_left_out_of_all_and_counted() -> None:
+    answers = {"en": said(GOLD), "de": said((0, 2, 1), (0, 2, 0), indices=(0, 2, 3))}
+    found = compared(answers, {"de": {1}})
+
+    assert (found["items"], found["left_out"]) == (3, 1)
+    assert found["all_alike"] == pytest.approx(2 / 3)
+
+
+def test_a_row_without_gold_in_one_language_is_left_out_of_all() -> None:
+    answers = {"en": said(GOLD), "de": said((0, 2, 0), (0, 2, 0), indices=(0, 2, 3))}
+    found = consistency(answers, rows=dict.fromkeys(answers, range(4)), dropped={}, source_languages=["en"])
+
+    assert (found["items"], found["left_out"]) == (3, 1)
+
+
+def test_the_first_rows_that_a_limit_leaves_may_differ_where_rows_were_dropped() -> None:
+    answers = {"en": said((0, 1, 2), (0, 1, 2)), "de": said((0, 2, 0), (0, 2, 0), indices=(0, 2, 3))}
+
+    assert compared(answers, {"de": {1}})["items"] == 2
+
+
+def test_gold_that_differs_a_little_is_counted() -> None:
+    gold = np.zeros(100, dtype=int)
+    other = gold.copy()
+    other[[7, 9]] = 1
+    found = compared({"en": said(gold, gold), "de": said(other, other)})
+
+    assert found["different_gold"] == {"items": 2, "languages": {"en": 0, "de": 2}}
+    assert found["all_right"] == 1
+
+
+def test_gold_that_differs_much_is_refused() -> None:
+    gold = np.zeros(100, dtype=int)
+    other = gold.copy()
+    other[7:13] = 1
+
+    with pytest.raises(UserError, match="en and de are not parallel: 6 of 100 gold labels differ, the first in row 7"):
+        compared({"en": said(gold, gold), "de": said(other, other)})
+
+
+def test_rows_that_only_one_language_has_are_refused() -> None:
+    with pytest.raises(UserError, match=r"en and sw are not parallel: 2 rows stand in one of them only, .* row 2"):
+        compared({"en": said(GOLD), "de": said(GOLD), "sw": said((0, 1), (0, 1))})

@@ -1,0 +1,248 @@
+"""Predictions of others are scored as their files say, ours come back as they went; what does not fit is refused."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from babelfit import cli, predictions, scoring
+from babelfit.predictions import AnyPrediction, Prediction, TagPrediction
+
+XNLI = {"en": ["entailment", "neutral", "contradiction"], "de": ["entailment", "neutral", "contradiction"]}
+PAWSX = ["0", "1", "1"]
+PANX = "Ada\tB-PER\nLovelace\tI-PER\n\nin\tO\nRome\tB-LOC\n"
+
+
+@pytest.fixture
+def data(in_folder: Path) -> Path:
+    """Tiny test splits in XTREME's layout; PAWS-X's row 1 was not translated into German."""
+    folder = in_folder / "data"
+    for language, gold in XNLI.items():
+        write(folder / "xnli" / f"test-{language}.tsv", "".join(f"a man sleeps\tsome man\t{one}\n" for one in gold))
+    for language in ("en", "de"):
+        second = ["b", "NS" if language == "de" else "b", "b"]
+        rows = zip(second, PAWSX, strict=True)
+        write(folder / "pawsx" / f"test-{language}.tsv", "".join(f"a\t{text}\t{label}\n" for text, label in rows))
+    write(folder / "panx" / "test-en.tsv", PANX)
+    return folder
+
+
+def write(file: Path, text: str) -> Path:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text)
+    return file
+
+
+def run_import(given: Path, data: Path, *, name: str, of: str = "xnli", format: str = "xtreme") -> Path:
+    cli.main(
+        ["import-predictions", str(given), "--format", format, "--data", of, "--folder", str(data), "--name", name]
+    )
+    return Path("outputs") / name
+
+
+def refused(capsys: pytest.CaptureFixture[str], given: Path, data: Path, **settings: str) -> str:
+    capsys.readouterr()
+    with pytest.raises(SystemExit, match="2"):
+        run_import(given, data, name="refused", **settings)
+    assert not (Path("outputs") / "refused" / "predictions").exists()
+    return " ".join(capsys.readouterr().err.split())
+
+
+def kept(run: Path, language: str) -> list[dict[str, Any]]:
+    lines = predictions.path(run, split="test", language=language).read_text().splitlines()
+    return [json.loads(line) for line in lines]
+
+
+def scores(run: Path) -> Mapping[str, float]:
+    [found] = scoring.read_all(run)
+    return {language: values[found["metric"]] for language, values in found["languages"].items()}
+
+
+def test_a_submission_is_scored_and_reported(in_folder: Path, data: Path) -> None:
+    write(in_folder / "theirs" / "xnli" / "test-en.tsv", "entailment\nneutral\nneutral\n")
+    write(in_folder / "theirs" / "xnli" / "test-de.tsv", "entailment\ncontradictory\nEntailment\n")
+    run = run_import(in_folder / "theirs", data, name="theirs")
+
+    assert scores(run) == {"en": pytest.approx(2 / 3), "de": pytest.approx(1 / 3)}
+    assert kept(run, "de")[0] == {"index": 0, "gold": "entailment", "predicted": "entailment", "probabilities": {}}
+    report = (run / "report.md").read_text()
+    assert "imported from" in report
+    assert "as --sources says; not checked" in report
+    assert "ECE" not in report
+
+
+def test_one_file_is_enough(in_folder: Path, data: Path) -> None:
+    file = write(in_folder / "test-de.tsv", "entailment\nneutral\ncontradiction\n")
+
+    assert scores(run_import(file, data, name="one")) == {"de": 1.0}
+
+
+def test_labels_are_those_of_the_files_and_dropped_rows_are_not_scored(in_folder: Path, data: Path) -> None:
+    write(in_folder / "pawsx" / "test-de.tsv", "0\n0\n1\n")
+    write(in_folder / "pawsx" / "test-en.tsv", "0\n0\n1\n")
+    run = run_import(in_folder, data, name="pawsx", of="pawsx")
+
+    assert scores(run) == {"en": pytest.approx(2 / 3), "de": 1.0}
+    assert [record["index"] for record in kept(run, "de")] == [0, 2]
+    [found] = scoring.read_all(run)
+    assert (found["consistency"]["items"], found["consistency"]["left_out"]) == (2, 1)
+
+
+def test_tags_are_one_a_word(in_folder: Path, data: Path) -> None:
+    write(in_folder / "panx" / "test-en.tsv", "B-PER\nI-PER\n\nO\nO\n\n\n")
+    run = run_import(in_folder, data, name="panx", of="wikiann")
+
+    assert scores(run) == {"en": pytest.approx(2 / 3)}
+
+
+TABLE = "index\tgold\tpredicted\tentailment\tneutral\tcontradiction\n"
+
+
+def test_plain_tsv_has_an_index_and_probabilities(in_folder: Path, data: Path) -> None:
+    rows = "2\tcontradiction\tneutral\t0.1\t0.6\t0.3\n0\t\tentailment\t0.9\t0.1\t0\n1\tneutral\tneutral\t0\t1\t0\n"
+    file = write(in_folder / "test-en.tsv", TABLE + rows)
+    run = run_import(file, data, name="table", format="tsv")
+
+    assert scores(run) == {"en": pytest.approx(2 / 3)}
+    [found] = scoring.read_all(run)
+    assert found["languages"]["en"]["ece"] == pytest.approx((0.1 + 0.6 + 0) / 3)
+
+
+@pytest.mark.parametrize("of", ["xnli", "pawsx", "wikiann"])
+@pytest.mark.parametrize("format", ["xtreme", "tsv"])
+def test_what_is_exported_comes_back_the_same(in_folder: Path, data: Path, of: str, format: str) -> None:
+    made: dict[str, list[AnyPrediction]] = {
+        "xnli": [
+            Prediction(index=row, gold=gold, predicted="neutral", probabilities={"entailment": 0.25, "neutral": 0.75})
+            for row, gold in enumerate(XNLI["en"])
+        ],
+        "pawsx": [
+            Prediction(index=row, gold=gold, predicted="paraphrase", probabilities={"paraphrase": 0.75})
+            for row, gold in enumerate(["not_paraphrase", "paraphrase", "paraphrase"])
+        ],
+        "wikiann": [
+            TagPrediction(index=0, gold=["B-PER", "I-PER"], predicted=["B-PER", "O"], probabilities=[0.5, 0.75]),
+            TagPrediction(index=1, gold=["O", "B-LOC"], predicted=["O", "B-LOC"], probabilities=[1.0, 0.875]),
+        ],
+    }
+    ours = in_folder / "outputs" / "ours"
+    predictions.write(predictions.path(ours, split="test", language="en"), made[of])
+    write(ours / "manifest.json", json.dumps({"data": of, "splits": {}}))
+    cli.main(["export-predictions", str(ours), "--format", format, "--to", str(in_folder / "out")])
+    again = run_import(in_folder / "out", data, name="again", of=of, format=format)
+
+    records, expected = kept(again, "en"), kept(ours, "en")
+    if format == "xtreme":
+        none: list[float] | dict[str, float] = [] if of == "wikiann" else {}
+        expected = [record | {"probabilities": none} for record in expected]
+    assert records == expected
+
+
+def test_the_exported_files_are_those_of_xtreme(in_folder: Path) -> None:
+    record = Prediction(index=0, gold=None, predicted="not_paraphrase", probabilities={})
+    predictions.write(predictions.path(in_folder / "ours", split="test", language="de"), [record])
+    write(in_folder / "ours" / "manifest.json", json.dumps({"data": "pawsx"}))
+    cli.main(["export-predictions", "ours", "--format", "xtreme", "--to", "out"])
+
+    assert (in_folder / "out" / "pawsx" / "test-de.tsv").read_text() == "0\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("entailment\nneutral\n", "test-en.tsv: 2 predictions; the data have 3 rows"),
+        ("entailment\nneutral\nmaybe\n", "test-en.tsv, line 3: unknown label 'maybe'; xnli has entailment, neutral"),
+        ("entailment\n\nneutral\n", "test-en.tsv, line 2: empty line; expected a label"),
+        ("entailment\t1\n", "several columns"),
+        ("", "holds no predictions"),
+    ],
+)
+def test_a_submission_that_does_not_fit_is_refused(
+    in_folder: Path, data: Path, capsys: pytest.CaptureFixture[str], text: str, told: str
+) -> None:
+    write(in_folder / "theirs" / "test-de.tsv", "entailment\nneutral\nneutral\n")
+    write(in_folder / "theirs" / "test-en.tsv", text)
+
+    assert told in refused(capsys, in_folder / "theirs", data)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("0\tneutral\tneutral\t0\t1\t0\n", "line 2: gold neutral is entailment in the data, row 0"),
+        ("0\t\tneutral\t0\t1\t0\n", "no prediction for 2 rows, the first is row 1"),
+        ("0\t\tneutral\t0\t1\t0\n0\t\tneutral\t0\t1\t0\n", "line 3: index 0 stands twice"),
+        ("7\t\tneutral\t0\t1\t0\n", "line 2: index 7 is none of the data's 3 rows"),
+        ("x\t\tneutral\t0\t1\t0\n", "line 2: index 'x' is no row number"),
+        ("0\t\tneutral\tmuch\t1\t0\n", "line 2: a probability is no number"),
+        ("0\t\tneutral\n", "line 2: 3 columns; expected 6"),
+    ],
+)
+def test_a_table_that_does_not_fit_is_refused(
+    in_folder: Path, data: Path, capsys: pytest.CaptureFixture[str], text: str, told: str
+) -> None:
+    complete = "".join(f"{row}\t\tneutral\t0\t1\t0\n" for row in (1, 2)) if "gold" in told else ""
+    write(in_folder / "theirs" / "test-en.tsv", TABLE + text + complete)
+
+    assert told in refused(capsys, in_folder / "theirs", data, format="tsv")
+
+
+def test_a_sentence_of_other_words_is_refused(in_folder: Path, data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write(in_folder / "theirs" / "test-en.tsv", "B-PER\n\nO\nO\n")
+
+    assert "line 1: 1 tags for the 2 words of row 0" in refused(capsys, in_folder / "theirs", data, of="wikiann")
+
+
+def test_a_probability_above_one_is_refused(in_folder: Path, data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = "".join(f"{row}\t\tneutral\t0\t2\t0\n" for row in range(3))
+    write(in_folder / "theirs" / "test-en.tsv", TABLE + rows)
+
+    assert "line 2: probability 2.0 is not a share from 0 to 1" in refused(
+        capsys, in_folder / "theirs", data, format="tsv"
+    )
+
+
+def test_a_folder_without_files_is_refused(in_folder: Path, data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (in_folder / "theirs").mkdir()
+
+    assert "expected a file a language, named xnli/test-{language}.tsv" in refused(capsys, in_folder / "theirs", data)
+
+
+def test_a_file_of_an_unknown_language_is_told_of(
+    in_folder: Path, data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(in_folder / "theirs" / "test-en.tsv", "entailment\nneutral\nneutral\n")
+    write(in_folder / "theirs" / "test-xx.tsv", "entailment\n")
+    run_import(in_folder / "theirs", data, name="theirs")
+
+    assert "test-xx.tsv is left out" in capsys.readouterr().err
+
+
+def test_nothing_is_overwritten_by_an_export(in_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    record = Prediction(index=0, gold=None, predicted="neutral", probabilities={})
+    predictions.write(predictions.path(in_folder / "ours", split="test", language="de"), [record])
+    write(in_folder / "ours" / "manifest.json", json.dumps({"data": "xnli"}))
+    write(in_folder / "out" / "test-de.tsv", "mine")
+
+    with pytest.raises(SystemExit, match="2"):
+        cli.main(["export-predictions", "ours", "--format", "tsv", "--to", "out"])
+    assert "exists: choose another --to" in " ".join(capsys.readouterr().err.split())
+    assert (in_folder / "out" / "test-de.tsv").read_text() == "mine"
+
+
+def test_a_dropped_row_has_no_line_in_a_submission(in_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    records = [Prediction(index=row, gold=None, predicted="paraphrase", probabilities={}) for row in (0, 2)]
+    predictions.write(predictions.path(in_folder / "ours", split="test", language="de"), records)
+    dropped = {"data": "pawsx", "splits": {"test": {"de": {"files": [], "dropped": {"untranslated, NS": [1]}}}}}
+    write(in_folder / "ours" / "manifest.json", json.dumps(dropped))
+
+    with pytest.raises(SystemExit, match="2"):
+        cli.main(["export-predictions", "ours", "--format", "xtreme", "--to", "out"])
+    assert "1 rows have no prediction, the first is row 1" in " ".join(capsys.readouterr().err.split())
+
+    cli.main(["export-predictions", "ours", "--format", "tsv", "--to", "out"])
+    assert (
+        in_folder / "out" / "test-de.tsv"
+    ).read_text() == "index\tgold\tpredicted\n0\t\tparaphrase\n2\t\tparaphrase\n"

@@ -1,0 +1,77 @@
+"""Groups of languages and their means are as counted by hand, and the facts about languages are whole."""
+
+import pytest
+
+from babelfit.data import DATA
+from babelfit.language_groups import groups
+from babelfit.languages import LANGUAGES
+
+SCORES = {"en": 0.9, "de": 0.8, "nl": 0.6, "ru": 0.7, "sw": 0.5, "ace": 0.4, "sv": 0.75}
+
+
+def test_means_and_gaps_are_those_of_the_target_languages() -> None:
+    found = groups(SCORES, source_languages=["en"], source=0.9)
+
+    mean = (0.8 + 0.6 + 0.75) / 3
+    assert found["family"]["Germanic"] == {
+        "languages": ["de", "nl", "sv"],
+        "mean": pytest.approx(mean),
+        "gap": pytest.approx(0.9 - mean),
+    }
+    assert list(found["family"]) == ["Austronesian", "Germanic", "Niger-Congo", "Slavic"]
+    assert found["script"]["Cyrillic"] == {"languages": ["ru"], "mean": 0.7, "gap": pytest.approx(0.2)}
+
+
+def test_sizes_are_in_order_and_absence_is_not_ignorance() -> None:
+    sizes = groups(SCORES, source_languages=["en"], source=0.9)["pretraining"]
+
+    assert {name: values["languages"] for name, values in sizes.items()} == {
+        "over 100 GiB": ["ru"],
+        "10 to 100 GiB": ["de", "nl"],
+        "1 to 10 GiB": ["sw"],
+        "not in it": ["ace"],
+        "size not known": ["sv"],
+    }
+    assert list(sizes) == ["over 100 GiB", "10 to 100 GiB", "1 to 10 GiB", "not in it", "size not known"]
+
+
+def test_the_correlation_is_of_ranks_over_the_known_sizes() -> None:
+    # Sizes 278, 66.6, 29.3, 1.6 and 0.8: the largest two have changed places.
+    scores = {"en": 1.0, "ru": 0.7, "de": 0.8, "nl": 0.6, "sw": 0.5, "am": 0.4, "ace": 0.9, "xx": 0.1}
+    found = groups(scores, source_languages=["en"], source=1.0)
+
+    assert found["size_correlation"]["spearman"] == pytest.approx(1 - 6 * 2 / (5 * 24))
+    assert found["size_correlation"]["languages"] == 5
+    assert found["family"]["no facts"]["languages"] == ["xx"]
+
+
+@pytest.mark.parametrize("scores", [{"de": 0.5, "nl": 0.6}, dict.fromkeys(["de", "nl", "ru", "sw", "am"], 0.5)])
+def test_few_languages_or_equal_scores_have_no_correlation(scores: dict[str, float]) -> None:
+    assert groups(scores, source_languages=[], source=None)["size_correlation"] is None
+
+
+def test_without_a_source_there_is_no_gap() -> None:
+    assert groups({"de": 0.5}, source_languages=["en"], source=None)["family"]["Germanic"]["gap"] is None
+
+
+def test_every_language_of_the_datasets_has_its_facts() -> None:
+    for data in DATA.values():
+        for language in data.known_rows:
+            assert LANGUAGES[language].family
+            assert LANGUAGES[language].script
+
+
+@pytest.mark.parametrize(
+    ("language", "family", "script", "size"),
+    [
+        ("en", "Germanic", "Latin", 300.8),
+        ("ur", "Indo-Aryan", "Arabic", 5.7),
+        ("zh", "Sino-Tibetan", "Han", 63.5),
+        ("yo", "Niger-Congo", "Latin", 0),
+        ("eu", "Basque", "Latin", 2),
+        ("sv", "Germanic", "Latin", None),
+    ],
+)
+def test_facts_are_those_of_the_sources(language: str, family: str, script: str, size: float | None) -> None:
+    facts = LANGUAGES[language]
+    assert (facts.family, facts.script, facts.pretraining_gib) == (family, script, size)

@@ -1,0 +1,103 @@
+"""The matrix has the runs' scores in place, marks what was trained on, and refuses what does not belong together."""
+
+import io
+import json
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from babelfit import cli
+from babelfit.errors import UserError
+from babelfit.matrix import matrix, sheets
+from babelfit.sheets import terminal
+from made_runs import labels, write_run
+
+RIGHT = {"en": [1, 1, 1, 0], "de": [1, 1, 0, 0], "sw": [1, 0, 0, 0]}
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> list[str]:
+    records = {language: labels(right) for language, right in RIGHT.items()}
+    return [
+        str(write_run(tmp_path / "-".join(sources), records, sources=sources))
+        for sources in (["sw"], ["en"], ["en", "de"])
+    ]
+
+
+def test_a_row_is_a_run_and_a_mean_over_its_own_targets(runs: list[str]) -> None:
+    found = matrix(runs, split=None)
+    order = found["languages"]
+
+    assert sorted(row["run"] for row in found["rows"]) == sorted(runs)
+    for row in found["rows"]:
+        assert dict(zip(order, row["scores"], strict=True)) == {"en": 0.75, "de": 0.5, "sw": 0.25}
+    assert {"+".join(row["sources"]): row["target_mean"] for row in found["rows"]} == {
+        "sw": 0.625,
+        "en": 0.375,
+        "en+de": 0.25,
+    }
+
+
+def test_what_was_trained_on_is_marked(runs: list[str]) -> None:
+    [sheet] = sheets(matrix(runs, split=None), most_columns=None)
+
+    assert sheet.columns == ["trained on", "sw", "de", "en", "mean"]
+    assert sheet.rows == [
+        ["sw", "25.0*", "50.0", "75.0", "62.5"],
+        ["en", "25.0", "50.0", "75.0*", "37.5"],
+        ["en+de", "25.0", "50.0*", "75.0*", "25.0"],
+    ]
+
+
+def test_runs_of_the_same_sources_are_told_apart(tmp_path: Path, runs: list[str]) -> None:
+    again = str(write_run(tmp_path / "again", {one: labels(right) for one, right in RIGHT.items()}))
+    [sheet] = sheets(matrix([runs[1], again], split=None), most_columns=None)
+
+    assert [row[0] for row in sheet.rows] == [f"en ({runs[1]})", f"en ({again})"]
+
+
+def test_other_data_or_splits_are_refused(tmp_path: Path, runs: list[str]) -> None:
+    other = write_run(tmp_path / "other", {"en": labels([1])}, split="validation")
+    with pytest.raises(UserError, match="has no scores of validation, only of test"):
+        matrix([*runs, str(other)], split=None)
+
+    file = other / "scores" / "validation.json"
+    (other / "scores" / "test.json").write_text(
+        json.dumps(json.loads(file.read_text()) | {"split": "test", "data": "pawsx"})
+    )
+    with pytest.raises(UserError, match="different data: data xnli and pawsx"):
+        matrix([*runs, str(other)], split=None)
+
+
+def test_a_language_that_one_run_lacks_is_left_out(tmp_path: Path, runs: list[str]) -> None:
+    less = write_run(tmp_path / "less", {"en": labels(RIGHT["en"]), "de": labels(RIGHT["de"])}, sources=["de"])
+    found = matrix([runs[0], str(less)], split=None)
+
+    assert (found["languages"], found["left_out"]) == (["de", "en"], ["sw"])
+
+
+def test_many_languages_are_in_several_tables_on_the_terminal(tmp_path: Path) -> None:
+    languages = ["en", "ar", "bg", "de", "el", "es", "fr", "hi", "ru", "sw", "th", "tr", "ur", "vi", "zh"]
+    run = write_run(tmp_path / "run", {one: labels([1]) for one in languages})
+    laid_out = sheets(matrix([str(run)], split=None), most_columns=9)
+    text = io.StringIO()
+    for sheet in laid_out:
+        Console(file=text, width=80).print(terminal(sheet))
+
+    assert [len(sheet.columns) for sheet in laid_out] == [10, 8]
+    assert all(f" {one} " in text.getvalue() for one in languages)
+    assert max(map(len, text.getvalue().splitlines())) <= 80
+
+
+def test_the_command_writes_what_is_asked_for_and_nothing_else(runs: list[str], tmp_path: Path) -> None:
+    before = sorted(tmp_path.rglob("*"))
+    cli.main(["matrix", *runs])
+    assert sorted(tmp_path.rglob("*")) == before
+
+    files = {name: tmp_path / f"m.{name}" for name in ("json", "markdown", "png")}
+    cli.main(["matrix", *runs, *(word for name, file in files.items() for word in (f"--{name}", str(file)))])
+    assert json.loads(files["json"].read_text())["languages"] == ["sw", "de", "en"]
+    assert "| en+de | 25.0 | 50.0\\* | 75.0\\* | 25.0 |" in files["markdown"].read_text()
+    assert files["png"].read_bytes().startswith(b"\x89PNG")
+    assert sorted(tmp_path.rglob("*")) == sorted([*before, *files.values()])
