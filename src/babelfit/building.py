@@ -8,6 +8,7 @@ from transformers import PreTrainedModel
 from babelfit import evaluation
 from babelfit.config import TrainConfig
 from babelfit.data import MultilingualDataModule
+from babelfit.data.checks import check_selectable
 from babelfit.dropout import take_faster_dropout
 from babelfit.encoder import checkpoint_activations, choose_kernels, freeze
 from babelfit.finetuner import Finetuner
@@ -52,8 +53,8 @@ def prepared(config: TrainConfig) -> tuple[MultilingualDataModule, dict[str, lis
             config.data.train_split,
         )
     # All data are read before anything is trained, so that a missing file is known now and not after the last step.
-    data.prepare("train", languages=data.train_languages)
-    data.check_selectable()
+    data.prepare("train", languages=data.trained_languages)
+    check_selectable(data)
     data.prepare("validation", languages=data.validated_languages)
     split = evaluation.chosen_split(data)
     scored = {}

@@ -13,6 +13,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from babelfit.errors import UserError
 from babelfit.objectives import OBJECTIVES
+from babelfit.regimes import REGIMES
 
 
 @dataclass
@@ -20,6 +21,12 @@ class Limit:
     train: int | None
     validation: int | None
     test: int | None
+
+
+@dataclass
+class FewShot:
+    k: int
+    languages: list[str] | None
 
 
 @dataclass
@@ -32,6 +39,9 @@ class DataConfig:
     max_length: int
     limit: Limit
     train_split: str
+    regime: str
+    few_shot: FewShot
+    sampling_exponent: float | None
 
 
 @dataclass
@@ -156,6 +166,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "objective": OBJECTIVES,
     "split": ("validation", "test"),
     "data.train_split": ("train", "validation"),
+    "data.regime": REGIMES,
     "encoder.vocabulary": ("active", "full"),
     "validation.at_chance": ("warn", "stop"),
     "optimization.schedule": ("linear", "constant"),
@@ -173,6 +184,8 @@ AT_LEAST: dict[str, float] = {
     "data.limit.train": 1,
     "data.limit.validation": 1,
     "data.limit.test": 1,
+    "data.few_shot.k": 1,
+    "data.sampling_exponent": 0,
     "optimization.learning_rate": 0,
     "optimization.batch_size": 1,
     "optimization.epochs": 1,
@@ -197,7 +210,7 @@ AT_LEAST: dict[str, float] = {
     "sweep.best": 1,
 }
 
-AT_MOST: dict[str, float] = {"optimization.layer_decay": 1}
+AT_MOST: dict[str, float] = {"data.sampling_exponent": 1, "optimization.layer_decay": 1}
 
 WITHOUT_FSDP = ("16-mixed", "64-true")
 """Precisions that sharded weights cannot have."""

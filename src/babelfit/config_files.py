@@ -16,7 +16,13 @@ VERSION = 2
 
 NEW_IN_2: dict[str, dict[str, Any]] = {
     "": {"objective": None, "objective_languages": None},  # in no section, and in no evaluation
-    "data": {"train_split": "train", "revision": None},
+    "data": {
+        "train_split": "train",
+        "revision": None,
+        "regime": "zero_shot",
+        "few_shot": {"k": 10, "languages": None},
+        "sampling_exponent": None,
+    },
     "encoder": {
         "revision": None,
         "vocabulary": "full",

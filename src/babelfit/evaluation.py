@@ -244,6 +244,10 @@ def report(
     whole = manifest.add(folder, splits=data.read, data=data.data_name, origin=data.origin.facts(), facts=dict(facts))
     read = whole["splits"][split]
     notes: dict[str, Any] = {"synthetic": True} if data.origin.is_sample else {}
+    # How the rows are read is this evaluation's, how the model was trained is not.
+    notes["regime"] = data.regime if "translate_test" in (data.regime, trained_on.regime) else trained_on.regime
+    if notes["regime"] == "few_shot":
+        notes["few_shot"] = asdict(trained_on.few_shot)
     if trained_on.name == data.data_name and trained_on.train_split == split:
         notes["contaminated"] = data.contamination(split, train_languages=trained_on.train_languages)
     scores = scoring.score(

@@ -24,7 +24,7 @@ from transformers import PreTrainedModel
 from babelfit import building, footprint, vocabulary
 from babelfit.advice import memory_advice
 from babelfit.config import TrainConfig
-from babelfit.data import MultilingualDataModule, leaks
+from babelfit.data import MultilingualDataModule, leaks, mixing
 from babelfit.data.batching import RaggedBatch
 from babelfit.encoder import depths
 from babelfit.errors import UserError
@@ -101,7 +101,7 @@ class Plan:
             whole=self.model(whole=True),
             head=HEADS[self.config.head.name],
             heaviest=Heaviest(
-                step=self.data.heaviest_step(num_steps=self.num_steps, num_ranks=self.num_devices),
+                step=self.data.training_steps(num_ranks=self.num_devices).heaviest(num_steps=self.num_steps),
                 validation=validation,
                 evaluation=max(evaluations, key=lambda batch: batch.num_tokens),
             ),
@@ -169,7 +169,7 @@ def _rows(planned: Plan) -> Group:
     """Tell what each language of each split consists of."""
     read: dict[tuple[str, str], None] = {}
     for split, languages in (
-        ("train", planned.data.train_languages),
+        ("train", planned.data.trained_languages),
         ("validation", planned.data.validated_languages),
         *planned.scored.items(),
     ):
@@ -197,19 +197,19 @@ def _rows(planned: Plan) -> Group:
 def _steps(planned: Plan) -> Group:
     """Tell how much is computed."""
     config, data = planned.config, planned.data
-    per_epoch = sum(planned.tokens("train", language) for language in data.train_languages)
     validated = sum(planned.tokens("validation", language) for language in data.validated_languages)
     last = [
         f"{sum(planned.tokens(split, one) for one in languages):,} tokens of {split} in {len(languages)} languages"
         for split, languages in planned.scored.items()
     ]
-    heaviest = data.heaviest_step(num_steps=planned.num_steps, num_ranks=1)
+    heaviest = data.training_steps().heaviest(num_steps=planned.num_steps)
     every = building.steps_between_validations(config, data=data)
     devices = f", on {planned.num_devices} devices" if planned.num_devices > 1 else ""
     lines = [
         ("batch", f"{config.optimization.batch_size} examples{devices}"),
         ("steps", f"{planned.num_steps:,}, of {data.steps_per_epoch:,} in an epoch"),
-        ("tokens", f"{per_epoch:,} in an epoch"),
+        ("examples", f"{mixing.in_words(data.trained_sizes, exponent=data.sampling_exponent)} in an epoch"),
+        ("tokens", f"{round(data.training_steps().tokens_per_epoch):,} in an epoch"),
         (
             "heaviest step",
             f"{sum(batch.num_tokens for batch in heaviest.micro_batches):,} tokens, at most "

@@ -97,7 +97,7 @@ def measured(planned: "Plan") -> list[tuple[str, str]]:
         build_trainer(devices, callbacks=[batches], **options).predict(finetuner, few)
     data.trainer = None
     tokens = {
-        "train": sum(planned.tokens("train", one) for one in data.train_languages) / data.steps_per_epoch,
+        "train": data.training_steps().tokens_per_epoch / data.steps_per_epoch,
         "validation": sum(planned.tokens("validation", one) for one in data.validated_languages),
         "evaluation": sum(planned.tokens(split, one) for split, those in planned.scored.items() for one in those),
     }

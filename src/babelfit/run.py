@@ -21,6 +21,7 @@ from babelfit.errors import Pruned, UserError
 from babelfit.lock import FILE as LOCK
 from babelfit.lock import holder, locked
 from babelfit.preemption import Preempted
+from babelfit.regimes import in_words
 from babelfit.trust import check_folder
 
 log = logging.getLogger(__name__)
@@ -156,6 +157,11 @@ class Run:
             "run": config.name,
             "encoder": f"{config.encoder.path}{'' if config.encoder.pretrained else ', from random weights'}",
             "trained on": ", ".join(config.data.train_languages),
+            "regime": in_words(
+                config.data.regime,
+                **asdict(config.data.few_shot),
+                per_label=config.head.name == "sequence_classification",
+            ),
             "seed": str(config.seed),
             "checkpoint": f"step {selected['step']} of {selected['of']}, chosen by {selected['by']} "
             f"({100 * selected['score']:.1f})",

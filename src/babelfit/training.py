@@ -48,7 +48,13 @@ def fit(config: TrainConfig) -> None:
     data, scored = prepared(config)
     config = replace(
         config,
-        data=replace(config.data, languages=data.languages),
+        # What null stood for, and which languages a regime trains on.
+        data=replace(
+            config.data,
+            languages=data.languages,
+            train_languages=data.train_languages,
+            few_shot=replace(config.data.few_shot, languages=data.few_shot_languages or config.data.few_shot.languages),
+        ),
         # Where training reads them, other ones are another run.
         objective_languages=data.dev_languages or config.objective_languages,
     )
@@ -158,7 +164,7 @@ def train(
     log.info(
         "training %s on %s: %d steps of %d examples, validated every %d; %s parameters; %s",
         config.encoder.name,
-        " ".join(data.train_languages),
+        " ".join(data.trained_languages),
         total_steps,
         config.optimization.batch_size,
         validation_every,

@@ -133,6 +133,18 @@ def test_a_branch_that_moves_meanwhile_does_not_mix_commits(hub: StandIn, monkey
     assert rows(data, "test", "de") == rows(built(folder=str(old_folder)), "test", "de")
 
 
+def test_a_regime_downloads_the_training_rows_that_it_needs(hub: StandIn) -> None:
+    few = built(regime="few_shot", few_shot={"k": 2, "languages": ["de"]})
+    few.download()
+
+    folder = few.origin.folder("train", languages=["en"])
+    assert {path.parent.name for path in folder.glob("*/train-*.parquet")} == {"en", "de"}
+    every = built(regime="translate_train_all", train_languages=["fr"])
+    assert every.trained_languages == ["en", "fr"]
+    every.prepare("train", languages=every.trained_languages)
+    assert {path.parent.name for path in folder.glob("*/train-*.parquet")} == {"en", "de", "fr"}
+
+
 def test_what_was_downloaded_needs_no_network(hub: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
     commit = commits(hub, "dataset", XNLI)[0][0]
     first = built(revision=commit)

@@ -10,7 +10,7 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
 from babelfit.commands import introduce_to_hydra
-from babelfit.config import EvaluateConfig, TrainConfig, checked
+from babelfit.config import EvaluateConfig, FewShot, TrainConfig, checked
 from babelfit.config_files import VERSION, differences, load, save
 from babelfit.errors import UserError
 
@@ -278,6 +278,9 @@ ADDED_IN_VERSION_2 = {
     "objective_languages": None,
     "data.train_split": "train",
     "data.revision": None,
+    "data.regime": "zero_shot",
+    "data.few_shot": FewShot(k=10, languages=None),
+    "data.sampling_exponent": None,
     "encoder.revision": None,
     "encoder.vocabulary": "full",
     "encoder.gradient_checkpointing": False,

@@ -110,7 +110,7 @@ def test_the_trainer_gets_our_rows(script: ModuleType, name: str) -> None:
 def test_the_rows_that_are_timed_are_those_of_our_steps(script: ModuleType) -> None:
     data = data_of("xnli", load_tokenizer("mini"))
     assert data.steps_per_epoch == 5
-    steps = data._training_steps()
+    steps = data.training_steps()
     places = [(0, 3), (0, 4), (1, 0)]
     expected = [int(row) for place in places for batch in steps[place].micro_batches for row in batch.indices]
     assert sorted(script.drawn(data, num_rows=40, seed=1, steps=3)) == sorted(expected)

@@ -6,7 +6,7 @@ A dataset adds facts (languages, labels, row counts, layouts) and how a row beco
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -17,11 +17,13 @@ from pytorch_lightning import LightningDataModule
 from torch.utils.data import ConcatDataset, DataLoader
 from transformers import PreTrainedTokenizerFast
 
-from babelfit import ranks
-from babelfit.data import leaks, readers, sources, splits, texts, tokenization
-from babelfit.data.batching import Array, Examples, StepBatch, token_ids
+from babelfit import ranks, regimes
+from babelfit.data import leaks, mixing, readers, sources, splits, texts, tokenization
+from babelfit.data.batching import Array, Examples, token_ids
+from babelfit.data.checks import check_place
+from babelfit.data.few_shot import drawn
 from babelfit.data.loaders import dataloader
-from babelfit.data.origin import SAMPLE, Origin
+from babelfit.data.origin import Origin
 from babelfit.data.splits import num_labelled, read_split
 from babelfit.data.steps import EvaluationBatches, Steps, TrainingSteps
 from babelfit.errors import UserError
@@ -40,6 +42,7 @@ class MultilingualDataModule(LightningDataModule, ABC):
     known_rows: ClassVar[Mapping[str, Mapping[str, int]]]  # language -> split -> rows of a whole copy
     layouts: ClassVar[tuple[sources.Layout, ...]]
     is_parallel: ClassVar[bool]  # row i of every language is the same item
+    written_in: ClassVar[str | None] = None  # the original training rows, of which the others are translations
     hub_repo: ClassVar[str | None] = None  # the dataset on the Hub, in one of the layouts
     hub_languages: ClassVar[tuple[str, ...]] = ()  # evaluated from the Hub, if nothing else is asked for
     sample_languages: ClassVar[tuple[str, ...]] = ()
@@ -55,6 +58,9 @@ class MultilingualDataModule(LightningDataModule, ABC):
         max_length: int,
         limit: Mapping[str, int | None],
         train_split: str,
+        regime: str = "zero_shot",
+        few_shot: Mapping[str, Any] | None = None,
+        sampling_exponent: float | None = None,
         tokenizer: PreTrainedTokenizerFast,
         batch_size: int,
         tokens_per_device: int,
@@ -63,10 +69,7 @@ class MultilingualDataModule(LightningDataModule, ABC):
         pin_memory: bool = False,
     ) -> None:
         super().__init__()
-        if folder is None and self.hub_repo is None:
-            raise UserError(f"data.folder=null: {self.data_name} is not on the Hub; give a folder")
-        if folder == SAMPLE and not self.sample_languages:
-            raise UserError(f"data.folder={SAMPLE}: {self.data_name} has no bundled sample; give a folder")
+        check_place(self, folder=folder, regime=regime, train_split=train_split)
         self.origin = Origin(
             self.data_name,
             folder=folder,
@@ -74,18 +77,40 @@ class MultilingualDataModule(LightningDataModule, ABC):
             revision=revision,
             layouts=self.layouts,
             write_sample=self.write_sample,
+            translated_into=self.written_in if regime == "translate_test" else None,
         )
+        self.regime = regime
+        self.train_split = train_split
         known = self.sample_languages if self.origin.is_sample else tuple(self.known_rows)
-        self.train_languages = checked_languages(train_languages, key="train_languages", known=known, of=self.data_name)
+        train_languages = checked_languages(train_languages, key="train_languages", known=known, of=self.data_name)
+        others = [language for language in known if language != self.written_in]
+        self.train_languages = regimes.trained_languages(
+            regime,
+            train_languages,
+            written_in=self.written_in,
+            translated=self.origin.translated(others) if regime == "translate_train_all" else (),
+            of=self.data_name,
+        )
         if languages is None:
             languages = self.hub_languages if self.origin.is_hub else self.origin.evaluable(known)
         self.languages = checked_languages(languages, key="languages", known=known, of=self.data_name)
-        self.numbered_languages = list(dict.fromkeys([*self.languages, *self.train_languages]))
+        self.few_shot_languages: list[str] = []  # target languages of which a few examples are trained on
+        self.few_shot = few_shot or {}
+        if regime == "few_shot":
+            self.few_shot_languages = regimes.few_shot_languages(
+                self.few_shot["languages"],
+                evaluated=self.languages,
+                source_languages=self.train_languages,
+                known=known,
+                of=self.data_name,
+            )
+        self.trained_languages = [*self.train_languages, *self.few_shot_languages]
+        self.numbered_languages = list(dict.fromkeys([*self.languages, *self.trained_languages]))
         self.dev_languages: list[str] = []  # those of the objective, where it asks for more than the source languages
         self.max_length = max_length
         self.limit = limit
-        self.train_split = train_split
         self.tokenizer = tokenizer
+        self.sampling_exponent = sampling_exponent
         self.batch_size = batch_size
         self.tokens_per_device = tokens_per_device
         self.seed = seed
@@ -119,12 +144,13 @@ class MultilingualDataModule(LightningDataModule, ABC):
 
         Raises UserError where the data to train on are not there.
         """
-        self.origin.folder(self.train_split, languages=self.train_languages)
+        self.origin.folder(self.train_split, languages=self.trained_languages)
         self.origin.folder("validation", languages=self.numbered_languages)
         self.origin.folder("test", languages=self.languages)
-        for split in (self.train_split, "validation"):
-            for language in self.train_languages:
-                self.origin.source(split, language)
+        for language in self.trained_languages:
+            self.origin.source(self.train_split, language)
+        for language in self.train_languages:
+            self.origin.source("validation", language)
 
     def has(self, split: str) -> bool:
         """Tell whether every evaluated language has a split with gold labels, all of them read and tokenized."""
@@ -145,7 +171,11 @@ class MultilingualDataModule(LightningDataModule, ABC):
     def _opened(self, split: str, language: str) -> tuple[Dataset, dict[str, Any]]:
         theirs = self.train_split if split == "train" else split
         source = self.origin.source(theirs, language)
-        dataset, facts = read_split(
+        few = None
+        if split == "train" and language in self.few_shot_languages:
+            label_names = self.label_names if self.head == "sequence_classification" else None
+            few = partial(drawn, k=self.few_shot["k"], seed=self.seed, language=language, label_names=label_names)
+        return read_split(
             source,
             tokenizer=self.tokenizer,
             fingerprint=self._fingerprint,
@@ -154,19 +184,11 @@ class MultilingualDataModule(LightningDataModule, ABC):
             limit=self.limit[split],
             encode=self.encode,
             dropped=self.dropped,
-        )
-        for doubt in sources.check_rows(
-            source,
-            num_rows=facts["rows"],
-            # Of a part that the user asked for, or of the sample, which is as it is, nothing can be said.
-            seen=[name for name, count in facts["labels"].items() if count and name]
-            if self.limit[split] is None and not self.origin.is_sample
-            else self.label_names,
+            draw=few,
             expected=self.sample_rows[theirs] if self.origin.is_sample else self.known_rows[language][theirs],
-            labels=self.label_names,
-        ):
-            log.warning("%s", doubt)
-        return dataset, facts
+            # Of a part that the user asked for, or of the sample, which is as it is, nothing can be said.
+            is_part=self.limit[split] is not None or self.origin.is_sample or few is not None,
+        )
 
     def leaks(self) -> dict[str, dict[str, Any]]:
         """Look for rows of the splits read so far among those trained on, if these were read."""
@@ -189,35 +211,23 @@ class MultilingualDataModule(LightningDataModule, ABC):
             if missing := len(self.open(split, language)) - num_labelled(self.open(split, language)):
                 raise UserError(f"{self.data_name} train {language}: {missing:,} rows have no label to train on")
         examples = self._examples(split, languages)
-        name = f"{self.data_name} {split}"
+        is_plain = split != "train" or self.regime == "zero_shot"
+        name = f"{self.data_name} {split}{'' if is_plain else f', {self.regime}'}"
         splits.tell(
             f"synthetic sample of {name}" if self.origin.is_sample else name,
             {language: self.read[split][language] for language in languages},
             num_tokens=int(examples.lengths.sum()),
             max_length=self.max_length,
+            by_language=not is_plain,
         )
+        if split == "train" and self.sampling_exponent is not None:
+            mixed = mixing.in_words(self.trained_sizes, exponent=self.sampling_exponent)
+            log.info("of each language, an epoch takes %s", mixed)
 
     @property
     def validated_languages(self) -> list[str]:
         """List what each validation reads, the source languages first."""
         return list(dict.fromkeys([*self.train_languages, *self.dev_languages]))
-
-    def check_selectable(self) -> None:
-        """Raise UserError where the validation split of a source or a dev language has no gold, or is not there."""
-        there = self.origin.available("validation", languages=self.validated_languages)
-        for language in self.train_languages:
-            if num_labelled(self.open("validation", language)) == 0:
-                files = ", ".join(entry["path"] for entry in self.read["validation"][language]["files"])
-                raise UserError(
-                    f"{files}: no gold labels to choose a checkpoint by, in {self.data_name} validation {language}; "
-                    "give a file with labels"
-                )
-        for language in self.dev_languages:
-            if language not in there or num_labelled(self.open("validation", language)) == 0:
-                raise UserError(
-                    f"{self.data_name} validation {language}: no gold labels, which the objective needs; give a file "
-                    "with labels, or objective_languages without this one"
-                )
 
     def contamination(self, split: str, *, train_languages: Sequence[str]) -> dict[str, Any]:
         """Say what is wrong with the scores of a split that was trained on, and of which languages."""
@@ -228,8 +238,9 @@ class MultilingualDataModule(LightningDataModule, ABC):
 
     def token_ids(self) -> tuple[Array, Array]:
         """Return the distinct token ids that training and its selection read, and those that the dev languages have."""
-        splits = [self.open(split, one) for split in ("train", "validation") for one in self.train_languages]
-        return token_ids(splits), token_ids([self.open("validation", one) for one in self.dev_languages])
+        read = [self.open("train", one) for one in self.trained_languages]
+        read += [self.open("validation", one) for one in self.train_languages]
+        return token_ids(read), token_ids([self.open("validation", one) for one in self.dev_languages])
 
     def targets(self, split: str, language: str) -> Array:
         """Return the row of each target's example, as the split came: (targets,)."""
@@ -241,39 +252,36 @@ class MultilingualDataModule(LightningDataModule, ABC):
     @property
     def steps_per_epoch(self) -> int:
         """Count the optimizer steps of one epoch."""
-        return len(self._training_steps())
+        return len(self.training_steps())
 
-    def _training_steps(self, **share: int) -> TrainingSteps:
-        examples = self._examples("train", self.train_languages)
+    @property
+    def trained_sizes(self) -> dict[str, int]:
+        """Count the examples of each language that is trained on."""
+        return dict(zip(self.trained_languages, self._examples("train", self.trained_languages).sizes, strict=True))
+
+    def training_steps(self, **share: int) -> TrainingSteps:
+        """Lay out the optimizer steps, of `num_ranks` the share of `rank`."""
         return TrainingSteps(
-            examples,
+            self._examples("train", self.trained_languages),
             batch_size=self.batch_size,
             tokens_per_device=self.tokens_per_device,
             seed=self.seed,
+            exponent=self.sampling_exponent,
             **share,
         )
 
-    def heaviest_step(self, *, num_steps: int, num_ranks: int) -> StepBatch:
-        """Read one rank's share of the step with most tokens, of the first so many steps of a run."""
-        return self._training_steps(num_ranks=num_ranks).heaviest(num_steps=num_steps)
-
     def rows_of_step(self, step: int) -> str:
         """Say in words which rows an optimizer step is made of, counted from 1, and in which files they are."""
-        steps = self._training_steps()
-        batches = steps[divmod(step - 1, len(steps))].micro_batches
-        numbers = np.concatenate([batch.languages for batch in batches])
-        indices = np.concatenate([batch.indices for batch in batches])
-        lines = []
-        for number in np.unique(numbers):
-            language = self.numbered_languages[number]
-            files = self.origin.source(self.train_split, language).files
-            rows = " ".join(str(index) for index in sorted(indices[numbers == number]))
-            lines.append(f"  {language}: rows {rows} (counted from 0) of {', '.join(map(str, files))}")
-        return "\n".join(lines)
+        steps = self.training_steps()
+        return splits.rows_in_words(
+            steps[divmod(step - 1, len(steps))].micro_batches,
+            languages=self.numbered_languages,
+            source_of=partial(self.origin.source, self.train_split),
+        )
 
     def train_dataloader(self) -> DataLoader[Any]:
         """Deal out this rank's share of one optimizer step a batch, from the step at which the trainer stands."""
-        steps = self._training_steps(rank=ranks.rank(), num_ranks=ranks.world_size())
+        steps = self.training_steps(rank=ranks.rank(), num_ranks=ranks.world_size())
         sampler = Steps(steps_per_epoch=len(steps), steps_done=lambda: self.trainer.global_step)  # type: ignore[union-attr]
         return dataloader(steps, sampler=sampler, **self._loading)
 

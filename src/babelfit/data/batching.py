@@ -113,6 +113,7 @@ class Examples:
 
         self.lengths = sizes("input_ids")  # (examples,), in tokens
         self.num_targets = sizes("targets")  # (examples,)
+        self.sizes = tuple(len(dataset) for _, dataset in splits)  # examples of each language
 
     def __len__(self) -> int:
         return int(self._starts[-1])

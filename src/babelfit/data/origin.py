@@ -3,12 +3,14 @@
 import logging
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from babelfit import hub
 from babelfit.data import sample, sources
+from babelfit.data.readers import LABEL
 from babelfit.data.tokenization import cache_folder
 from babelfit.errors import UserError
 
@@ -30,13 +32,18 @@ class Origin:
         revision: str | None,
         layouts: Sequence[sources.Layout],
         write_sample: Callable[[Path], None],
+        translated_into: str | None = None,
     ) -> None:
-        """Take a folder, `sample`, or None for the repository of the Hub."""
+        """Take a folder, `sample`, or None for the repository of the Hub.
+
+        Dev and test rows of other languages are their translations into `translated_into`, where that is given.
+        """
         self.is_sample = folder == SAMPLE
         self.is_hub = folder is None
         self._dataset = dataset
         self._repo = repo or ""
         self._layouts = layouts
+        self._translated_into = translated_into
         # For the Hub, the commit's folder in its cache, once something was asked for.
         self._folder = None if folder is None else Path(folder).expanduser()
         self._revision = revision
@@ -52,6 +59,11 @@ class Origin:
             return {"hub": self._repo, "revision": None if self._folder is None else self._folder.name}
         return {"folder": str(self._folder)}
 
+    def stored(self, split: str, language: str) -> str:
+        """Say which of the splits in files is a language's: its own, or the translated one."""
+        is_own = self._translated_into in (None, language) or split == "train"
+        return split if is_own else f"{sources.TRANSLATED}{split}"
+
     def folder(self, split: str, *, languages: Sequence[str]) -> Path:
         """Name the folder that holds a split in some languages; what comes from the Hub is downloaded first, at once.
 
@@ -63,8 +75,8 @@ class Origin:
         wanted = {
             pattern.replace("{language}", language)
             for layout in self._layouts
-            if (pattern := layout.patterns.get(split))
             for language in languages
+            if (pattern := layout.patterns.get(self.stored(split, language)))
         }
         if self._folder is None or not wanted <= self._downloaded:
             # One commit for all: the branch may move while this runs.
@@ -77,18 +89,40 @@ class Origin:
     def available(self, split: str, *, languages: Sequence[str]) -> tuple[str, ...]:
         """Say which languages have files for a split; whether these hold gold labels only reading tells."""
         folder = self.folder(split, languages=languages)
-        return sources.available(folder, layouts=self._layouts, split=split, languages=languages)
+        return tuple(
+            language
+            for language in languages
+            if sources.available(
+                folder, layouts=self._layouts, split=self.stored(split, language), languages=[language]
+            )
+        )
+
+    def translated(self, languages: Sequence[str]) -> Sequence[str]:
+        """List those of the languages that have training rows; from the Hub all, and nothing is downloaded to see."""
+        # Where there are none at all, the error for the first one says what was looked for.
+        return languages if self.is_hub else self.available("train", languages=languages) or languages
 
     def source(self, split: str, language: str) -> sources.Source:
         """Find the files of one language in one split; raises UserError where there are none."""
         folder = self.folder(split, languages=[language])
+        stored = self.stored(split, language)
         if self.is_hub and not self.available(split, languages=[language]):
             raise UserError(
-                f"{self._repo} at {folder.name} has no {split} split for language '{language}'"
+                f"{self._repo} at {folder.name} has no {stored} split for language '{language}'"
                 + (f" in {folder}: `python -m babelfit fetch` downloads it" if hub.is_offline() else "")
                 + ". Choose another language, or another commit with data.revision"
             )
-        return sources.find(folder, layouts=self._layouts, dataset=self._dataset, split=split, language=language)
+
+        def find(split: str) -> sources.Source:
+            return sources.find(folder, layouts=self._layouts, dataset=self._dataset, split=split, language=language)
+
+        found = find(stored)
+        if stored != split and sources.available(folder, layouts=self._layouts, split=split, languages=[language]):
+            labels = found.read()[LABEL]
+            if labels.null_count == len(labels):
+                # Row by row, a translation is the language's own split, which has the labels.
+                return replace(found, gold=find(split))
+        return found
 
     def evaluable(self, known: Sequence[str]) -> Sequence[str]:
         """List the languages that can be scored together, and tell which cannot: by test where no other has more.

@@ -12,9 +12,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from babelfit.data.base import MultilingualDataModule
-from babelfit.data.readers import read_parquet, read_tsv
+from babelfit.data.readers import read_parquet, read_translations, read_tsv
 from babelfit.data.sample import PARAPHRASE_LANGUAGES, PARAPHRASE_ROWS, write_paraphrase
-from babelfit.data.sources import HUB_PARQUET, Layout
+from babelfit.data.sources import HUB_PARQUET, TRANSLATED, Layout
 from babelfit.data.tokenization import encode_pairs
 
 LANGUAGES = ("de", "en", "es", "fr", "ja", "ko", "zh")
@@ -49,6 +49,14 @@ LAYOUTS = (
         read=_read_tsv,
     ),
     Layout(
+        name="XTREME's translations",
+        patterns={
+            "train": "pawsx/translate-train/en-{language}-translated.tsv",
+            f"{TRANSLATED}test": "pawsx/translate-test/test-{language}-en-translated.tsv",
+        },
+        read=partial(read_translations, columns=COLUMNS, spellings=SPELLINGS),
+    ),
+    Layout(
         name="Hub parquet",
         patterns=HUB_PARQUET,
         read=partial(read_parquet, texts=TEXTS, labels=LABELS, names=tuple(SPELLINGS)),
@@ -68,6 +76,7 @@ class PAWSX(MultilingualDataModule):
     hub_repo = "google-research-datasets/paws-x"
     hub_languages = LANGUAGES
     is_parallel = True
+    written_in = "en"
     sample_languages = PARAPHRASE_LANGUAGES
     sample_rows = PARAPHRASE_ROWS
 

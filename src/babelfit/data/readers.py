@@ -80,6 +80,21 @@ def read_tsv(
     return pa.table({column: pa.array(column_values, pa.string()) for column, column_values in values.items()})
 
 
+def read_translations(
+    path: Path, *, language: str, columns: Mapping[str, Sequence[str]], spellings: Mapping[str, str | None]
+) -> pa.Table:
+    """Read tab-separated rows in which each original stands before its translation, and keep the translation.
+
+    Read like `read_tsv`, without a header. A file may hold the translations alone.
+    """
+    _, first = next(lines(path), (0, ""))
+    if first.count("\t") < len(columns):
+        return read_tsv(path, language=language, columns=columns, spellings=spellings)
+    originals = {f"original {column}": (f"original {column}",) for column in columns if column != LABEL}
+    table = read_tsv(path, language=language, columns={**originals, **columns}, spellings=spellings)
+    return table.select(list(columns))
+
+
 def read_parquet(
     path: Path, *, language: str, texts: Sequence[str], labels: Sequence[str], names: Sequence[str]
 ) -> pa.Table:

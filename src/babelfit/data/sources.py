@@ -14,10 +14,15 @@ from typing import Protocol
 
 import pyarrow as pa
 
+from babelfit.data.readers import LABEL
 from babelfit.errors import UserError
 
 HUB_PARQUET = {split: f"{{language}}/{split}-*.parquet" for split in ("train", "validation", "test")}
 """How the Hub's converted datasets lie in their repositories: split -> path."""
+
+
+TRANSLATED = "translated "
+"""Before the name of a split: its rows machine-translated into the language of the original training rows."""
 
 
 class Reader(Protocol):
@@ -55,11 +60,17 @@ class Source:
     language: str
     layout: Layout
     files: tuple[Path, ...]
+    gold: "Source | None" = None  # whose labels are those of these rows, which have none themselves
+
+    @property
+    def read_files(self) -> tuple[Path, ...]:
+        """List the files of the rows, and behind them those of their labels."""
+        return self.files if self.gold is None else (*self.files, *self.gold.files)
 
     def sha256(self) -> list[str]:
-        """Hash each file, as `sha256sum` does."""
+        """Hash each file that is read, as `sha256sum` does."""
         digests = []
-        for path in self.files:
+        for path in self.read_files:
             with path.open("rb") as file:
                 digests.append(hashlib.file_digest(file, "sha256").hexdigest())
         return digests
@@ -72,7 +83,16 @@ class Source:
                 f"{_listed(self.files)}: no rows for language '{self.language}'; expected the {self.split} split "
                 f"of {self.dataset}. Copy it again."
             )
-        return table
+        if self.gold is None:
+            return table
+        labelled = self.gold.read()
+        if labelled.num_rows != table.num_rows:
+            raise UserError(
+                f"{_listed(self.files)}: {table.num_rows:,} rows without label for '{self.language}', where "
+                f"{_listed(self.gold.files)}, which has the labels, has {labelled.num_rows:,}: "
+                "the rows must be the same"
+            )
+        return table.set_column(table.column_names.index(LABEL), LABEL, labelled[LABEL])
 
 
 def find(folder: Path, *, layouts: Sequence[Layout], dataset: str, split: str, language: str) -> Source:
@@ -92,7 +112,8 @@ def find(folder: Path, *, layouts: Sequence[Layout], dataset: str, split: str, l
     raise UserError(
         f"no {split} split of {dataset} for language '{language}' in '{folder}'. Looked for:{looked}\n"
         + (f"Found: {', '.join(near)}\n" if near else "")
-        + "Set data.folder to a folder that has one of these, or to null for the Hub."
+        + "Set data.folder to a folder that has one of these"
+        + (". The Hub has none." if split.startswith(TRANSLATED) else ", or to null for the Hub.")
         + (" Or train on another split: data.train_split=validation." if split == "train" else "")
     )
 

@@ -1,7 +1,7 @@
 """One language of one split, from its files to tokenized examples and the facts that a manifest keeps of them."""
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import reduce
 from itertools import chain
 from typing import Any
@@ -13,9 +13,9 @@ from datasets import Dataset
 from transformers import PreTrainedTokenizerFast
 
 from babelfit.data import leaks, readers, texts
-from babelfit.data.batching import NO_LABEL
+from babelfit.data.batching import NO_LABEL, RaggedBatch
 from babelfit.data.scripts import look_alike
-from babelfit.data.sources import Source
+from babelfit.data.sources import Source, check_rows
 from babelfit.data.tokenization import tokenized
 from babelfit.errors import UserError
 
@@ -32,14 +32,20 @@ def read_split(
     limit: int | None,
     encode: Callable[[pa.Table], dict[str, Any]],
     dropped: Callable[[pa.Table], Mapping[str, pa.ChunkedArray]],
+    expected: int,
+    is_part: bool,
+    draw: Callable[[Dataset], Dataset] | None = None,
 ) -> tuple[Dataset, dict[str, Any]]:
     """Open the examples of some files, tokenized at most once, as many as the limit lets through, and their facts.
+
+    Of these, `draw` takes the few that are wanted, whose indices become a fact, `drawn`.
 
     `fingerprint` stands for the tokenizer and for the code that reads and encodes.
 
     Facts: the files with their SHA-256, `rows` as they came, the `scripts` of their letters, the indices `dropped` by
     reason, `examples` (less the dropped ones and those beyond the limit), and of these the targets by label, those
     `truncated`, `windows`, `duplicates`, and what they are in `tokens`.
+    A copy of other than the `expected` rows is doubted aloud, and so is one that lacks a label and is no part of one.
     Raises UserError where no row is an example.
     """
 
@@ -89,12 +95,15 @@ def read_split(
         log.warning("%s: %s", ", ".join(map(str, source.files)), other)
     if limit is not None:
         dataset = dataset.select(range(min(limit, len(dataset))))
-    return dataset, {
+    if draw is not None:
+        dataset = draw(dataset)
+        facts = {**facts, "drawn": dataset.data["index"].to_pylist()}
+    facts = {
         "split": source.split,
         "layout": source.layout.name,
         "files": [
             {"path": str(path), "bytes": path.stat().st_size, "sha256": digest}
-            for path, digest in zip(source.files, digests, strict=True)
+            for path, digest in zip(source.read_files, digests, strict=True)
         ],
         **facts,
         "examples": len(dataset),
@@ -104,6 +113,10 @@ def read_split(
         "duplicates": leaks.num_duplicates(dataset),
         "tokens": _token_counts(dataset),
     }
+    seen = label_names if is_part else [name for name, count in facts["labels"].items() if count and name]
+    for doubt in check_rows(source, num_rows=facts["rows"], seen=seen, expected=expected, labels=label_names):
+        log.warning("%s", doubt)
+    return dataset, facts
 
 
 def num_labelled(dataset: Dataset) -> int:
@@ -111,14 +124,17 @@ def num_labelled(dataset: Dataset) -> int:
     return int(pc.sum(pc.not_equal(pc.list_element(dataset.data["labels"], 0), NO_LABEL)).as_py())
 
 
-def tell(name: str, read: Mapping[str, Mapping[str, Any]], *, num_tokens: int, max_length: int) -> None:
+def tell(
+    name: str, read: Mapping[str, Mapping[str, Any]], *, num_tokens: int, max_length: int, by_language: bool
+) -> None:
     """Log the size of a split, given the facts of each language, and what was cut or dropped."""
     examples, windows = (sum(facts[of] for facts in read.values()) for of in ("examples", "windows"))
     cut = {language: facts["truncated"] for language, facts in read.items()}
     log.info(
-        "%s: %s examples%s, %s tokens in %s; %s cut at %d subwords%s",
+        "%s: %s examples%s%s, %s tokens in %s; %s cut at %d subwords%s",
         name,
         f"{examples:,}",
+        _counted({language: facts["examples"] for language, facts in read.items()}) if by_language else "",
         f" in {windows:,} windows" if windows > examples else "",
         f"{num_tokens:,}",
         " ".join(read),
@@ -130,6 +146,20 @@ def tell(name: str, read: Mapping[str, Mapping[str, Any]], *, num_tokens: int, m
         dropped = {language: len(facts["dropped"].get(reason, ())) for language, facts in read.items()}
         if total := sum(dropped.values()):
             log.warning("%s: %s rows dropped (%s)%s", name, f"{total:,}", reason, _counted(dropped))
+
+
+def rows_in_words(
+    batches: Iterable[RaggedBatch], *, languages: Sequence[str], source_of: Callable[[str], Source]
+) -> str:
+    """Say which rows some batches are made of, a line a language, and in which files they are."""
+    pairs = np.concatenate([np.stack([batch.languages, batch.indices], axis=1) for batch in batches])
+    lines = []
+    for number in np.unique(pairs[:, 0]):
+        language = languages[number]
+        rows = " ".join(str(index) for index in sorted(pairs[pairs[:, 0] == number, 1]))
+        files = ", ".join(map(str, source_of(language).files))
+        lines.append(f"  {language}: rows {rows} (counted from 0) of {files}")
+    return "\n".join(lines)
 
 
 def _counted(numbers: Mapping[str, int]) -> str:

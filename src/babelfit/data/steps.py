@@ -13,6 +13,7 @@ import numpy as np
 from torch.utils.data import Dataset, Sampler
 
 from babelfit.data.batching import Array, Examples, RaggedBatch, StepBatch, ghost
+from babelfit.data.mixing import examples_per_epoch, mixed_order
 
 
 def cut(lengths: Array, *, tokens_per_device: int) -> list[Array]:
@@ -86,22 +87,30 @@ class TrainingSteps(Dataset[StepBatch]):
         batch_size: int,
         tokens_per_device: int,
         seed: int,
+        exponent: float | None = None,
         rank: int = 0,
         num_ranks: int = 1,
     ) -> None:
+        """Take every example once an epoch, or with an exponent so often as mixing.py says."""
         self._examples = examples
         self._batch_size = batch_size
         self._tokens_per_device = tokens_per_device
         self._seed = seed
+        self._exponent = exponent
         self._rank = rank
         self._num_ranks = num_ranks
 
     def __len__(self) -> int:
         return -(-len(self._examples) // self._batch_size)
 
+    def _order(self, epoch: int) -> Array:
+        if self._exponent is None:
+            return epoch_order(len(self._examples), seed=self._seed, epoch=epoch)
+        return mixed_order(self._examples.sizes, exponent=self._exponent, seed=self._seed, epoch=epoch)
+
     def __getitem__(self, place: tuple[int, int]) -> StepBatch:
         epoch, step = place
-        order = epoch_order(len(self._examples), seed=self._seed, epoch=epoch)
+        order = self._order(epoch)
         # The last step of an epoch holds what is left.
         ids = order[step * self._batch_size : (step + 1) * self._batch_size]
         lengths = self._examples.lengths[ids]
@@ -118,11 +127,19 @@ class TrainingSteps(Dataset[StepBatch]):
             num_targets=int(self._examples.num_targets[ids].sum()),
         )
 
+    @property
+    def tokens_per_epoch(self) -> float:
+        """Count the tokens of an epoch; where it takes but a part of a language, the expected ones."""
+        sizes = self._examples.sizes
+        parts = np.split(self._examples.lengths, np.cumsum(sizes)[:-1])
+        counts = examples_per_epoch(sizes, exponent=self._exponent)
+        return float(sum(part.mean() * count for part, count in zip(parts, counts, strict=True)))
+
     def heaviest(self, *, num_steps: int) -> StepBatch:
         """Read this rank's share of the step with most tokens, of the first so many from the first epoch on."""
         heaviest, place = -1, (0, 0)
         for epoch in range(-(-num_steps // len(self))):
-            order = epoch_order(len(self._examples), seed=self._seed, epoch=epoch)
+            order = self._order(epoch)
             steps = np.arange(min(len(self), num_steps - epoch * len(self)))
             lengths = self._examples.lengths[order[: len(steps) * self._batch_size]]
             tokens = np.add.reduceat(lengths, steps * self._batch_size)

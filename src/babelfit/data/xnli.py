@@ -10,9 +10,9 @@ from typing import Any
 import pyarrow as pa
 
 from babelfit.data.base import MultilingualDataModule
-from babelfit.data.readers import read_parquet, read_tsv
+from babelfit.data.readers import read_parquet, read_translations, read_tsv
 from babelfit.data.sample import NLI_LANGUAGES, NLI_ROWS, write_nli
-from babelfit.data.sources import HUB_PARQUET, Layout
+from babelfit.data.sources import HUB_PARQUET, TRANSLATED, Layout
 from babelfit.data.tokenization import encode_pairs
 
 LANGUAGES = ("ar", "bg", "de", "el", "en", "es", "fr", "hi", "ru", "sw", "th", "tr", "ur", "vi", "zh")
@@ -46,8 +46,19 @@ LAYOUTS = (
             "train": "XNLI-MT-1.0/multinli/multinli.train.{language}.tsv",
             "validation": "XNLI-1.0/xnli.dev.tsv",
             "test": "XNLI-1.0/xnli.test.tsv",
+            # Into English, in one file with the language that each row was translated from.
+            f"{TRANSLATED}validation": "XNLI-MT-1.0/xnli/xnli.dev.en.tsv",
+            f"{TRANSLATED}test": "XNLI-MT-1.0/xnli/xnli.test.en.tsv",
         },
         read=_read_tsv,
+    ),
+    Layout(
+        name="XTREME's translations",
+        patterns={
+            "train": "xnli/translate-train/en-{language}-translated.tsv",
+            f"{TRANSLATED}test": "xnli/translate-test/test-{language}-en-translated.tsv",
+        },
+        read=partial(read_translations, columns=COLUMNS, spellings=SPELLINGS),
     ),
     Layout(
         name="Hub parquet",
@@ -69,6 +80,7 @@ class XNLI(MultilingualDataModule):
     hub_repo = "facebook/xnli"
     hub_languages = LANGUAGES
     is_parallel = True
+    written_in = "en"
     sample_languages = NLI_LANGUAGES
     sample_rows = NLI_ROWS
 

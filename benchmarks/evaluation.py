@@ -1,0 +1,137 @@
+"""Take real rows through the whole evaluation, and time it.
+
+    python benchmarks/evaluation.py
+
+A small encoder with random weights (XLM-R's architecture, real tokenizer) is trained for a moment on English XNLI and
+on English PAN-X, and scored on the 15 dev languages of XNLI (2,490 parallel rows each) and on the 16 of PAN-X. Then
+everything that is made of the predictions is deleted and made again (scores with intervals, calibration, confusion,
+groups, consistency; report.md, report.html, pictures, model card), by the command that a user types, and timed: all of
+it, with imports. How well the model does says nothing.
+
+With --evidence, the default run's report on the bundled sample goes to evidence/evaluation/, as a page and as it looks
+in a browser (chromium), wide and narrow.
+"""
+
+import argparse
+import json
+import os
+import platform
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+HERE = Path(__file__).resolve().parent
+SMALL = "encoder.overrides={num_hidden_layers: 2, hidden_size: 64, num_attention_heads: 4, intermediate_size: 128}"
+COMMON = (
+    "encoder=xlmr_base",
+    "encoder.pretrained=false",
+    "encoder.revision=null",
+    SMALL,
+    "optimization.max_steps=150",
+    "optimization.learning_rate=4e-3",
+    "optimization.warmup=0.1",
+    "validation.every=50",
+    "logger.tensorboard=false",
+)
+WORK = {
+    "xnli": ("data=xnli", "data.limit.train=6000"),
+    "panx": (
+        "data=wikiann",
+        "data.limit.train=6000",
+        "data.languages=[ar,de,en,es,fi,fr,hi,id,ja,ru,sw,ta,tr,ur,yo,zh]",
+    ),
+}
+MADE_OF_PREDICTIONS = ("scores", "figures", "report.md", "report.html")
+SIZES = {"wide": (1400, 1100), "narrow": (400, 1100)}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data", help="holds xtreme/, xlmr_base/")
+    parser.add_argument("--results", type=Path, default=HERE / "results" / "evaluation.json")
+    parser.add_argument("--evidence", action="store_true", help="also remake evidence/evaluation/; takes a minute")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        results = {
+            "cores": os.cpu_count(),
+            "python": platform.python_version(),
+            **{name: timed(name, folder=Path(folder), data=options.data.resolve()) for name in WORK},
+        }
+        if options.evidence:
+            evidence(Path(folder), to=HERE / "evidence" / "evaluation")
+    options.results.write_text(json.dumps(results, indent=2) + "\n")
+    print(json.dumps(results, indent=2))
+
+
+def command(folder: Path, script: str, *arguments: str) -> str:
+    """Run one of our commands in a folder; end with what it said where it fails."""
+    environment = os.environ | {"BABELFIT_CACHE": str(folder / "cache")}
+    done = subprocess.run(
+        [sys.executable, str(ROOT / script), *arguments], cwd=folder, env=environment, capture_output=True, text=True
+    )
+    if done.returncode:
+        sys.exit(f"{script} {' '.join(arguments)}\n{done.stdout}{done.stderr}")
+    return done.stdout + done.stderr
+
+
+def timed(name: str, *, folder: Path, data: Path) -> dict[str, Any]:
+    """Train, delete what was made of the predictions, make it again, and say what came out and how long it took."""
+    places = (f"data.folder={data}/xtreme", f"encoder.path={data}/xlmr_base")
+    command(folder, "train.py", f"name={name}", *COMMON, *WORK[name], *places)
+    run = folder / "outputs" / name
+    for made in MADE_OF_PREDICTIONS:
+        path = run / made
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+    begun = time.monotonic()
+    command(folder, "evaluate.py", f"run=outputs/{name}", "split=validation")
+    seconds = time.monotonic() - begun
+    scores = json.loads((run / "scores" / "validation.json").read_text())
+    return {
+        "seconds": round(seconds, 1),
+        "peak memory, MB": resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1024,
+        "languages": len(scores["languages"]),
+        "examples": sum(one["examples"] for one in scores["languages"].values()),
+        "report.html, kB": (run / "report.html").stat().st_size // 1024,
+        "figures": sorted(path.name for path in (run / "figures").glob("*")),
+        "transfer": scores["transfer"],
+        "by language": {
+            language: {key: one[key] for key in (scores["metric"], "interval", "ece", "examples")}
+            for language, one in scores["languages"].items()
+        },
+        "consistency in all": (scores.get("consistency") or {}).get("all"),
+    }
+
+
+def evidence(folder: Path, *, to: Path) -> None:
+    """Make the default run's report on the bundled sample, and look at it in a browser."""
+    command(folder, "train.py", "name=sample")
+    to.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(folder / "outputs" / "sample" / "report.html", to / "report.html")
+    shutil.copyfile(folder / "outputs" / "sample" / "report.md", to / "report.md")
+    for name, (width, height) in SIZES.items():
+        subprocess.run(
+            [
+                "chromium",
+                "--headless",
+                "--no-sandbox",
+                "--hide-scrollbars",
+                f"--window-size={width},{height}",
+                f"--screenshot={to / f'{name}.png'}",
+                (to / "report.html").resolve().as_uri(),
+            ],
+            check=True,
+            capture_output=True,
+        )
+
+
+if __name__ == "__main__":
+    main()
