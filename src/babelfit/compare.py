@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from babelfit.answers import Answers, parts
+from babelfit.answers import Answers
 from babelfit.bootstrap import Array, Parts, interval, resampled
 from babelfit.errors import UserError
 from babelfit.languages import LANGUAGE_NAMES
 from babelfit.reporting import SHOWN, percent
-from babelfit.scored_runs import ScoredRun, check_alike, check_rows, folders, read
+from babelfit.scored_runs import ScoredRun, answered, check_alike, folders, read
 from babelfit.sheets import Sheet
 from babelfit.significance import LEVEL, bootstrap_p, holm, mcnemar, verdict
 from babelfit.sweep.comparison import welch
@@ -32,14 +32,6 @@ class Side:
 
     name: str
     runs: Sequence[ScoredRun]
-
-    def scores(self, language: str) -> Spread:
-        """Return a language's score in each run."""
-        return Spread(values=[run.main[language] for run in self.runs])
-
-    def means(self, languages: Sequence[str]) -> Spread:
-        """Return the mean over some languages in each run."""
-        return Spread(values=[float(np.mean([run.main[one] for one in languages])) for run in self.runs])
 
 
 def compare(given: Sequence[str], *, split: str | None) -> dict[str, Any]:
@@ -76,13 +68,15 @@ def _compared(first: Side, second: Side) -> dict[str, Any]:
     if not languages:
         raise UserError(f"{first.name} and {second.name} have no language in common")
     targets = [one for one in languages if all(one not in run.sources for run in runs)]
-    given = {language: _read(runs, language) for language in languages}
+    given = {language: answered(runs, language) for language in languages}
+    scores = [{language: given[language][run][1].score for language in languages} for run in range(len(runs))]
+    sides = scores[: len(first.runs)], scores[len(first.runs) :]
     drawn = _differences(given, first=len(first.runs), together=runs[0].is_parallel)
     is_single = len(runs) == 2
     is_tagging = runs[0].data.head == "token_classification"
     rows = []
     for language in languages:
-        one, other = first.scores(language), second.scores(language)
+        one, other = _spreads(sides, [language])
         difference = other.mean - one.mean
         row = {"language": language, "is_target": language in targets, **_row(one, other, drawn[language])}
         if not is_single:
@@ -108,17 +102,18 @@ def _compared(first: Side, second: Side) -> dict[str, Any]:
         "resamples": {"number": NUM_RESAMPLES, "of": "items" if runs[0].is_parallel else "examples of each language"},
         "languages": rows,
         "left_out": sorted({one for run in runs for one in run.main}.difference(languages)),
-        "target_mean": _mean_row(first, second, targets, drawn) if targets else None,
+        "target_mean": _mean_row(*_spreads(sides, targets), targets, drawn) if targets else None,
     }
 
 
-def _read(runs: Sequence[ScoredRun], language: str) -> list[tuple[Answers, Parts]]:
-    """Read each run's answers in a language, which must be to the same rows."""
-    given = [run.answers(language) for run in runs]
-    for run, answers in zip(runs[1:], given[1:], strict=True):
-        check_rows(runs[0], run, language=language, answers=(given[0], answers))
-    data = runs[0].data
-    return [(answers, parts(answers, head=data.head, label_names=data.label_names)) for answers in given]
+def _spreads(
+    sides: tuple[Sequence[Mapping[str, float]], Sequence[Mapping[str, float]]], languages: Sequence[str]
+) -> tuple[Spread, Spread]:
+    """Return each side's mean score over some languages, in each of its runs."""
+    first, second = (
+        Spread(values=[float(np.mean([scores[one] for one in languages])) for scores in side]) for side in sides
+    )
+    return first, second
 
 
 def _differences(
@@ -163,8 +158,7 @@ def _seeds(one: Spread, other: Spread) -> dict[str, Any]:
     }
 
 
-def _mean_row(first: Side, second: Side, targets: Sequence[str], drawn: Mapping[str, Array]) -> dict[str, Any]:
-    one, other = first.means(targets), second.means(targets)
+def _mean_row(one: Spread, other: Spread, targets: Sequence[str], drawn: Mapping[str, Array]) -> dict[str, Any]:
     differences = np.mean([drawn[language] for language in targets], axis=0)
     row = {"languages": list(targets), **_row(one, other, differences)}
     if one.count > 1:

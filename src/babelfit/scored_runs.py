@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from babelfit import config_files, manifest, predictions, scoring
-from babelfit.answers import Answers, answers
+from babelfit.answers import Answers, answers, parts
+from babelfit.bootstrap import Parts
 from babelfit.config import TrainConfig
 from babelfit.data import DATA, MultilingualDataModule
 from babelfit.errors import UserError
@@ -19,6 +20,9 @@ from babelfit.trust import check_folder
 
 SEED_KEYS = ("seed", "name")
 """What may differ between runs of one side."""
+
+ROUNDING = 1e-6
+"""By so much may a score differ from that of its predictions: added up in another order."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,6 +154,27 @@ def _settings(folder: Path) -> dict[str, Any]:
         raise UserError(f"{folder} has no {CONFIG}: of several runs on one side, each must be a run, not an evaluation")
     values = config_files.identity(asdict(config_files.load(folder / CONFIG, TrainConfig)))
     return {key: value for key, value in values.items() if key not in SEED_KEYS}
+
+
+def answered(runs: Sequence[ScoredRun], language: str) -> list[tuple[Answers, Parts]]:
+    """Read what each run answered in a language, and what it adds to the score.
+
+    Raises UserError where the rows or the gold of two runs differ, or a run's score is not that of its predictions.
+    """
+    given = [run.answers(language) for run in runs]
+    for run, theirs in zip(runs[1:], given[1:], strict=True):
+        check_rows(runs[0], run, language=language, answers=(given[0], theirs))
+    data = runs[0].data
+    found = [(theirs, parts(theirs, head=data.head, label_names=data.label_names)) for theirs in given]
+    for run, (_, counted) in zip(runs, found, strict=True):
+        # Not >: a score that is no number is not that of the predictions either.
+        if not abs(run.main[language] - counted.score) <= ROUNDING:
+            raise UserError(
+                f"{run.folder}: {run.scores['metric']} in {language} is {run.main[language]:.4f} by its scores and "
+                f"{counted.score:.4f} by its predictions, of {run.scores['split']}: one of them was changed; evaluate "
+                "again"
+            )
+    return found
 
 
 def check_rows(first: ScoredRun, other: ScoredRun, *, language: str, answers: tuple[Answers, Answers]) -> None:

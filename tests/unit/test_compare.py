@@ -172,6 +172,18 @@ def test_other_gold_is_refused(tmp_path: Path) -> None:
         compare([str(one), str(other)], split=None)
 
 
+@pytest.mark.parametrize("accuracy", [0.9, float("nan")])
+def test_scores_that_are_not_those_of_the_predictions_are_refused(tmp_path: Path, accuracy: float) -> None:
+    one, other = run(tmp_path / "one", {"en": [1, 0]}), run(tmp_path / "other", {"en": [1, 1]})
+    file = Path(one) / "scores" / "test.json"
+    scores = json.loads(file.read_text())
+    scores["languages"]["en"]["accuracy"] = accuracy
+    file.write_text(json.dumps(scores))
+
+    with pytest.raises(UserError, match=r"0\.5000 by its predictions|holds no scores"):
+        compare([one, other], split=None)
+
+
 @pytest.mark.parametrize("settings", [{"data": "pawsx"}, {"synthetic": True}])
 def test_other_data_are_refused(tmp_path: Path, settings: dict[str, str]) -> None:
     one, other = run(tmp_path / "one", {"en": [1]}), run(tmp_path / "other", {"en": [1]})
@@ -182,18 +194,16 @@ def test_other_data_are_refused(tmp_path: Path, settings: dict[str, str]) -> Non
         compare([one, other], split=None)
 
 
-def test_rows_that_were_dropped_are_missed_by_nobody(tmp_path: Path, pair: tuple[str, str]) -> None:
-    for folder in pair:
-        file = Path(folder) / "predictions" / "test" / "de.jsonl"
-        lines = file.read_text().splitlines(keepends=True)
-        file.write_text("".join(lines[:5] + lines[6:]))
+def test_rows_that_were_dropped_are_missed_by_nobody(tmp_path: Path) -> None:
+    records = {"en": labels([1, 0] * 5), "de": [*labels([1, 0] * 5)[:5], *labels([1, 0] * 5)[6:]]}
+    pair = [str(write_run(tmp_path / name, records, dropped={"de": [5]})) for name in ("one", "other")]
     with pytest.raises(UserError, match="no prediction for index 5"):
         compare(pair, split=None)
 
     for folder in pair:
         dropped = {"splits": {"test": {"de": {"files": [], "dropped": {"untranslated, NS": [5]}}}}}
         (Path(folder) / "manifest.json").write_text(json.dumps(dropped))
-    assert len(compare(pair, split=None)["comparisons"][0]["languages"]) == 3
+    assert len(compare(pair, split=None)["comparisons"][0]["languages"]) == 2
 
 
 def test_a_split_that_one_lacks_is_named(tmp_path: Path, pair: tuple[str, str]) -> None:
