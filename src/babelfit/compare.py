@@ -13,16 +13,16 @@ from babelfit.languages import LANGUAGE_NAMES
 from babelfit.reporting import SHOWN, percent
 from babelfit.scored_runs import ScoredRun, answered, check_alike, folders, read
 from babelfit.sheets import Sheet
-from babelfit.significance import LEVEL, bootstrap_p, holm, mcnemar, verdict
+from babelfit.significance import LEVEL, holm, mcnemar, permutation_p, swapped, verdict
 from babelfit.sweep.comparison import welch
 from babelfit.sweep.groups import Spread
 
 SCHEMA = 1
 NUM_RESAMPLES = 10_000
-"""More than for intervals: the least p must outlast the correction for many languages."""
+"""And permutations. More than for intervals: the least p must outlast the correction for many languages."""
 
 MCNEMAR = "McNemar's exact test on the examples that one alone got right"
-BOOTSTRAP = "paired bootstrap over sentences"
+PERMUTATION = "paired permutation test over sentences (Yeh 2000)"
 WELCH = "Welch's t-test over the seeds (Welch 1947)"
 
 
@@ -71,18 +71,19 @@ def _compared(first: Side, second: Side) -> dict[str, Any]:
     given = {language: answered(runs, language) for language in languages}
     scores = [{language: given[language][run][1].score for language in languages} for run in range(len(runs))]
     sides = scores[: len(first.runs)], scores[len(first.runs) :]
-    drawn = _differences(given, first=len(first.runs), together=runs[0].is_parallel)
+    together = runs[0].is_parallel
+    drawn = _differences(given, first=len(first.runs), together=together)
     is_single = len(runs) == 2
+    permuted = _permuted(given, together=together) if is_single else {}
     is_tagging = runs[0].data.head == "token_classification"
     rows = []
     for language in languages:
         one, other = _spreads(sides, [language])
-        difference = other.mean - one.mean
         row = {"language": language, "is_target": language in targets, **_row(one, other, drawn[language])}
         if not is_single:
             row["p"] = _seeds(one, other)["p"]
         elif is_tagging:
-            row["p"] = bootstrap_p(drawn[language], observed=difference)
+            row["p"] = permutation_p(permuted[language], observed=row["difference"])
         else:
             right = [np.asarray(answers.predicted == answers.gold) for answers, _ in given[language]]
             row["only_first_right"] = int(np.sum(right[0] & ~right[1]))
@@ -98,11 +99,11 @@ def _compared(first: Side, second: Side) -> dict[str, Any]:
     return {
         "first": {"name": first.name, "runs": [str(run.folder) for run in first.runs]},
         "second": {"name": second.name, "runs": [str(run.folder) for run in second.runs]},
-        "test": WELCH if not is_single else BOOTSTRAP if is_tagging else MCNEMAR,
-        "resamples": {"number": NUM_RESAMPLES, "of": "items" if runs[0].is_parallel else "examples of each language"},
+        "test": WELCH if not is_single else PERMUTATION if is_tagging else MCNEMAR,
+        "resamples": {"number": NUM_RESAMPLES, "of": "items" if together else "examples of each language"},
         "languages": rows,
         "left_out": sorted({one for run in runs for one in run.main}.difference(languages)),
-        "target_mean": _mean_row(*_spreads(sides, targets), targets, drawn) if targets else None,
+        "target_mean": _mean_row(*_spreads(sides, targets), targets, drawn, permuted) if targets else None,
     }
 
 
@@ -138,6 +139,12 @@ def _differences(
     }
 
 
+def _permuted(given: Mapping[str, Sequence[tuple[Answers, Parts]]], *, together: bool) -> dict[str, Array]:
+    """Return the differences in each language of two runs whose answers are swapped: (permutations,) each."""
+    pairs = {language: (one, other) for language, ((_, one), (_, other)) in given.items()}
+    return swapped(pairs, together=together, num_permutations=NUM_RESAMPLES)
+
+
 def _row(one: Spread, other: Spread, drawn: Array) -> dict[str, Any]:
     return {
         "first": one.mean,
@@ -158,14 +165,17 @@ def _seeds(one: Spread, other: Spread) -> dict[str, Any]:
     }
 
 
-def _mean_row(one: Spread, other: Spread, targets: Sequence[str], drawn: Mapping[str, Array]) -> dict[str, Any]:
+def _mean_row(
+    one: Spread, other: Spread, targets: Sequence[str], drawn: Mapping[str, Array], permuted: Mapping[str, Array]
+) -> dict[str, Any]:
     differences = np.mean([drawn[language] for language in targets], axis=0)
     row = {"languages": list(targets), **_row(one, other, differences)}
     if one.count > 1:
         row["seeds"] = _seeds(one, other)
         p = row["seeds"]["p"]
     else:
-        p = bootstrap_p(differences, observed=row["difference"])
+        means = np.mean([permuted[language] for language in targets], axis=0)
+        p = permutation_p(means, observed=row["difference"])
     return row | {"p": p, "verdict": verdict(row["difference"], p=p)}
 
 
@@ -188,7 +198,7 @@ def _sheet(one: Mapping[str, Any], *, of: Mapping[str, Any]) -> Sheet:
     ]
     if mean is not None:
         rows.append(_cells("target mean", mean))
-        after += _mean_lines(mean)
+        after += _mean_lines(mean, of=one["resamples"]["of"])
     else:
         after.append("No target mean: every language was trained on by one of them.")
     if one["left_out"]:
@@ -209,10 +219,13 @@ def _named(side: Mapping[str, Any]) -> str:
     return f"{side['name']}, the mean of {count} seeds" if count > 1 else str(side["name"])
 
 
-def _mean_lines(mean: Mapping[str, Any]) -> list[str]:
+def _mean_lines(mean: Mapping[str, Any], *, of: str) -> list[str]:
     lines = [f"target mean: over {', '.join(mean['languages'])}."]
     if "seeds" not in mean:
-        return [*lines, "p of the target mean: paired bootstrap. One run each: another seed might say otherwise."]
+        return [
+            *lines,
+            f"p of the target mean: paired permutation test over {of}. One run each: another seed might say otherwise.",
+        ]
     seeds = mean["seeds"]
     spread = f"standard deviations over seeds {_points(seeds['first_sd'])} and {_points(seeds['second_sd'])} points"
     if seeds["interval"] is not None:

@@ -109,9 +109,17 @@ def test_spans_are_compared_over_sentences(tmp_path: Path) -> None:
     other = write_run(tmp_path / "other", {"en": tagged(0.8), "de": tagged(0.8)}, data="wikiann")
     [found] = compare([str(one), str(other)], split=None)["comparisons"]
 
-    assert found["test"] == "paired bootstrap over sentences"
+    assert found["test"] == "paired permutation test over sentences (Yeh 2000)"
     assert [row["verdict"] for row in found["languages"]] == ["can't tell", "better"]
     assert found["resamples"]["of"] == "examples of each language"
+
+
+def test_three_examples_prove_no_target_mean(tmp_path: Path) -> None:
+    one, other = run(tmp_path / "one", {"de": [0, 0, 0]}), run(tmp_path / "other", {"de": [1, 1, 1]})
+    [found] = compare([one, other], split=None)["comparisons"]
+
+    assert found["target_mean"]["p"] == pytest.approx(0.25, abs=0.02)
+    assert found["target_mean"]["verdict"] == "can't tell"
 
 
 def seeds(folder: Path, rate: float, numbers: Sequence[int], **changes: object) -> list[str]:
