@@ -70,6 +70,27 @@ def test_other_data_or_splits_are_refused(tmp_path: Path, runs: list[str]) -> No
         matrix([*runs, str(other)], split=None)
 
 
+def test_other_rows_or_other_gold_are_refused(tmp_path: Path, runs: list[str]) -> None:
+    less = write_run(tmp_path / "less", {one: labels(right[:3]) for one, right in RIGHT.items()}, sources=["de"])
+    with pytest.raises(UserError, match="different rows of sw: 4 and 3, 1 of them in one alone, the first is row 3"):
+        matrix([*runs, str(less)], split=None)
+
+    gold = {one: labels(right, gold="contradiction") for one, right in RIGHT.items()}
+    other = write_run(tmp_path / "gold", gold, sources=["de"])
+    with pytest.raises(UserError, match="different gold in sw, first in row 0"):
+        matrix([*runs, str(other)], split=None)
+
+
+def test_scores_that_are_not_those_of_the_predictions_are_refused(runs: list[str]) -> None:
+    file = Path(runs[1]) / "scores" / "test.json"
+    scores = json.loads(file.read_text())
+    scores["languages"]["de"]["accuracy"] = 0.75
+    file.write_text(json.dumps(scores))
+
+    with pytest.raises(UserError, match=r"accuracy in de is 0\.7500 by its scores and 0\.5000 by its predictions"):
+        matrix(runs, split=None)
+
+
 def test_a_language_that_one_run_lacks_is_left_out(tmp_path: Path, runs: list[str]) -> None:
     less = write_run(tmp_path / "less", {"en": labels(RIGHT["en"]), "de": labels(RIGHT["de"])}, sources=["de"])
     found = matrix([runs[0], str(less)], split=None)
