@@ -33,6 +33,15 @@ class Side:
     name: str
     runs: Sequence[ScoredRun]
 
+    def described(self) -> dict[str, Any]:
+        """Say which runs it is, and what a reader of their scores must know."""
+        return {
+            "name": self.name,
+            "runs": [str(run.folder) for run in self.runs],
+            "regimes": list(dict.fromkeys(run.regime for run in self.runs)),
+            "notes": list(dict.fromkeys(note for run in self.runs for note in run.notes)),
+        }
+
 
 def compare(given: Sequence[str], *, split: str | None) -> dict[str, Any]:
     """Compare the first side with each of the others; returns plain values, scores and differences as fractions of 1.
@@ -97,8 +106,8 @@ def _compared(first: Side, second: Side) -> dict[str, Any]:
     for row in rows:
         row["verdict"] = verdict(row["difference"], p=row.setdefault("p_holm", None))
     return {
-        "first": {"name": first.name, "runs": [str(run.folder) for run in first.runs]},
-        "second": {"name": second.name, "runs": [str(run.folder) for run in second.runs]},
+        "first": first.described(),
+        "second": second.described(),
         "test": WELCH if not is_single else PERMUTATION if is_tagging else MCNEMAR,
         "resamples": {"number": NUM_RESAMPLES, "of": "items" if together else "examples of each language"},
         "languages": rows,
@@ -206,7 +215,9 @@ def _sheet(one: Mapping[str, Any], *, of: Mapping[str, Any]) -> Sheet:
     synthetic = " (synthetic sample)" if of["synthetic"] else ""
     return Sheet(
         title=f"{of['data']}{synthetic}, {of['split']}: {metric} in percent",
-        before=[f"{place}: {_named(one[place])}" for place in ("first", "second")],
+        before=[
+            f"{place}: {line}" for place in ("first", "second") for line in (_named(one[place]), *one[place]["notes"])
+        ],
         columns=("language", "first", "second", "difference", "p", "Holm", "verdict"),
         rows=rows,
         after=after,

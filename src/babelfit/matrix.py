@@ -46,6 +46,9 @@ def matrix(given: Sequence[str], *, split: str | None) -> dict[str, Any]:
                 "sources": run.sources,
                 "scores": [scores[one] for one in languages],
                 "target_mean": float(np.mean(targets)) if targets else None,
+                "regime": run.regime,
+                "contaminated": "contaminated" in run.scores,
+                "notes": run.notes,
             }
         )
     return {
@@ -65,12 +68,20 @@ def _place(language: str, languages: Sequence[str]) -> int:
 
 
 def _names(document: Mapping[str, Any]) -> list[str]:
-    """Name the rows by their source languages, and by their folder where several have the same."""
-    names = ["+".join(row["sources"]) for row in document["rows"]]
+    """Name the rows by their source languages and what makes them other, by their folder where several have the same.
+
+    The picture has no lines below it: what must be known of a row is in its name.
+    """
+    names = [_name(row) for row in document["rows"]]
     return [
         f"{name} ({row['run']})" if names.count(name) > 1 else name
         for name, row in zip(names, document["rows"], strict=True)
     ]
+
+
+def _name(row: Mapping[str, Any]) -> str:
+    regime = [] if row["regime"] == "zero_shot" else [row["regime"]]
+    return ", ".join(["+".join(row["sources"]), *regime, *(["contaminated"] if row["contaminated"] else [])])
 
 
 def _title(document: Mapping[str, Any]) -> str:
@@ -86,7 +97,11 @@ def sheets(document: Mapping[str, Any], *, most_columns: int | None) -> list[She
     num_tables = math.ceil(len(languages) / width)
     after = [
         f"{MARK} is a language that the row was trained on; the mean is over the row's other languages.",
-        *(f"{name}: {row['run']}" for name, row in zip(_names(document), document["rows"], strict=True)),
+        *(
+            f"{name}: {line}"
+            for name, row in zip(_names(document), document["rows"], strict=True)
+            for line in (row["run"], *row["notes"])
+        ),
     ]
     if document["left_out"]:
         after.append(f"Left out, for not all have them: {', '.join(document['left_out'])}.")

@@ -41,7 +41,7 @@ GROUPINGS = {
 
 def table(scores: Mapping[str, Any]) -> Table:
     """Lay out one split's scores for the terminal: a row a language, the transfer numbers below."""
-    lines = [*_warnings(scores), *transfer_lines(scores), *_group_lines(scores), *_consistency_lines(scores)]
+    lines = [*warnings_of(scores), *transfer_lines(scores), *_group_lines(scores), *_consistency_lines(scores)]
     caption = Text("\n".join(lines), justify="left")
     laid_out = Table(
         title=escape(_title(scores)),
@@ -68,7 +68,7 @@ def markdown(all_scores: Sequence[Mapping[str, Any]], *, facts: Mapping[str, str
     lines += [f"- {key}: {escaped(value)}" for key, value in facts.items()]
     for scores in all_scores:
         lines += ["", f"## {escaped(_title(scores))}", ""]
-        lines += [line for warning in _warnings(scores) for line in (f"**{escaped(warning)}**", "")]
+        lines += [line for warning in warnings_of(scores) for line in (f"**{escaped(warning)}**", "")]
         columns = _columns(scores)
         lines += [f"| {' | '.join(columns)} |", f"|---|{'---:|' * (len(columns) - 1)}"]
         lines += [f"| {' | '.join(escaped(cell) for cell in row)} |" for row in _rows(scores)]
@@ -209,7 +209,7 @@ def _alike_table(scores: Mapping[str, Any]) -> list[str]:
     return lines
 
 
-def _warnings(scores: Mapping[str, Any]) -> list[str]:
+def warnings_of(scores: Mapping[str, Any]) -> list[str]:
     """Say what a reader must know before believing a number."""
     warnings = []
     if "contaminated" in scores:

@@ -15,6 +15,8 @@ from babelfit.config import TrainConfig
 from babelfit.data import DATA, MultilingualDataModule
 from babelfit.errors import UserError
 from babelfit.metrics import MAIN_METRIC
+from babelfit.regimes import in_words
+from babelfit.reporting import warnings_of
 from babelfit.run import CONFIG
 from babelfit.trust import check_folder
 
@@ -42,6 +44,26 @@ class ScoredRun:
         """Return the main metric of each language, a fraction of 1."""
         metric = self.scores["metric"]
         return {str(one): float(values[metric]) for one, values in self.scores["languages"].items()}
+
+    @property
+    def regime(self) -> str:
+        """Return what was seen of the target languages; scores of before there were regimes are zero-shot."""
+        return str(self.scores.get("regime", "zero_shot"))
+
+    @property
+    def notes(self) -> list[str]:
+        """Say what a reader of the scores must know: the regime, where it is not zero-shot, and all warnings."""
+        warnings = warnings_of(self.scores)
+        if self.regime == "zero_shot":
+            return warnings
+        shots = self.scores.get("few_shot", {"k": 0, "languages": None})
+        words = in_words(
+            self.regime,
+            k=shots["k"],
+            languages=shots["languages"] or ["the target languages"],
+            per_label=self.data.head == "sequence_classification",
+        )
+        return [f"Regime: {words}.", *warnings]
 
     @cached_property
     def data(self) -> type[MultilingualDataModule]:

@@ -5,6 +5,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from babelfit.compare import compare, sheets
 from babelfit.errors import UserError
 from babelfit.predictions import TagPrediction
 from babelfit.scored_runs import folders
-from babelfit.sheets import markdown, terminal
+from babelfit.sheets import Sheet, markdown, terminal
 from made_runs import labels, write_run
 
 HERE = Path(__file__).parent
@@ -27,7 +28,7 @@ def answered(rates: Mapping[str, float], *, seed: int, count: int = 400) -> dict
     return {language: (generator.random(count) < rate).astype(int) for language, rate in rates.items()}
 
 
-def run(folder: Path, right: Mapping[str, Sequence[int]], **settings: str) -> str:
+def run(folder: Path, right: Mapping[str, Sequence[int]], **settings: Any) -> str:
     return str(write_run(folder, {language: labels(one) for language, one in right.items()}, **settings))
 
 
@@ -193,7 +194,7 @@ def test_scores_that_are_not_those_of_the_predictions_are_refused(tmp_path: Path
 
 
 @pytest.mark.parametrize("settings", [{"data": "pawsx"}, {"synthetic": True}])
-def test_other_data_are_refused(tmp_path: Path, settings: dict[str, str]) -> None:
+def test_other_data_are_refused(tmp_path: Path, settings: dict[str, Any]) -> None:
     one, other = run(tmp_path / "one", {"en": [1]}), run(tmp_path / "other", {"en": [1]})
     file = Path(other) / "scores" / "test.json"
     file.write_text(json.dumps(json.loads(file.read_text()) | settings))
@@ -276,11 +277,33 @@ def test_the_command_prints_within_80_columns_and_writes_what_is_asked_for(
     assert "| sw Swahili |" in (tmp_path / "c.md").read_text()
 
 
-def test_the_table_fits_into_80_columns(pair: tuple[str, str]) -> None:
-    text = io.StringIO()
-    [sheet] = sheets(compare(pair, split=None))
-    Console(file=text, width=80).print(terminal(sheet))
+def test_contaminated_scores_and_their_regime_are_told(tmp_path: Path) -> None:
+    why = {"languages": ["en", "de"], "why": "trained on the test split of en"}
+    one = run(tmp_path / "one", {"en": [1, 0], "de": [1, 0]}, regime="zero_shot")
+    other = run(tmp_path / "other", {"en": [1, 0], "de": [1, 1]}, regime="translate_test", contaminated=why)
+    document = compare([one, other], split=None)
+    [found] = document["comparisons"]
 
-    lines = text.getvalue().splitlines()
+    assert (found["first"]["regimes"], found["first"]["notes"]) == (["zero_shot"], [])
+    assert found["second"]["regimes"] == ["translate_test"]
+    regime, warning = found["second"]["notes"]
+    assert regime == "Regime: translate_test."
+    assert warning.startswith("Contaminated (en, de): the model was trained on the test split of en.")
+    [sheet] = sheets(document)
+    for page in (markdown(sheet), printed(sheet).replace("\n", " ")):
+        assert "second: Contaminated (en, de)" in page
+        assert "first: Contaminated" not in page
+
+
+def printed(sheet: Sheet) -> str:
+    text = io.StringIO()
+    Console(file=text, width=80).print(terminal(sheet))
+    return text.getvalue()
+
+
+def test_the_table_fits_into_80_columns(pair: tuple[str, str]) -> None:
+    [sheet] = sheets(compare(pair, split=None))
+
+    lines = printed(sheet).splitlines()
     assert max(map(len, lines)) <= 80
     assert sum("can't tell" in line for line in lines) >= 1

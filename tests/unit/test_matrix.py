@@ -111,6 +111,28 @@ def test_many_languages_are_in_several_tables_on_the_terminal(tmp_path: Path) ->
     assert max(map(len, text.getvalue().splitlines())) <= 80
 
 
+def test_contaminated_scores_and_their_regime_are_told_in_every_form(
+    tmp_path: Path, runs: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    told = write_run(
+        tmp_path / "told",
+        {one: labels(right) for one, right in RIGHT.items()},
+        sources=["de"],
+        regime="few_shot",
+        few_shot={"k": 10, "languages": ["sw"]},
+        contaminated={"languages": ["de", "sw"], "why": "trained on the test split of de"},
+    )
+    found = matrix([runs[0], str(told)], split=None)
+    [sheet] = sheets(found, most_columns=None)
+
+    assert [row["contaminated"] for row in found["rows"]] == [False, True]
+    assert [row[0] for row in sheet.rows] == ["sw", "de, few_shot, contaminated"]
+    assert "de, few_shot, contaminated: Regime: few_shot, 10 examples of each label of sw." in sheet.after
+    assert any("Contaminated (de, sw): the model was trained on the test split of de" in line for line in sheet.after)
+    cli.main(["matrix", runs[0], str(told)])
+    assert "no measure of transfer" in " ".join(capsys.readouterr().out.split())
+
+
 def test_the_command_writes_what_is_asked_for_and_nothing_else(runs: list[str], tmp_path: Path) -> None:
     before = sorted(tmp_path.rglob("*"))
     cli.main(["matrix", *runs])
