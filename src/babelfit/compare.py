@@ -57,6 +57,10 @@ def compare(given: Sequence[str], *, split: str | None) -> dict[str, Any]:
     for side in sides:
         if len(side.runs) > 1:
             check_alike(side.runs)
+    places = [folder.resolve() for side in found for folder in side]
+    for number, place in enumerate(places):
+        if place in places[:number]:
+            raise UserError(f"{place} stands on two sides: a run compared with itself says nothing; give each run once")
     if len({len(side.runs) == 1 for side in sides}) > 1:
         raise UserError("one side is a single run and another several seeds: give several of both, or one of each")
     first = sides[0].runs[0]

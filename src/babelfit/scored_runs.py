@@ -20,7 +20,7 @@ from babelfit.reporting import warnings_of
 from babelfit.run import CONFIG
 from babelfit.trust import check_folder
 
-SEED_KEYS = ("seed", "name")
+SEED, NAME = "seed", "name"
 """What may differ between runs of one side."""
 
 ROUNDING = 1e-6
@@ -109,7 +109,7 @@ def folders(given: str) -> list[Path]:
                 "(outputs/NAME) that was scored, or several with commas and without spaces"
             )
         found += inside
-    if len(set(found)) < len(found):
+    if len({one.resolve() for one in found}) < len(found):
         raise UserError(f"{given}: give each run once")
     return found
 
@@ -154,8 +154,9 @@ def read(found: Sequence[Path], *, split: str | None) -> list[ScoredRun]:
 
 
 def check_alike(runs: Sequence[ScoredRun]) -> None:
-    """Raise UserError where runs of one side differ in more than the seed, naming the keys."""
+    """Raise UserError where runs of one side differ in more than the seed, naming the keys, or share a seed."""
     configs = [_settings(run.folder) for run in runs]
+    seeds = [config.pop(SEED) for config in configs]
     for run, other in zip(runs[1:], configs[1:], strict=True):
         changed = [
             f"{key}: {configs[0].get(key, 'absent')} -> {other.get(key, 'absent')}"
@@ -168,14 +169,20 @@ def check_alike(runs: Sequence[ScoredRun]) -> None:
                 f"{runs[0].folder} and {run.folder} are one side and differ in more than the seed:\n  {lines}\nGive "
                 "those that differ in seed alone, with commas: outputs/NAME/ONE,outputs/NAME/OTHER"
             )
+    for number, seed in enumerate(seeds):
+        if seed in seeds[:number]:
+            raise UserError(
+                f"{runs[seeds.index(seed)].folder} and {runs[number].folder} are one side and have the same seed, "
+                f"{seed}: they say nothing of how seeds spread; give one of them"
+            )
 
 
 def _settings(folder: Path) -> dict[str, Any]:
-    """Return what makes a run this run, less its seed and name."""
+    """Return what makes a run this run, its seed too, less its name."""
     if not (folder / CONFIG).is_file():
         raise UserError(f"{folder} has no {CONFIG}: of several runs on one side, each must be a run, not an evaluation")
     values = config_files.identity(asdict(config_files.load(folder / CONFIG, TrainConfig)))
-    return {key: value for key, value in values.items() if key not in SEED_KEYS}
+    return {key: value for key, value in values.items() if key != NAME}
 
 
 def answered(runs: Sequence[ScoredRun], language: str) -> list[tuple[Answers, Parts]]:

@@ -2,6 +2,7 @@
 
 import io
 import json
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -77,18 +78,29 @@ def test_the_mean_is_over_target_languages(pair: tuple[str, str]) -> None:
     assert found["resamples"] == {"number": 10_000, "of": "items"}
 
 
-def test_a_run_is_no_better_than_itself(pair: tuple[str, str]) -> None:
-    [found] = compare([pair[0], pair[0]], split=None)["comparisons"]
+def test_a_run_is_no_better_than_its_like(tmp_path: Path, pair: tuple[str, str]) -> None:
+    like = str(shutil.copytree(pair[0], tmp_path / "like"))
+    [found] = compare([pair[0], like], split=None)["comparisons"]
 
     assert {(row["p"], row["verdict"], *row["interval"]) for row in found["languages"]} == {(1, "can't tell", 0, 0)}
     assert found["target_mean"]["verdict"] == "can't tell"
 
 
-def test_further_runs_are_each_compared_with_the_first(pair: tuple[str, str]) -> None:
-    found = compare([*pair, pair[0]], split=None)["comparisons"]
+def test_further_runs_are_each_compared_with_the_first(tmp_path: Path, pair: tuple[str, str]) -> None:
+    like = str(shutil.copytree(pair[0], tmp_path / "like"))
+    found = compare([*pair, like], split=None)["comparisons"]
 
-    assert [one["second"]["name"] for one in found] == [pair[1], pair[0]]
+    assert [one["second"]["name"] for one in found] == [pair[1], like]
     assert {one["first"]["name"] for one in found} == {pair[0]}
+
+
+def test_a_run_stands_once_and_on_one_side(tmp_path: Path, pair: tuple[str, str]) -> None:
+    same = f"{tmp_path}/other/../one"
+
+    with pytest.raises(UserError, match="stands on two sides"):
+        compare([pair[0], same], split=None)
+    with pytest.raises(UserError, match="give each run once"):
+        compare([f"{pair[0]},{same}", pair[1]], split=None)
 
 
 def test_spans_are_compared_over_sentences(tmp_path: Path) -> None:
@@ -156,6 +168,14 @@ def test_runs_of_a_side_that_differ_in_more_than_the_seed_are_refused(tmp_path: 
 
     with pytest.raises(UserError, match=r"differ in more than the seed:\n  optimization\.batch_size: "):
         compare([f"{one[0]},{other[0]}", str(tmp_path)], split=None)
+
+
+def test_a_seed_counts_once(tmp_path: Path) -> None:
+    one, other = seeds(tmp_path / "one", 0.6, (1, 2)), seeds(tmp_path / "other", 0.8, (1, 2))
+    with_config(other[1], seed=1)
+
+    with pytest.raises(UserError, match=r"other/1 and .*other/2 are one side and have the same seed, 1"):
+        compare([",".join(one), ",".join(other)], split=None)
 
 
 def test_one_run_is_not_compared_with_several(tmp_path: Path, pair: tuple[str, str]) -> None:
