@@ -84,7 +84,8 @@ def _compared(first: Side, second: Side) -> dict[str, Any]:
     given = {language: answered(runs, language) for language in languages}
     scores = [{language: given[language][run][1].score for language in languages} for run in range(len(runs))]
     sides = scores[: len(first.runs)], scores[len(first.runs) :]
-    together = runs[0].is_parallel
+    not_parallel = _not_parallel(runs, given)
+    together = runs[0].data.is_parallel and not_parallel is None
     drawn = _differences(given, first=len(first.runs), together=together)
     is_single = len(runs) == 2
     permuted = _permuted(given, together=together) if is_single else {}
@@ -114,10 +115,22 @@ def _compared(first: Side, second: Side) -> dict[str, Any]:
         "second": second.described(),
         "test": WELCH if not is_single else PERMUTATION if is_tagging else MCNEMAR,
         "resamples": {"number": NUM_RESAMPLES, "of": "items" if together else "examples of each language"},
+        **({} if not_parallel is None else {"not_parallel": not_parallel}),
         "languages": rows,
         "left_out": sorted({one for run in runs for one in run.main}.difference(languages)),
         "target_mean": _mean_row(*_spreads(sides, targets), targets, drawn, permuted) if targets else None,
     }
+
+
+def _not_parallel(runs: Sequence[ScoredRun], given: Mapping[str, Sequence[tuple[Answers, Parts]]]) -> str | None:
+    """Say why row i is not the same item in every language of data that promise it."""
+    try:
+        if runs[0].data.is_parallel:
+            for number, run in enumerate(runs):
+                run.check_parallel({language: pairs[number][0] for language, pairs in given.items()})
+    except UserError as error:
+        return str(error)
+    return None
 
 
 def _spreads(
@@ -214,6 +227,8 @@ def _sheet(one: Mapping[str, Any], *, of: Mapping[str, Any]) -> Sheet:
         after += _mean_lines(mean, of=one["resamples"]["of"])
     else:
         after.append("No target mean: every language was trained on by one of them.")
+    if "not_parallel" in one:
+        after.append(f"Languages are resampled each for itself: {one['not_parallel']}.")
     if one["left_out"]:
         after.append(f"Left out, for not all have them: {', '.join(one['left_out'])}.")
     synthetic = " (synthetic sample)" if of["synthetic"] else ""

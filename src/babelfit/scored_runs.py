@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from babelfit import config_files, manifest, predictions, scoring
 from babelfit.answers import Answers, answers, parts
 from babelfit.bootstrap import Parts
 from babelfit.config import TrainConfig
+from babelfit.consistency import aligned
 from babelfit.data import DATA, MultilingualDataModule
 from babelfit.errors import UserError
 from babelfit.metrics import MAIN_METRIC
@@ -73,10 +75,14 @@ class ScoredRun:
             raise UserError(f"{self.folder} is scored by {self.scores['metric']} on {name}: there is {', '.join(DATA)}")
         return DATA[name]
 
-    @property
-    def is_parallel(self) -> bool:
-        """Tell whether row i is the same item in every language."""
-        return self.data.is_parallel and "not_parallel" not in self.scores
+    def check_parallel(self, answers: Mapping[str, Answers]) -> None:
+        """Raise UserError where row i is not the same item in every language."""
+        entries = {one: manifest.entry(self.folder, split=self.scores["split"], language=one) for one in answers}
+        aligned(
+            answers,
+            dropped={language: set(chain(*entry.get("dropped", {}).values())) for language, entry in entries.items()},
+            cut=[language for language, entry in entries.items() if manifest.is_cut(entry)],
+        )
 
     def answers(self, language: str) -> Answers:
         """Read the predictions of a language; raises UserError for what is none."""
@@ -132,14 +138,6 @@ def read(found: Sequence[Path], *, split: str | None) -> list[ScoredRun]:
                 f"split={split} adds them, or choose another --split"
             )
     runs = [ScoredRun(folder=folder, scores=there[split]) for folder, there in zip(found, by_split, strict=True)]
-    for run in runs:
-        try:
-            _ = run.main, run.sources, run.scores["data"]
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise UserError(
-                f"{run.folder / 'scores' / split}.json is damaged ({error!r}): delete it, and python evaluate.py "
-                f"run={run.folder} split={split} writes it anew"
-            ) from error
     first = runs[0]
     for run in runs[1:]:
         for key in ("data", "metric"):

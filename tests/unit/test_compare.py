@@ -235,6 +235,36 @@ def test_rows_that_were_dropped_are_missed_by_nobody(tmp_path: Path) -> None:
     assert len(compare(pair, split=None)["comparisons"][0]["languages"]) == 2
 
 
+def test_rows_that_are_not_parallel_are_not_drawn_together_whatever_the_scores_say(tmp_path: Path) -> None:
+    rows = {"en": labels([1, 0, 1]), "de": labels([1, 0])}
+    pair = [write_run(tmp_path / name, rows) for name in ("one", "other")]
+    for folder in pair:
+        file = folder / "scores" / "test.json"
+        scores = json.loads(file.read_text())
+        del scores["not_parallel"]
+        file.write_text(json.dumps(scores))
+    document = compare([str(folder) for folder in pair], split=None)
+    [found] = document["comparisons"]
+
+    assert found["resamples"]["of"] == "examples of each language"
+    assert "not parallel: 1 rows stand in one of them only" in found["not_parallel"]
+    assert "not parallel: 1 rows" in markdown(sheets(document)[0])
+
+
+def test_rows_behind_a_limit_are_missed_by_nobody(tmp_path: Path) -> None:
+    rows = {"en": labels([1, 0, 1, 1]), "de": [labels([1] * 5)[row] for row in (0, 2, 4)]}
+    pair = [str(write_run(tmp_path / name, rows, dropped={"de": [1, 3]})) for name in ("one", "other")]
+    entries = {
+        "en": {"files": [], "rows": 5, "dropped": {}, "examples": 4},
+        "de": {"files": [], "rows": 5, "dropped": {"untranslated, NS": [1, 3]}, "examples": 3},
+    }
+    for folder in pair:
+        (Path(folder) / "manifest.json").write_text(json.dumps({"splits": {"test": entries}}))
+    [found] = compare(pair, split=None)["comparisons"]
+
+    assert found["resamples"]["of"] == "items"
+
+
 def test_a_split_that_one_lacks_is_named(tmp_path: Path, pair: tuple[str, str]) -> None:
     other = run(tmp_path / "dev", {"en": [1]}, split="validation")
 
@@ -264,12 +294,23 @@ def test_predictions_that_are_gone_are_named(pair: tuple[str, str]) -> None:
         compare(pair, split=None)
 
 
-@pytest.mark.parametrize("damage", [{"languages": {"en": {}}}, {"languages": {"en": 1}}, {"source_languages": None}])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"languages": {"en": {}}},
+        {"languages": {"en": 1}},
+        {"source_languages": None},
+        {"data": []},
+        {"data": {}},
+        {"regime": 1},
+        {"few_shot": {"k": "many"}},
+    ],
+)
 def test_damaged_scores_are_named(pair: tuple[str, str], damage: dict[str, object]) -> None:
     file = Path(pair[1]) / "scores" / "test.json"
     file.write_text(json.dumps(json.loads(file.read_text()) | damage))
 
-    with pytest.raises(UserError, match=r"scores/test\.json is damaged"):
+    with pytest.raises(UserError, match=r"scores/test\.json holds no scores"):
         compare(pair, split=None)
 
 
