@@ -114,10 +114,13 @@ def richer(scores: dict[str, Any]) -> dict[str, Any]:
     scores["consistency"] = {
         "languages": languages,
         "items": 80,
+        "left_out": 0,
+        "different_gold": {"items": 0},
         "alike": alike,
         "alike_if_right": [[None, *row[1:]] for row in alike],
         "all_alike": 0.31,
         "all_right": 0.27,
+        "all_alike_if_right": {"en": 0.4},
     }
     return scores
 

@@ -1,6 +1,6 @@
 """Scored runs made by hand: predictions, and the scores of them, in folders as runs leave them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ def write_run(
     data: str = "xnli",
     split: str = "test",
     sources: Sequence[str] = ("en",),
+    dropped: Mapping[str, Collection[int]] | None = None,
     **notes: Any,
 ) -> Path:
     """Write a run's predictions and scores of one split."""
@@ -40,7 +41,7 @@ def write_run(
         is_parallel=not is_tagging,
         source_languages=sources,
         examples={},
-        dropped={},
+        dropped=dropped or {},
         notes=notes,
     )
     scoring.write(scores, folder)

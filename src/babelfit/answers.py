@@ -19,6 +19,7 @@ NUM_BINS = 15
 class Answers:
     """One language's predictions that have gold. A target is an example's label, or one word's tag."""
 
+    rows: Array  # (predictions,): which rows are predicted, those without gold too
     indices: Array  # (examples,)
     examples: Array  # (targets,): which of the examples, from 0
     gold: Array  # (targets,): label ids
@@ -33,6 +34,7 @@ def answers(records: Sequence[AnyPrediction], *, label_names: Sequence[str]) -> 
     predicted = [_as_list(record.predicted) for record in scored]
     confidences = [_confidences(record) for record in scored]
     return Answers(
+        rows=np.array([record.index for record in records]),
         indices=np.array([record.index for record in scored]),
         examples=np.repeat(np.arange(len(scored)), [len(names) for names in predicted]),
         gold=np.array([ids[name] for name in chain(*(_as_list(record.gold or ()) for record in scored))]),

@@ -44,44 +44,52 @@ def resampled(
     """Score resamples of some sets of examples: (resamples,) for each set.
 
     With `together`, an index is one item in all of the sets: a resample has the same items in each, as often (a
-    bootstrap clustered by item). An item that a set lacks adds nothing to it. Otherwise each set is drawn for itself.
+    bootstrap clustered by item). An item that a set lacks adds nothing to it; a resample without any item of a set has
+    no score there, NaN. Otherwise each set is drawn for itself.
     """
     generator = np.random.default_rng(seed)
-    if not together:
-        drawn: dict[Key, Array] = {}
-        for key, one in parts.items():
-            columns = np.column_stack([one.numerators, one.denominators])
-            drawn[key] = _drawn(columns, generator=generator, num_resamples=num_resamples)[:, 0]
-        return drawn
-    items = np.unique(np.concatenate([one.indices for one in parts.values()]))
-    columns = np.zeros((len(items), 2 * len(parts)))
-    for column, one in enumerate(parts.values()):
+    drawn: dict[Key, Array] = {}
+    for keys in [list(parts)] if together and parts else [[key] for key in parts]:
+        columns = by_item([parts[key] for key in keys])
+        scores = _drawn(columns, generator=generator, num_resamples=num_resamples)
+        drawn |= {key: scores[:, column] for column, key in enumerate(keys)}
+    return drawn
+
+
+def by_item(sets: Sequence[Parts]) -> Array:
+    """Lay sets beside each other, an item a row: (items, sets, 3), numerator, denominator, and 1 where a set has it."""
+    items = np.unique(np.concatenate([one.indices for one in sets]))
+    columns = np.zeros((len(items), len(sets), 3))
+    for number, one in enumerate(sets):
         places = np.searchsorted(items, one.indices)
-        columns[places, 2 * column] = one.numerators
-        columns[places, 2 * column + 1] = one.denominators
-    scores = _drawn(columns, generator=generator, num_resamples=num_resamples)
-    return {key: scores[:, column] for column, key in enumerate(parts)}
+        columns[places, number] = np.column_stack([one.numerators, one.denominators, np.ones(len(places))])
+    return columns
 
 
 def _drawn(columns: Array, *, generator: np.random.Generator, num_resamples: int) -> Array:
-    """Resample examples of (examples, 2 * sets) parts, and return the scores: (resamples, sets)."""
-    kinds, counts = np.unique(columns, axis=0, return_counts=True)
-    shares = counts / len(columns)
-    scores = np.empty((num_resamples, columns.shape[1] // 2))
+    """Resample items of (items, sets, 3), and return the scores: (resamples, sets)."""
+    num_items, num_sets, _ = columns.shape
+    kinds, counts = np.unique(columns.reshape(num_items, -1), axis=0, return_counts=True)
+    shares = counts / num_items
+    scores = np.empty((num_resamples, num_sets))
     step = max(1, MOST_WEIGHTS // len(kinds))
     for start in range(0, num_resamples, step):
         block = scores[start : start + step]
-        weights = generator.multinomial(len(columns), shares, size=len(block))
-        sums = weights.astype(np.float64) @ kinds
-        block[:] = sums[:, 0::2] / np.maximum(sums[:, 1::2], 1)
+        weights = generator.multinomial(num_items, shares, size=len(block))
+        numerators, denominators, held = np.moveaxis(
+            (weights.astype(np.float64) @ kinds).reshape(len(block), num_sets, 3), 2, 0
+        )
+        # Examples that divide by nothing, sentences without spans, score 0; no examples have no score.
+        block[:] = np.where(held > 0, numerators / np.maximum(denominators, 1), np.nan)
     return scores
 
 
 def interval(values: Array) -> list[float] | None:
-    """Return the 95 % percentile interval of resampled values; None where one of them is no number."""
-    if not np.isfinite(values).all():
+    """Return the 95 % percentile interval of resampled values, NaN left out; None where none is left or one is inf."""
+    known = values[~np.isnan(values)]
+    if not len(known) or not np.isfinite(known).all():
         return None
-    low, high = np.quantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    low, high = np.quantile(known, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return [float(low), float(high)]
 
 
@@ -95,11 +103,13 @@ def transfer_intervals(
     source = np.mean(sources, axis=0) if sources else undefined
     target = np.mean(targets, axis=0) if targets else undefined
     everything = np.mean(list(scores.values()), axis=0) if scores else undefined
+    # A share of nothing is no number at all: without these resamples the interval would be too narrow.
+    retention = np.divide(target, source, out=np.full_like(source + target, np.inf), where=source != 0)
     numbers = {
         "source": source,
         "target_mean": target,
         "mean": everything,
         "gap": source - target,
-        "retention": np.divide(target, source, out=np.full_like(source + target, np.nan), where=source != 0),
+        "retention": retention,
     }
     return {name: interval(values) for name, values in numbers.items()}

@@ -6,23 +6,23 @@ from typing import Any
 
 import numpy as np
 
-from babelfit.answers import Answers, parts
+from babelfit.answers import Answers
 from babelfit.bootstrap import Array, Parts, interval, resampled
 from babelfit.errors import UserError
 from babelfit.languages import LANGUAGE_NAMES
 from babelfit.reporting import SHOWN, percent
-from babelfit.scored_runs import ScoredRun, check_alike, check_rows, folders, read
+from babelfit.scored_runs import ScoredRun, answered, check_alike, folders, read
 from babelfit.sheets import Sheet
-from babelfit.significance import LEVEL, bootstrap_p, holm, mcnemar, verdict
+from babelfit.significance import LEVEL, holm, mcnemar, permutation_p, swapped, verdict
 from babelfit.sweep.comparison import welch
 from babelfit.sweep.groups import Spread
 
 SCHEMA = 1
 NUM_RESAMPLES = 10_000
-"""More than for intervals: the least p must outlast the correction for many languages."""
+"""And permutations. More than for intervals: the least p must outlast the correction for many languages."""
 
 MCNEMAR = "McNemar's exact test on the examples that one alone got right"
-BOOTSTRAP = "paired bootstrap over sentences"
+PERMUTATION = "paired permutation test over sentences (Yeh 2000)"
 WELCH = "Welch's t-test over the seeds (Welch 1947)"
 
 
@@ -33,13 +33,14 @@ class Side:
     name: str
     runs: Sequence[ScoredRun]
 
-    def scores(self, language: str) -> Spread:
-        """Return a language's score in each run."""
-        return Spread(values=[run.main[language] for run in self.runs])
-
-    def means(self, languages: Sequence[str]) -> Spread:
-        """Return the mean over some languages in each run."""
-        return Spread(values=[float(np.mean([run.main[one] for one in languages])) for run in self.runs])
+    def described(self) -> dict[str, Any]:
+        """Say which runs it is, and what a reader of their scores must know."""
+        return {
+            "name": self.name,
+            "runs": [str(run.folder) for run in self.runs],
+            "regimes": list(dict.fromkeys(run.regime for run in self.runs)),
+            "notes": list(dict.fromkeys(note for run in self.runs for note in run.notes)),
+        }
 
 
 def compare(given: Sequence[str], *, split: str | None) -> dict[str, Any]:
@@ -56,6 +57,10 @@ def compare(given: Sequence[str], *, split: str | None) -> dict[str, Any]:
     for side in sides:
         if len(side.runs) > 1:
             check_alike(side.runs)
+    places = [folder.resolve() for side in found for folder in side]
+    for number, place in enumerate(places):
+        if place in places[:number]:
+            raise UserError(f"{place} stands on two sides: a run compared with itself says nothing; give each run once")
     if len({len(side.runs) == 1 for side in sides}) > 1:
         raise UserError("one side is a single run and another several seeds: give several of both, or one of each")
     first = sides[0].runs[0]
@@ -76,19 +81,23 @@ def _compared(first: Side, second: Side) -> dict[str, Any]:
     if not languages:
         raise UserError(f"{first.name} and {second.name} have no language in common")
     targets = [one for one in languages if all(one not in run.sources for run in runs)]
-    given = {language: _read(runs, language) for language in languages}
-    drawn = _differences(given, first=len(first.runs), together=runs[0].is_parallel)
+    given = {language: answered(runs, language) for language in languages}
+    scores = [{language: given[language][run][1].score for language in languages} for run in range(len(runs))]
+    sides = scores[: len(first.runs)], scores[len(first.runs) :]
+    not_parallel = _not_parallel(runs, given)
+    together = runs[0].data.is_parallel and not_parallel is None
+    drawn = _differences(given, first=len(first.runs), together=together)
     is_single = len(runs) == 2
+    permuted = _permuted(given, together=together) if is_single else {}
     is_tagging = runs[0].data.head == "token_classification"
     rows = []
     for language in languages:
-        one, other = first.scores(language), second.scores(language)
-        difference = other.mean - one.mean
+        one, other = _spreads(sides, [language])
         row = {"language": language, "is_target": language in targets, **_row(one, other, drawn[language])}
         if not is_single:
             row["p"] = _seeds(one, other)["p"]
         elif is_tagging:
-            row["p"] = bootstrap_p(drawn[language], observed=difference)
+            row["p"] = permutation_p(permuted[language], observed=row["difference"])
         else:
             right = [np.asarray(answers.predicted == answers.gold) for answers, _ in given[language]]
             row["only_first_right"] = int(np.sum(right[0] & ~right[1]))
@@ -102,23 +111,36 @@ def _compared(first: Side, second: Side) -> dict[str, Any]:
     for row in rows:
         row["verdict"] = verdict(row["difference"], p=row.setdefault("p_holm", None))
     return {
-        "first": {"name": first.name, "runs": [str(run.folder) for run in first.runs]},
-        "second": {"name": second.name, "runs": [str(run.folder) for run in second.runs]},
-        "test": WELCH if not is_single else BOOTSTRAP if is_tagging else MCNEMAR,
-        "resamples": {"number": NUM_RESAMPLES, "of": "items" if runs[0].is_parallel else "examples of each language"},
+        "first": first.described(),
+        "second": second.described(),
+        "test": WELCH if not is_single else PERMUTATION if is_tagging else MCNEMAR,
+        "resamples": {"number": NUM_RESAMPLES, "of": "items" if together else "examples of each language"},
+        **({} if not_parallel is None else {"not_parallel": not_parallel}),
         "languages": rows,
         "left_out": sorted({one for run in runs for one in run.main}.difference(languages)),
-        "target_mean": _mean_row(first, second, targets, drawn) if targets else None,
+        "target_mean": _mean_row(*_spreads(sides, targets), targets, drawn, permuted) if targets else None,
     }
 
 
-def _read(runs: Sequence[ScoredRun], language: str) -> list[tuple[Answers, Parts]]:
-    """Read each run's answers in a language, which must be to the same rows."""
-    given = [run.answers(language) for run in runs]
-    for run, answers in zip(runs[1:], given[1:], strict=True):
-        check_rows(runs[0], run, language=language, answers=(given[0], answers))
-    data = runs[0].data
-    return [(answers, parts(answers, head=data.head, label_names=data.label_names)) for answers in given]
+def _not_parallel(runs: Sequence[ScoredRun], given: Mapping[str, Sequence[tuple[Answers, Parts]]]) -> str | None:
+    """Say why row i is not the same item in every language of data that promise it."""
+    try:
+        if runs[0].data.is_parallel:
+            for number, run in enumerate(runs):
+                run.check_parallel({language: pairs[number][0] for language, pairs in given.items()})
+    except UserError as error:
+        return str(error)
+    return None
+
+
+def _spreads(
+    sides: tuple[Sequence[Mapping[str, float]], Sequence[Mapping[str, float]]], languages: Sequence[str]
+) -> tuple[Spread, Spread]:
+    """Return each side's mean score over some languages, in each of its runs."""
+    first, second = (
+        Spread(values=[float(np.mean([scores[one] for one in languages])) for scores in side]) for side in sides
+    )
+    return first, second
 
 
 def _differences(
@@ -143,6 +165,12 @@ def _differences(
     }
 
 
+def _permuted(given: Mapping[str, Sequence[tuple[Answers, Parts]]], *, together: bool) -> dict[str, Array]:
+    """Return the differences in each language of two runs whose answers are swapped: (permutations,) each."""
+    pairs = {language: (one, other) for language, ((_, one), (_, other)) in given.items()}
+    return swapped(pairs, together=together, num_permutations=NUM_RESAMPLES)
+
+
 def _row(one: Spread, other: Spread, drawn: Array) -> dict[str, Any]:
     return {
         "first": one.mean,
@@ -163,15 +191,17 @@ def _seeds(one: Spread, other: Spread) -> dict[str, Any]:
     }
 
 
-def _mean_row(first: Side, second: Side, targets: Sequence[str], drawn: Mapping[str, Array]) -> dict[str, Any]:
-    one, other = first.means(targets), second.means(targets)
+def _mean_row(
+    one: Spread, other: Spread, targets: Sequence[str], drawn: Mapping[str, Array], permuted: Mapping[str, Array]
+) -> dict[str, Any]:
     differences = np.mean([drawn[language] for language in targets], axis=0)
     row = {"languages": list(targets), **_row(one, other, differences)}
     if one.count > 1:
         row["seeds"] = _seeds(one, other)
         p = row["seeds"]["p"]
     else:
-        p = bootstrap_p(differences, observed=row["difference"])
+        means = np.mean([permuted[language] for language in targets], axis=0)
+        p = permutation_p(means, observed=row["difference"])
     return row | {"p": p, "verdict": verdict(row["difference"], p=p)}
 
 
@@ -194,15 +224,19 @@ def _sheet(one: Mapping[str, Any], *, of: Mapping[str, Any]) -> Sheet:
     ]
     if mean is not None:
         rows.append(_cells("target mean", mean))
-        after += _mean_lines(mean)
+        after += _mean_lines(mean, of=one["resamples"]["of"])
     else:
         after.append("No target mean: every language was trained on by one of them.")
+    if "not_parallel" in one:
+        after.append(f"Languages are resampled each for itself: {one['not_parallel']}.")
     if one["left_out"]:
         after.append(f"Left out, for not all have them: {', '.join(one['left_out'])}.")
     synthetic = " (synthetic sample)" if of["synthetic"] else ""
     return Sheet(
         title=f"{of['data']}{synthetic}, {of['split']}: {metric} in percent",
-        before=[f"{place}: {_named(one[place])}" for place in ("first", "second")],
+        before=[
+            f"{place}: {line}" for place in ("first", "second") for line in (_named(one[place]), *one[place]["notes"])
+        ],
         columns=("language", "first", "second", "difference", "p", "Holm", "verdict"),
         rows=rows,
         after=after,
@@ -215,10 +249,13 @@ def _named(side: Mapping[str, Any]) -> str:
     return f"{side['name']}, the mean of {count} seeds" if count > 1 else str(side["name"])
 
 
-def _mean_lines(mean: Mapping[str, Any]) -> list[str]:
+def _mean_lines(mean: Mapping[str, Any], *, of: str) -> list[str]:
     lines = [f"target mean: over {', '.join(mean['languages'])}."]
     if "seeds" not in mean:
-        return [*lines, "p of the target mean: paired bootstrap. One run each: another seed might say otherwise."]
+        return [
+            *lines,
+            f"p of the target mean: paired permutation test over {of}. One run each: another seed might say otherwise.",
+        ]
     seeds = mean["seeds"]
     spread = f"standard deviations over seeds {_points(seeds['first_sd'])} and {_points(seeds['second_sd'])} points"
     if seeds["interval"] is not None:

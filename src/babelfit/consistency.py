@@ -1,5 +1,6 @@
 """Whether a model answers the same item alike in every language of a parallel dataset. Sequence labels only."""
 
+import math
 from collections.abc import Collection, Mapping, Sequence
 from functools import reduce
 from typing import Any
@@ -16,19 +17,20 @@ them untranslated, which are dropped); more are other rows."""
 
 
 def aligned(
-    answers: Mapping[str, Answers], *, rows: Mapping[str, Collection[int]], dropped: Mapping[str, Collection[int]]
+    answers: Mapping[str, Answers], *, dropped: Mapping[str, Collection[int]], cut: Collection[str]
 ) -> tuple[Array, dict[str, Array]]:
     """Find the items that all languages have with gold, and where each has them: (items,) indices and places.
 
-    `rows` are those predicted, `dropped` those that a language has and that are no examples. Raises UserError, with the
-    languages, the first row and how many, where the rows of two languages are not the same items: one has rows that the
-    other has not, or more than 5 % of the gold labels differ.
+    `dropped` are the rows that a language has and that are no examples, `cut` the languages whose last rows a limit
+    left out. Raises UserError, with the languages, the first row and how many, where the rows of two languages are not
+    the same items: one has rows that the other has not, or more than 5 % of the gold labels differ.
     """
     first, *others = answers
     for language in others:
-        # As many rows and yet not the same: the first so many, after different ones were dropped.
-        lacking = _lacking(rows, dropped, first, language)
-        if lacking and len(rows[first]) != len(rows[language]):
+        # Behind the row that a limit ended one of them with, the other has rows or has none: no sign of other items.
+        last = min((answers[one].rows.max() for one in (first, language) if one in cut), default=math.inf)
+        lacking = [row for row in _lacking(answers, dropped, first, language) if row <= last]
+        if lacking:
             raise UserError(
                 f"{first} and {language} are not parallel: {len(lacking):,} rows stand in one of them only, the first "
                 f"is row {min(lacking)}; numbers that compare rows need the same ones in every language"
@@ -46,19 +48,17 @@ def aligned(
     return items, places
 
 
-def _lacking(
-    rows: Mapping[str, Collection[int]], dropped: Mapping[str, Collection[int]], one: str, other: str
-) -> set[int]:
+def _lacking(answers: Mapping[str, Answers], dropped: Mapping[str, Collection[int]], one: str, other: str) -> set[int]:
     """Return the rows that only one of two languages has, dropped ones counted as had."""
-    first, second = set(rows[one]), set(rows[other])
+    first, second = set(answers[one].rows.tolist()), set(answers[other].rows.tolist())
     return (first - second).difference(dropped.get(other, ())) | (second - first).difference(dropped.get(one, ()))
 
 
 def consistency(
     answers: Mapping[str, Answers],
     *,
-    rows: Mapping[str, Collection[int]],
     dropped: Mapping[str, Collection[int]],
+    cut: Collection[str],
     source_languages: Sequence[str],
 ) -> dict[str, Any]:
     """Say which share of items is answered alike, in each pair of languages and in all; raises as `aligned`.
@@ -66,7 +66,7 @@ def consistency(
     Matrices have a row and a column a language, in the order of `languages`: `alike`, `both_right`, and
     `alike_if_right`, of the items right in the row's language. A share of no items is None.
     """
-    items, places = aligned(answers, rows=rows, dropped=dropped)
+    items, places = aligned(answers, dropped=dropped, cut=cut)
     languages = list(answers)
     predicted = np.stack([answers[one].predicted[places[one]] for one in languages])  # (languages, items)
     gold = np.stack([answers[one].gold[places[one]] for one in languages])
@@ -76,7 +76,7 @@ def consistency(
     return {
         "languages": languages,
         "items": len(items),
-        "left_out": len(set().union(*(rows[one] for one in languages))) - len(items),
+        "left_out": len(reduce(np.union1d, [given.rows for given in answers.values()])) - len(items),
         "different_gold": {
             "items": int((gold != gold[0]).any(axis=0).sum()),
             "languages": {one: int(count) for one, count in zip(languages, (gold != gold[0]).sum(axis=1), strict=True)},

@@ -261,6 +261,7 @@ def report(
         examples={language: entry["examples"] for language, entry in read.items()},
         dropped={language: set(chain(*entry["dropped"].values())) for language, entry in read.items()},
         notes=notes,
+        cut=[language for language, entry in read.items() if manifest.is_cut(entry)],
     )
     if not scores["languages"]:
         log.warning(

@@ -1,17 +1,24 @@
 """manifest.json: every file and Hub revision that a run or an evaluation read. Reads no data itself."""
 
-import json
 from collections.abc import Mapping
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from babelfit import shapes
 from babelfit.data.leaks import told
 from babelfit.data.scripts import look_alike
 from babelfit.errors import UserError
 from babelfit.run import write_json
+from babelfit.shapes import Each, Fields
 
 SCHEMA = 1
+ENTRY = Fields(
+    required={"files": [Fields(required={"sha256": str})]},
+    optional={"rows": int, "examples": int, "dropped": Each(of=[int])},
+)
+MANIFEST = Fields(optional={"data": str, "encoder": dict, "model": dict, "splits": Each(of=Each(of=ENTRY))})
+"""What is read again of a manifest."""
 
 
 def add(
@@ -75,7 +82,8 @@ def read(folder: Path) -> dict[str, Any]:
     if not path.is_file():
         return {}
     try:
-        known: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        known: dict[str, Any] = shapes.loads(path.read_text(encoding="utf-8"))
+        shapes.check(known, MANIFEST, where="it")
         for entries in known.get("splits", {}).values():
             for entry in entries.values():
                 _ = [(Path(file["path"]), file["bytes"], file["sha256"]) for file in entry["files"]]
@@ -84,10 +92,21 @@ def read(folder: Path) -> dict[str, Any]:
     return known
 
 
+def is_cut(entry: Mapping[str, Any]) -> bool:
+    """Tell whether a limit left out the last rows of a language."""
+    rows = entry.get("rows", 0) - sum(map(len, entry.get("dropped", {}).values()))
+    return bool(entry.get("examples", rows) < rows)
+
+
 def dropped(folder: Path, *, split: str, language: str) -> set[int]:
     """Return the rows of a language that are no examples, as far as a folder's manifest says."""
-    reasons = read(folder).get("splits", {}).get(split, {}).get(language, {}).get("dropped", {})
-    return set(chain(*reasons.values()))
+    return set(chain(*entry(folder, split=split, language=language).get("dropped", {}).values()))
+
+
+def entry(folder: Path, *, split: str, language: str) -> dict[str, Any]:
+    """Return what a folder's manifest says of a language's rows in a split; nothing where it does not."""
+    found: dict[str, Any] = read(folder).get("splits", {}).get(split, {}).get(language, {})
+    return found
 
 
 def _digests(entry: Mapping[str, Any]) -> list[str]:

@@ -12,7 +12,7 @@ import numpy as np
 from babelfit import durable
 from babelfit.errors import UserError
 from babelfit.reporting import SHOWN, percent
-from babelfit.scored_runs import folders, read
+from babelfit.scored_runs import answered, folders, read
 from babelfit.sheets import Sheet
 
 SCHEMA = 1
@@ -27,16 +27,18 @@ def matrix(given: Sequence[str], *, split: str | None) -> dict[str, Any]:
     """Put the scores of runs into a row each, by source languages; fractions of 1.
 
     Columns are the languages that all of them have. `target_mean` is over a row's own target languages, None where it
-    has none. Raises UserError where runs were scored on different data.
+    has none. Raises UserError where runs were scored on different data, rows or gold.
     """
     runs = read([folder for one in given for folder in folders(one)], split=split)
     languages = [one for one in runs[0].main if all(one in run.main for run in runs)]
     if not languages:
         raise UserError(f"{' and '.join(given)} have no language in common")
+    runs.sort(key=lambda run: [_place(one, languages) for one in run.sources])
+    found = {language: [parts.score for _, parts in answered(runs, language)] for language in languages}
     first = runs[0].scores
     rows = []
-    for run in sorted(runs, key=lambda run: [_place(one, languages) for one in run.sources]):
-        scores = run.main
+    for number, run in enumerate(runs):
+        scores = {language: found[language][number] for language in languages}
         targets = [scores[one] for one in languages if one not in run.sources]
         rows.append(
             {
@@ -44,6 +46,9 @@ def matrix(given: Sequence[str], *, split: str | None) -> dict[str, Any]:
                 "sources": run.sources,
                 "scores": [scores[one] for one in languages],
                 "target_mean": float(np.mean(targets)) if targets else None,
+                "regime": run.regime,
+                "contaminated": "contaminated" in run.scores,
+                "notes": run.notes,
             }
         )
     return {
@@ -63,12 +68,20 @@ def _place(language: str, languages: Sequence[str]) -> int:
 
 
 def _names(document: Mapping[str, Any]) -> list[str]:
-    """Name the rows by their source languages, and by their folder where several have the same."""
-    names = ["+".join(row["sources"]) for row in document["rows"]]
+    """Name the rows by their source languages and what makes them other, by their folder where several have the same.
+
+    The picture has no lines below it: what must be known of a row is in its name.
+    """
+    names = [_name(row) for row in document["rows"]]
     return [
         f"{name} ({row['run']})" if names.count(name) > 1 else name
         for name, row in zip(names, document["rows"], strict=True)
     ]
+
+
+def _name(row: Mapping[str, Any]) -> str:
+    regime = [] if row["regime"] == "zero_shot" else [row["regime"]]
+    return ", ".join(["+".join(row["sources"]), *regime, *(["contaminated"] if row["contaminated"] else [])])
 
 
 def _title(document: Mapping[str, Any]) -> str:
@@ -84,7 +97,11 @@ def sheets(document: Mapping[str, Any], *, most_columns: int | None) -> list[She
     num_tables = math.ceil(len(languages) / width)
     after = [
         f"{MARK} is a language that the row was trained on; the mean is over the row's other languages.",
-        *(f"{name}: {row['run']}" for name, row in zip(_names(document), document["rows"], strict=True)),
+        *(
+            f"{name}: {line}"
+            for name, row in zip(_names(document), document["rows"], strict=True)
+            for line in (row["run"], *row["notes"])
+        ),
     ]
     if document["left_out"]:
         after.append(f"Left out, for not all have them: {', '.join(document['left_out'])}.")

@@ -15,6 +15,7 @@ from babelfit import durable
 from babelfit.data.readers import lines
 from babelfit.errors import UserError
 from babelfit.predictions import AnyPrediction, Prediction, TagPrediction
+from babelfit.shapes import MOST_DIGITS
 
 XTREME, TSV = "xtreme", "tsv"
 FORMATS = (XTREME, TSV)
@@ -90,8 +91,8 @@ def _read_tsv(file: Path, *, per_word: bool) -> list[Spoken]:
 
 def _spoken(words: Sequence[tuple[str, Mapping[str, str]]], *, per_word: bool) -> Spoken:
     where, first = words[0]
-    if not first["index"].isdecimal():
-        raise UserError(f"{where}: index {first['index']!r} is no row number; expected 0 or more")
+    if not first["index"].isdecimal() or len(first["index"]) > MOST_DIGITS:
+        raise UserError(f"{where}: index {first['index'][:40]!r} is no row number; expected 0 or more")
     gold = [fields["gold"] for _, fields in words]
     if any(gold) != all(gold):
         raise UserError(f"{where}: of some words there is gold, of some there is none")
@@ -143,14 +144,17 @@ def _xtreme_lines(record: AnyPrediction, *, spellings: Mapping[str, str]) -> str
 def _tsv(records: Sequence[AnyPrediction]) -> str:
     rows: list[Sequence[str]] = []
     if isinstance(records[0], Prediction):
+        # Of all rows or of none: whoever reads a column expects a number in every line.
         names = list(records[0].probabilities)
+        if any(set(record.probabilities) != set(names) for record in records if isinstance(record, Prediction)):
+            names = []
         header = [*COLUMNS, *names]
         for record in records:
             assert isinstance(record, Prediction)
-            shares = [str(record.probabilities.get(name, "")) for name in names]
+            shares = [str(record.probabilities[name]) for name in names]
             rows.append([str(record.index), record.gold or "", record.predicted, *shares])
     else:
-        is_known = bool(records[0].probabilities)
+        is_known = all(record.probabilities for record in records)
         header = [*COLUMNS, *([PROBABILITY] if is_known else [])]
         for record in records:
             assert isinstance(record, TagPrediction)

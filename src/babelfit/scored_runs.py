@@ -3,22 +3,30 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from babelfit import config_files, manifest, predictions, scoring
-from babelfit.answers import Answers, answers
+from babelfit.answers import Answers, answers, parts
+from babelfit.bootstrap import Parts
 from babelfit.config import TrainConfig
+from babelfit.consistency import aligned
 from babelfit.data import DATA, MultilingualDataModule
 from babelfit.errors import UserError
 from babelfit.metrics import MAIN_METRIC
+from babelfit.regimes import in_words
+from babelfit.reporting import warnings_of
 from babelfit.run import CONFIG
 from babelfit.trust import check_folder
 
-SEED_KEYS = ("seed", "name")
+SEED, NAME = "seed", "name"
 """What may differ between runs of one side."""
+
+ROUNDING = 1e-6
+"""By so much may a score differ from that of its predictions: added up in another order."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +47,26 @@ class ScoredRun:
         metric = self.scores["metric"]
         return {str(one): float(values[metric]) for one, values in self.scores["languages"].items()}
 
+    @property
+    def regime(self) -> str:
+        """Return what was seen of the target languages; scores of before there were regimes are zero-shot."""
+        return str(self.scores.get("regime", "zero_shot"))
+
+    @property
+    def notes(self) -> list[str]:
+        """Say what a reader of the scores must know: the regime, where it is not zero-shot, and all warnings."""
+        warnings = warnings_of(self.scores)
+        if self.regime == "zero_shot":
+            return warnings
+        shots = self.scores.get("few_shot", {"k": 0, "languages": None})
+        words = in_words(
+            self.regime,
+            k=shots["k"],
+            languages=shots["languages"] or ["the target languages"],
+            per_label=self.data.head == "sequence_classification",
+        )
+        return [f"Regime: {words}.", *warnings]
+
     @cached_property
     def data(self) -> type[MultilingualDataModule]:
         """Return the dataset; raises UserError for one that is not known here."""
@@ -47,10 +75,14 @@ class ScoredRun:
             raise UserError(f"{self.folder} is scored by {self.scores['metric']} on {name}: there is {', '.join(DATA)}")
         return DATA[name]
 
-    @property
-    def is_parallel(self) -> bool:
-        """Tell whether row i is the same item in every language."""
-        return self.data.is_parallel and "not_parallel" not in self.scores
+    def check_parallel(self, answers: Mapping[str, Answers]) -> None:
+        """Raise UserError where row i is not the same item in every language."""
+        entries = {one: manifest.entry(self.folder, split=self.scores["split"], language=one) for one in answers}
+        aligned(
+            answers,
+            dropped={language: set(chain(*entry.get("dropped", {}).values())) for language, entry in entries.items()},
+            cut=[language for language, entry in entries.items() if manifest.is_cut(entry)],
+        )
 
     def answers(self, language: str) -> Answers:
         """Read the predictions of a language; raises UserError for what is none."""
@@ -83,7 +115,7 @@ def folders(given: str) -> list[Path]:
                 "(outputs/NAME) that was scored, or several with commas and without spaces"
             )
         found += inside
-    if len(set(found)) < len(found):
+    if len({one.resolve() for one in found}) < len(found):
         raise UserError(f"{given}: give each run once")
     return found
 
@@ -106,14 +138,6 @@ def read(found: Sequence[Path], *, split: str | None) -> list[ScoredRun]:
                 f"split={split} adds them, or choose another --split"
             )
     runs = [ScoredRun(folder=folder, scores=there[split]) for folder, there in zip(found, by_split, strict=True)]
-    for run in runs:
-        try:
-            _ = run.main, run.sources, run.scores["data"]
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise UserError(
-                f"{run.folder / 'scores' / split}.json is damaged ({error!r}): delete it, and python evaluate.py "
-                f"run={run.folder} split={split} writes it anew"
-            ) from error
     first = runs[0]
     for run in runs[1:]:
         for key in ("data", "metric"):
@@ -128,8 +152,9 @@ def read(found: Sequence[Path], *, split: str | None) -> list[ScoredRun]:
 
 
 def check_alike(runs: Sequence[ScoredRun]) -> None:
-    """Raise UserError where runs of one side differ in more than the seed, naming the keys."""
+    """Raise UserError where runs of one side differ in more than the seed, naming the keys, or share a seed."""
     configs = [_settings(run.folder) for run in runs]
+    seeds = [config.pop(SEED) for config in configs]
     for run, other in zip(runs[1:], configs[1:], strict=True):
         changed = [
             f"{key}: {configs[0].get(key, 'absent')} -> {other.get(key, 'absent')}"
@@ -142,14 +167,41 @@ def check_alike(runs: Sequence[ScoredRun]) -> None:
                 f"{runs[0].folder} and {run.folder} are one side and differ in more than the seed:\n  {lines}\nGive "
                 "those that differ in seed alone, with commas: outputs/NAME/ONE,outputs/NAME/OTHER"
             )
+    for number, seed in enumerate(seeds):
+        if seed in seeds[:number]:
+            raise UserError(
+                f"{runs[seeds.index(seed)].folder} and {runs[number].folder} are one side and have the same seed, "
+                f"{seed}: they say nothing of how seeds spread; give one of them"
+            )
 
 
 def _settings(folder: Path) -> dict[str, Any]:
-    """Return what makes a run this run, less its seed and name."""
+    """Return what makes a run this run, its seed too, less its name."""
     if not (folder / CONFIG).is_file():
         raise UserError(f"{folder} has no {CONFIG}: of several runs on one side, each must be a run, not an evaluation")
     values = config_files.identity(asdict(config_files.load(folder / CONFIG, TrainConfig)))
-    return {key: value for key, value in values.items() if key not in SEED_KEYS}
+    return {key: value for key, value in values.items() if key != NAME}
+
+
+def answered(runs: Sequence[ScoredRun], language: str) -> list[tuple[Answers, Parts]]:
+    """Read what each run answered in a language, and what it adds to the score.
+
+    Raises UserError where the rows or the gold of two runs differ, or a run's score is not that of its predictions.
+    """
+    given = [run.answers(language) for run in runs]
+    for run, theirs in zip(runs[1:], given[1:], strict=True):
+        check_rows(runs[0], run, language=language, answers=(given[0], theirs))
+    data = runs[0].data
+    found = [(theirs, parts(theirs, head=data.head, label_names=data.label_names)) for theirs in given]
+    for run, (_, counted) in zip(runs, found, strict=True):
+        # Not >: a score that is no number is not that of the predictions either.
+        if not abs(run.main[language] - counted.score) <= ROUNDING:
+            raise UserError(
+                f"{run.folder}: {run.scores['metric']} in {language} is {run.main[language]:.4f} by its scores and "
+                f"{counted.score:.4f} by its predictions, of {run.scores['split']}: one of them was changed; evaluate "
+                "again"
+            )
+    return found
 
 
 def check_rows(first: ScoredRun, other: ScoredRun, *, language: str, answers: tuple[Answers, Answers]) -> None:

@@ -7,16 +7,72 @@ from typing import Any
 
 import torch
 
-from babelfit import bootstrap, durable, predictions
+from babelfit import bootstrap, durable, predictions, shapes
 from babelfit.answers import Answers, answers, calibration, confusion, parts
 from babelfit.consistency import consistency
 from babelfit.errors import UserError
 from babelfit.language_groups import groups
 from babelfit.metrics import MAIN_METRIC, build_metrics
 from babelfit.predictions import AnyPrediction, Prediction, TagPrediction
+from babelfit.reporting import SHOWN
+from babelfit.shapes import Each, Fields, check
 from babelfit.transfer.numbers import transfer_numbers
 
 SCHEMA = 1
+NUMBER = (int, float)
+SHARE = (None, *NUMBER)
+INTERVAL = (None, [NUMBER, NUMBER])
+GROUP = Each(of=Fields(required={"languages": [str], "mean": NUMBER, "gap": SHARE}))
+SCORES = Fields(
+    required={
+        "schema": int,
+        "data": str,
+        "split": str,
+        "metric": str,
+        "source_languages": [str],
+        "languages": Each(of=Fields(optional={"interval": INTERVAL, "ece": NUMBER, "unlabelled": int})),
+        "transfer": Fields(
+            required={
+                "source": SHARE,
+                "target_mean": SHARE,
+                "gap": SHARE,
+                "retention": SHARE,
+                "worst": (None, Fields(required={"language": str, "score": NUMBER})),
+            },
+            optional={"intervals": Each(of=INTERVAL)},
+        ),
+    },
+    optional={
+        "synthetic": bool,
+        "regime": str,
+        "few_shot": Fields(required={"k": int, "languages": (None, [str])}),
+        "contaminated": Fields(required={"languages": [str], "why": str}),
+        "unscored_languages": [str],
+        "groups": Fields(
+            optional={
+                "family": GROUP,
+                "script": GROUP,
+                "pretraining": GROUP,
+                "size_correlation": (None, Fields(required={"spearman": NUMBER, "languages": int})),
+            }
+        ),
+        "consistency": Fields(
+            required={
+                "languages": [str],
+                "items": int,
+                "left_out": int,
+                "different_gold": Fields(required={"items": int}),
+                "alike": [[SHARE]],
+                "all_alike": SHARE,
+                "all_right": SHARE,
+                "all_alike_if_right": Each(of=SHARE),
+            }
+        ),
+        "not_parallel": str,
+    },
+)
+"""What is read again of a file of scores: by the report, by comparisons and by matrices."""
+
 RECORDS: dict[str, type[AnyPrediction]] = {
     "sequence_classification": Prediction,
     "token_classification": TagPrediction,
@@ -35,13 +91,15 @@ def score(
     examples: Mapping[str, int],
     dropped: Mapping[str, Collection[int]],
     notes: Mapping[str, Any],
+    cut: Collection[str] = (),
 ) -> dict[str, Any]:
     """Score every language of a split that has predictions in a run folder, source languages first.
 
     A language without any gold is named as unscored. `is_parallel` says that row i is the same item in every language:
     then items are resampled for the intervals of all languages together, and compared. Where it is not so after all,
-    the scores say why. `examples` says how many each language has, `dropped` which rows are none, `notes` what a
-    reader of the scores must know. Raises UserError for damaged prediction files.
+    the scores say why. `examples` says how many each language has, `dropped` which rows are none, `cut` in which
+    languages a limit left out the last rows, `notes` what a reader of the scores must know. Raises UserError for
+    damaged prediction files.
     """
     found = predictions.languages(folder, split=split)
     ordered = [
@@ -69,8 +127,7 @@ def score(
     together = is_parallel and head == "sequence_classification" and len(given) > 1
     try:
         if together:
-            rows = {language: [record.index for record in theirs] for language, theirs in records.items()}
-            found_alike = consistency(given, rows=rows, dropped=dropped, source_languages=source_languages)
+            found_alike = consistency(given, dropped=dropped, cut=cut, source_languages=source_languages)
             compared = {"consistency": found_alike}
     except UserError as error:
         # The scores of each language stand; those that compare rows do not.
@@ -134,12 +191,15 @@ def read_all(folder: Path) -> list[dict[str, Any]]:
 
 def _read(file: Path) -> dict[str, Any]:
     try:
-        scores: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-        known = scores["schema"] == SCHEMA and scores["metric"] in MAIN_METRIC.values()
-        if not known or not isinstance(scores["languages"], dict) or not isinstance(scores["transfer"], dict):
-            raise ValueError("schema, metric, languages or transfer are not as written here")
-    except (ValueError, TypeError, KeyError, RecursionError) as error:
-        raise UserError(
-            f"{file} holds no scores ({error!r}): delete it, and the same command writes it anew"
-        ) from error
+        scores: dict[str, Any] = shapes.loads(file.read_text(encoding="utf-8"))
+        check(scores, SCORES, where="it")
+        if scores["schema"] != SCHEMA or scores["metric"] not in SHOWN:
+            raise ValueError(f"schema {scores['schema']} and metric {scores['metric']!r} are not known here")
+        columns = Fields(required=dict.fromkeys(SHOWN[scores["metric"]], NUMBER))
+        check(scores["languages"], Each(of=columns), where="languages")
+        alike = scores.get("consistency", {"languages": [], "alike": []})
+        if len(alike["languages"]) != len(alike["alike"]):
+            raise ValueError("consistency.alike has not a row a language")
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{file} holds no scores ({error}): delete it, and evaluating again writes it anew") from error
     return scores

@@ -89,8 +89,19 @@ def test_an_item_that_one_language_lacks_is_no_example_there() -> None:
     part = parts(np.array([1, 1]), indices=np.array([0, 3]))
     drawn = resampled({"en": whole, "de": part}, together=True, num_resamples=500)
 
-    assert set(np.unique(drawn["de"])) <= {0.0, 1.0}, "0 only where neither of its items was drawn"
-    assert drawn["de"].mean() == pytest.approx(1 - (2 / 4) ** 4, abs=0.05)
+    undefined = np.isnan(drawn["de"])
+    assert undefined.mean() == pytest.approx((2 / 4) ** 4, abs=0.05), "where neither of its items was drawn"
+    assert set(drawn["de"][~undefined]) == {1.0}
+    assert not np.isnan(drawn["en"]).any()
+    assert interval(drawn["de"]) == [1, 1]
+    assert transfer_intervals(drawn, source_languages=["en"])["target_mean"] == [1, 1]
+
+
+def test_sentences_without_spans_score_0() -> None:
+    nothing = np.zeros(3, dtype=int)
+    drawn = resampled({"en": parts(nothing, nothing), "de": parts(nothing, nothing)}, together=True)
+
+    assert set(drawn["en"]) == {0.0}
 
 
 def test_the_same_predictions_give_the_same_interval() -> None:

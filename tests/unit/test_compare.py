@@ -2,9 +2,11 @@
 
 import io
 import json
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,7 +18,7 @@ from babelfit.compare import compare, sheets
 from babelfit.errors import UserError
 from babelfit.predictions import TagPrediction
 from babelfit.scored_runs import folders
-from babelfit.sheets import markdown, terminal
+from babelfit.sheets import Sheet, markdown, terminal
 from made_runs import labels, write_run
 
 HERE = Path(__file__).parent
@@ -27,7 +29,7 @@ def answered(rates: Mapping[str, float], *, seed: int, count: int = 400) -> dict
     return {language: (generator.random(count) < rate).astype(int) for language, rate in rates.items()}
 
 
-def run(folder: Path, right: Mapping[str, Sequence[int]], **settings: str) -> str:
+def run(folder: Path, right: Mapping[str, Sequence[int]], **settings: Any) -> str:
     return str(write_run(folder, {language: labels(one) for language, one in right.items()}, **settings))
 
 
@@ -76,18 +78,29 @@ def test_the_mean_is_over_target_languages(pair: tuple[str, str]) -> None:
     assert found["resamples"] == {"number": 10_000, "of": "items"}
 
 
-def test_a_run_is_no_better_than_itself(pair: tuple[str, str]) -> None:
-    [found] = compare([pair[0], pair[0]], split=None)["comparisons"]
+def test_a_run_is_no_better_than_its_like(tmp_path: Path, pair: tuple[str, str]) -> None:
+    like = str(shutil.copytree(pair[0], tmp_path / "like"))
+    [found] = compare([pair[0], like], split=None)["comparisons"]
 
     assert {(row["p"], row["verdict"], *row["interval"]) for row in found["languages"]} == {(1, "can't tell", 0, 0)}
     assert found["target_mean"]["verdict"] == "can't tell"
 
 
-def test_further_runs_are_each_compared_with_the_first(pair: tuple[str, str]) -> None:
-    found = compare([*pair, pair[0]], split=None)["comparisons"]
+def test_further_runs_are_each_compared_with_the_first(tmp_path: Path, pair: tuple[str, str]) -> None:
+    like = str(shutil.copytree(pair[0], tmp_path / "like"))
+    found = compare([*pair, like], split=None)["comparisons"]
 
-    assert [one["second"]["name"] for one in found] == [pair[1], pair[0]]
+    assert [one["second"]["name"] for one in found] == [pair[1], like]
     assert {one["first"]["name"] for one in found} == {pair[0]}
+
+
+def test_a_run_stands_once_and_on_one_side(tmp_path: Path, pair: tuple[str, str]) -> None:
+    same = f"{tmp_path}/other/../one"
+
+    with pytest.raises(UserError, match="stands on two sides"):
+        compare([pair[0], same], split=None)
+    with pytest.raises(UserError, match="give each run once"):
+        compare([f"{pair[0]},{same}", pair[1]], split=None)
 
 
 def test_spans_are_compared_over_sentences(tmp_path: Path) -> None:
@@ -109,9 +122,17 @@ def test_spans_are_compared_over_sentences(tmp_path: Path) -> None:
     other = write_run(tmp_path / "other", {"en": tagged(0.8), "de": tagged(0.8)}, data="wikiann")
     [found] = compare([str(one), str(other)], split=None)["comparisons"]
 
-    assert found["test"] == "paired bootstrap over sentences"
+    assert found["test"] == "paired permutation test over sentences (Yeh 2000)"
     assert [row["verdict"] for row in found["languages"]] == ["can't tell", "better"]
     assert found["resamples"]["of"] == "examples of each language"
+
+
+def test_three_examples_prove_no_target_mean(tmp_path: Path) -> None:
+    one, other = run(tmp_path / "one", {"de": [0, 0, 0]}), run(tmp_path / "other", {"de": [1, 1, 1]})
+    [found] = compare([one, other], split=None)["comparisons"]
+
+    assert found["target_mean"]["p"] == pytest.approx(0.25, abs=0.02)
+    assert found["target_mean"]["verdict"] == "can't tell"
 
 
 def seeds(folder: Path, rate: float, numbers: Sequence[int], **changes: object) -> list[str]:
@@ -149,6 +170,14 @@ def test_runs_of_a_side_that_differ_in_more_than_the_seed_are_refused(tmp_path: 
         compare([f"{one[0]},{other[0]}", str(tmp_path)], split=None)
 
 
+def test_a_seed_counts_once(tmp_path: Path) -> None:
+    one, other = seeds(tmp_path / "one", 0.6, (1, 2)), seeds(tmp_path / "other", 0.8, (1, 2))
+    with_config(other[1], seed=1)
+
+    with pytest.raises(UserError, match=r"other/1 and .*other/2 are one side and have the same seed, 1"):
+        compare([",".join(one), ",".join(other)], split=None)
+
+
 def test_one_run_is_not_compared_with_several(tmp_path: Path, pair: tuple[str, str]) -> None:
     several = ",".join(seeds(tmp_path / "seeds", 0.6, (1, 2)))
 
@@ -172,8 +201,20 @@ def test_other_gold_is_refused(tmp_path: Path) -> None:
         compare([str(one), str(other)], split=None)
 
 
+@pytest.mark.parametrize("accuracy", [0.9, float("nan")])
+def test_scores_that_are_not_those_of_the_predictions_are_refused(tmp_path: Path, accuracy: float) -> None:
+    one, other = run(tmp_path / "one", {"en": [1, 0]}), run(tmp_path / "other", {"en": [1, 1]})
+    file = Path(one) / "scores" / "test.json"
+    scores = json.loads(file.read_text())
+    scores["languages"]["en"]["accuracy"] = accuracy
+    file.write_text(json.dumps(scores))
+
+    with pytest.raises(UserError, match=r"0\.5000 by its predictions|holds no scores"):
+        compare([one, other], split=None)
+
+
 @pytest.mark.parametrize("settings", [{"data": "pawsx"}, {"synthetic": True}])
-def test_other_data_are_refused(tmp_path: Path, settings: dict[str, str]) -> None:
+def test_other_data_are_refused(tmp_path: Path, settings: dict[str, Any]) -> None:
     one, other = run(tmp_path / "one", {"en": [1]}), run(tmp_path / "other", {"en": [1]})
     file = Path(other) / "scores" / "test.json"
     file.write_text(json.dumps(json.loads(file.read_text()) | settings))
@@ -182,18 +223,46 @@ def test_other_data_are_refused(tmp_path: Path, settings: dict[str, str]) -> Non
         compare([one, other], split=None)
 
 
-def test_rows_that_were_dropped_are_missed_by_nobody(tmp_path: Path, pair: tuple[str, str]) -> None:
-    for folder in pair:
-        file = Path(folder) / "predictions" / "test" / "de.jsonl"
-        lines = file.read_text().splitlines(keepends=True)
-        file.write_text("".join(lines[:5] + lines[6:]))
+def test_rows_that_were_dropped_are_missed_by_nobody(tmp_path: Path) -> None:
+    records = {"en": labels([1, 0] * 5), "de": [*labels([1, 0] * 5)[:5], *labels([1, 0] * 5)[6:]]}
+    pair = [str(write_run(tmp_path / name, records, dropped={"de": [5]})) for name in ("one", "other")]
     with pytest.raises(UserError, match="no prediction for index 5"):
         compare(pair, split=None)
 
     for folder in pair:
         dropped = {"splits": {"test": {"de": {"files": [], "dropped": {"untranslated, NS": [5]}}}}}
         (Path(folder) / "manifest.json").write_text(json.dumps(dropped))
-    assert len(compare(pair, split=None)["comparisons"][0]["languages"]) == 3
+    assert len(compare(pair, split=None)["comparisons"][0]["languages"]) == 2
+
+
+def test_rows_that_are_not_parallel_are_not_drawn_together_whatever_the_scores_say(tmp_path: Path) -> None:
+    rows = {"en": labels([1, 0, 1]), "de": labels([1, 0])}
+    pair = [write_run(tmp_path / name, rows) for name in ("one", "other")]
+    for folder in pair:
+        file = folder / "scores" / "test.json"
+        scores = json.loads(file.read_text())
+        del scores["not_parallel"]
+        file.write_text(json.dumps(scores))
+    document = compare([str(folder) for folder in pair], split=None)
+    [found] = document["comparisons"]
+
+    assert found["resamples"]["of"] == "examples of each language"
+    assert "not parallel: 1 rows stand in one of them only" in found["not_parallel"]
+    assert "not parallel: 1 rows" in markdown(sheets(document)[0])
+
+
+def test_rows_behind_a_limit_are_missed_by_nobody(tmp_path: Path) -> None:
+    rows = {"en": labels([1, 0, 1, 1]), "de": [labels([1] * 5)[row] for row in (0, 2, 4)]}
+    pair = [str(write_run(tmp_path / name, rows, dropped={"de": [1, 3]})) for name in ("one", "other")]
+    entries = {
+        "en": {"files": [], "rows": 5, "dropped": {}, "examples": 4},
+        "de": {"files": [], "rows": 5, "dropped": {"untranslated, NS": [1, 3]}, "examples": 3},
+    }
+    for folder in pair:
+        (Path(folder) / "manifest.json").write_text(json.dumps({"splits": {"test": entries}}))
+    [found] = compare(pair, split=None)["comparisons"]
+
+    assert found["resamples"]["of"] == "items"
 
 
 def test_a_split_that_one_lacks_is_named(tmp_path: Path, pair: tuple[str, str]) -> None:
@@ -225,12 +294,23 @@ def test_predictions_that_are_gone_are_named(pair: tuple[str, str]) -> None:
         compare(pair, split=None)
 
 
-@pytest.mark.parametrize("damage", [{"languages": {"en": {}}}, {"languages": {"en": 1}}, {"source_languages": None}])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"languages": {"en": {}}},
+        {"languages": {"en": 1}},
+        {"source_languages": None},
+        {"data": []},
+        {"data": {}},
+        {"regime": 1},
+        {"few_shot": {"k": "many"}},
+    ],
+)
 def test_damaged_scores_are_named(pair: tuple[str, str], damage: dict[str, object]) -> None:
     file = Path(pair[1]) / "scores" / "test.json"
     file.write_text(json.dumps(json.loads(file.read_text()) | damage))
 
-    with pytest.raises(UserError, match=r"scores/test\.json is damaged"):
+    with pytest.raises(UserError, match=r"scores/test\.json holds no scores"):
         compare(pair, split=None)
 
 
@@ -258,11 +338,33 @@ def test_the_command_prints_within_80_columns_and_writes_what_is_asked_for(
     assert "| sw Swahili |" in (tmp_path / "c.md").read_text()
 
 
-def test_the_table_fits_into_80_columns(pair: tuple[str, str]) -> None:
-    text = io.StringIO()
-    [sheet] = sheets(compare(pair, split=None))
-    Console(file=text, width=80).print(terminal(sheet))
+def test_contaminated_scores_and_their_regime_are_told(tmp_path: Path) -> None:
+    why = {"languages": ["en", "de"], "why": "trained on the test split of en"}
+    one = run(tmp_path / "one", {"en": [1, 0], "de": [1, 0]}, regime="zero_shot")
+    other = run(tmp_path / "other", {"en": [1, 0], "de": [1, 1]}, regime="translate_test", contaminated=why)
+    document = compare([one, other], split=None)
+    [found] = document["comparisons"]
 
-    lines = text.getvalue().splitlines()
+    assert (found["first"]["regimes"], found["first"]["notes"]) == (["zero_shot"], [])
+    assert found["second"]["regimes"] == ["translate_test"]
+    regime, warning = found["second"]["notes"]
+    assert regime == "Regime: translate_test."
+    assert warning.startswith("Contaminated (en, de): the model was trained on the test split of en.")
+    [sheet] = sheets(document)
+    for page in (markdown(sheet), printed(sheet).replace("\n", " ")):
+        assert "second: Contaminated (en, de)" in page
+        assert "first: Contaminated" not in page
+
+
+def printed(sheet: Sheet) -> str:
+    text = io.StringIO()
+    Console(file=text, width=80).print(terminal(sheet))
+    return text.getvalue()
+
+
+def test_the_table_fits_into_80_columns(pair: tuple[str, str]) -> None:
+    [sheet] = sheets(compare(pair, split=None))
+
+    lines = printed(sheet).splitlines()
     assert max(map(len, lines)) <= 80
     assert sum("can't tell" in line for line in lines) >= 1

@@ -1,6 +1,7 @@
 """Consistency is as counted by hand, and rows that are not the same items are refused."""
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ GOLD = (0, 1, 2, 0)
 def said(predicted: Sequence[int], gold: Sequence[int] = GOLD, *, indices: Sequence[int] | None = None) -> Answers:
     rows = np.arange(len(predicted))
     return Answers(
+        rows=rows if indices is None else np.array(indices),
         indices=rows if indices is None else np.array(indices),
         examples=rows,
         gold=np.array(gold),
@@ -24,9 +26,10 @@ def said(predicted: Sequence[int], gold: Sequence[int] = GOLD, *, indices: Seque
     )
 
 
-def compared(answers: Mapping[str, Answers], dropped: Mapping[str, Collection[int]] | None = None) -> dict[str, Any]:
-    rows = {language: given.indices.tolist() for language, given in answers.items()}
-    return consistency(answers, rows=rows, dropped=dropped or {}, source_languages=["en"])
+def compared(
+    answers: Mapping[str, Answers], dropped: Mapping[str, Collection[int]] | None = None, cut: Collection[str] = ()
+) -> dict[str, Any]:
+    return consistency(answers, dropped=dropped or {}, cut=cut, source_languages=["en"])
 
 
 def test_the_shares_are_those_counted_by_hand() -> None:
@@ -63,8 +66,8 @@ def test_a_row_dropped_in_one_language_is_left_out_of_all_and_counted() -> None:
 
 
 def test_a_row_without_gold_in_one_language_is_left_out_of_all() -> None:
-    answers = {"en": said(GOLD), "de": said((0, 2, 0), (0, 2, 0), indices=(0, 2, 3))}
-    found = consistency(answers, rows=dict.fromkeys(answers, range(4)), dropped={}, source_languages=["en"])
+    de = replace(said((0, 2, 0), (0, 2, 0), indices=(0, 2, 3)), rows=np.arange(4))
+    found = compared({"en": said(GOLD), "de": de})
 
     assert (found["items"], found["left_out"]) == (3, 1)
 
@@ -72,7 +75,24 @@ def test_a_row_without_gold_in_one_language_is_left_out_of_all() -> None:
 def test_the_first_rows_that_a_limit_leaves_may_differ_where_rows_were_dropped() -> None:
     answers = {"en": said((0, 1, 2), (0, 1, 2)), "de": said((0, 2, 0), (0, 2, 0), indices=(0, 2, 3))}
 
-    assert compared(answers, {"de": {1}})["items"] == 2
+    assert compared(answers, {"de": {1}}, cut=["en", "de"])["items"] == 2
+
+
+def test_rows_behind_a_limit_near_the_end_are_no_sign_of_other_items() -> None:
+    # Of 5 rows the limit of 4 leaves 4 in en, and in de all 3 that were not dropped.
+    answers = {"en": said(GOLD), "de": said((0, 2, 1), (0, 2, 1), indices=(0, 2, 4))}
+    dropped = {"de": {1, 3}}
+    assert compared(answers, dropped, cut=["en"])["items"] == 2
+
+    with pytest.raises(UserError, match=r"1 rows stand in one of them only, .* row 4"):
+        compared(answers, dropped)
+
+
+def test_a_limit_hides_no_row_that_is_missing_before_it() -> None:
+    answers = {"en": said(GOLD), "de": said((0, 2, 0), (0, 2, 0), indices=(0, 2, 3))}
+
+    with pytest.raises(UserError, match=r"1 rows stand in one of them only, .* row 1"):
+        compared(answers, cut=["en", "de"])
 
 
 def test_gold_that_differs_a_little_is_counted() -> None:

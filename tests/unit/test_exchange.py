@@ -176,6 +176,7 @@ def test_a_submission_that_does_not_fit_is_refused(
         ("0\t\tneutral\t0\t1\t0\n0\t\tneutral\t0\t1\t0\n", "line 3: index 0 stands twice"),
         ("7\t\tneutral\t0\t1\t0\n", "line 2: index 7 is none of the data's 3 rows"),
         ("x\t\tneutral\t0\t1\t0\n", "line 2: index 'x' is no row number"),
+        ("9" * 5000 + "\t\tneutral\t0\t1\t0\n", f"line 2: index '{'9' * 40}' is no row number"),
         ("0\t\tneutral\tmuch\t1\t0\n", "line 2: a probability is no number"),
         ("0\t\tneutral\n", "line 2: 3 columns; expected 6"),
     ],
@@ -230,6 +231,35 @@ def test_nothing_is_overwritten_by_an_export(in_folder: Path, capsys: pytest.Cap
         cli.main(["export-predictions", "ours", "--format", "tsv", "--to", "out"])
     assert "exists: choose another --to" in " ".join(capsys.readouterr().err.split())
     assert (in_folder / "out" / "test-de.tsv").read_text() == "mine"
+
+
+@pytest.mark.parametrize("of", ["xnli", "wikiann"])
+def test_probabilities_that_some_rows_lack_are_not_exported(in_folder: Path, of: str) -> None:
+    records: dict[str, list[AnyPrediction]] = {
+        "xnli": [
+            Prediction(index=0, gold=None, predicted="neutral", probabilities={"neutral": 0.75}),
+            Prediction(index=1, gold=None, predicted="neutral", probabilities={}),
+        ],
+        "wikiann": [
+            TagPrediction(index=0, gold=None, predicted=["O"], probabilities=[0.75]),
+            TagPrediction(index=1, gold=None, predicted=["O"], probabilities=[]),
+        ],
+    }
+    predictions.write(predictions.path(in_folder / "ours", split="test", language="de"), records[of])
+    write(in_folder / "ours" / "manifest.json", json.dumps({"data": of}))
+    cli.main(["export-predictions", "ours", "--format", "tsv", "--to", "out"])
+
+    label = records[of][0].predicted[0] if of == "wikiann" else records[of][0].predicted
+    expected = f"index\tgold\tpredicted\n0\t\t{label}\n1\t\t{label}\n"
+    assert (in_folder / "out" / "test-de.tsv").read_text() == expected
+
+
+def test_a_manifest_that_names_no_dataset_is_refused(in_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write(in_folder / "ours" / "manifest.json", json.dumps({"data": []}))
+
+    with pytest.raises(SystemExit, match="2"):
+        cli.main(["export-predictions", "ours", "--format", "tsv", "--to", "out"])
+    assert "manifest.json is damaged" in " ".join(capsys.readouterr().err.split())
 
 
 def test_a_dropped_row_has_no_line_in_a_submission(in_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -78,7 +78,32 @@ def test_another_model_is_refused_where_predictions_of_the_old_one_lie(tmp_path:
         manifest.add(tmp_path, splits={}, model={"path": "m", "files": {"model.safetensors": "3"}})
 
 
-@pytest.mark.parametrize("damage", ["{", "[]", '{"splits": {"test": {"en": {}}}}', '{"splits": 3}', "[" * 100_000])
+def test_a_limit_that_left_out_rows_is_told_from_dropped_rows() -> None:
+    dropped = {"untranslated, NS": [1]}
+
+    assert manifest.is_cut(entry("a", dropped=dropped, examples=1))
+    assert not manifest.is_cut(entry("a", dropped=dropped, examples=2))
+
+
+def with_dropped(dropped: str) -> str:
+    return f'{{"splits": {{"test": {{"en": {{"files": [], "dropped": {dropped}}}}}}}}}'
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "{",
+        "[]",
+        '{"splits": {"test": {"en": {}}}}',
+        '{"splits": 3}',
+        '{"data": []}',
+        '{"encoder": 1}',
+        with_dropped("[]"),
+        with_dropped('{"x": 1}'),
+        with_dropped('{"x": [[1]]}'),
+        "[" * 100_000,
+    ],
+)
 def test_a_damaged_manifest_is_named(tmp_path: Path, damage: str) -> None:
     (tmp_path / "manifest.json").write_text(damage)
 

@@ -70,6 +70,27 @@ def test_other_data_or_splits_are_refused(tmp_path: Path, runs: list[str]) -> No
         matrix([*runs, str(other)], split=None)
 
 
+def test_other_rows_or_other_gold_are_refused(tmp_path: Path, runs: list[str]) -> None:
+    less = write_run(tmp_path / "less", {one: labels(right[:3]) for one, right in RIGHT.items()}, sources=["de"])
+    with pytest.raises(UserError, match="different rows of sw: 4 and 3, 1 of them in one alone, the first is row 3"):
+        matrix([*runs, str(less)], split=None)
+
+    gold = {one: labels(right, gold="contradiction") for one, right in RIGHT.items()}
+    other = write_run(tmp_path / "gold", gold, sources=["de"])
+    with pytest.raises(UserError, match="different gold in sw, first in row 0"):
+        matrix([*runs, str(other)], split=None)
+
+
+def test_scores_that_are_not_those_of_the_predictions_are_refused(runs: list[str]) -> None:
+    file = Path(runs[1]) / "scores" / "test.json"
+    scores = json.loads(file.read_text())
+    scores["languages"]["de"]["accuracy"] = 0.75
+    file.write_text(json.dumps(scores))
+
+    with pytest.raises(UserError, match=r"accuracy in de is 0\.7500 by its scores and 0\.5000 by its predictions"):
+        matrix(runs, split=None)
+
+
 def test_a_language_that_one_run_lacks_is_left_out(tmp_path: Path, runs: list[str]) -> None:
     less = write_run(tmp_path / "less", {"en": labels(RIGHT["en"]), "de": labels(RIGHT["de"])}, sources=["de"])
     found = matrix([runs[0], str(less)], split=None)
@@ -88,6 +109,28 @@ def test_many_languages_are_in_several_tables_on_the_terminal(tmp_path: Path) ->
     assert [len(sheet.columns) for sheet in laid_out] == [10, 8]
     assert all(f" {one} " in text.getvalue() for one in languages)
     assert max(map(len, text.getvalue().splitlines())) <= 80
+
+
+def test_contaminated_scores_and_their_regime_are_told_in_every_form(
+    tmp_path: Path, runs: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    told = write_run(
+        tmp_path / "told",
+        {one: labels(right) for one, right in RIGHT.items()},
+        sources=["de"],
+        regime="few_shot",
+        few_shot={"k": 10, "languages": ["sw"]},
+        contaminated={"languages": ["de", "sw"], "why": "trained on the test split of de"},
+    )
+    found = matrix([runs[0], str(told)], split=None)
+    [sheet] = sheets(found, most_columns=None)
+
+    assert [row["contaminated"] for row in found["rows"]] == [False, True]
+    assert [row[0] for row in sheet.rows] == ["sw", "de, few_shot, contaminated"]
+    assert "de, few_shot, contaminated: Regime: few_shot, 10 examples of each label of sw." in sheet.after
+    assert any("Contaminated (de, sw): the model was trained on the test split of de" in line for line in sheet.after)
+    cli.main(["matrix", runs[0], str(told)])
+    assert "no measure of transfer" in " ".join(capsys.readouterr().out.split())
 
 
 def test_the_command_writes_what_is_asked_for_and_nothing_else(runs: list[str], tmp_path: Path) -> None:

@@ -180,6 +180,40 @@ def test_scores_that_are_none_are_named(golden: Path, damage: str) -> None:
         scoring.read_all(golden)
 
 
+@pytest.mark.parametrize(
+    ("key", "damage"),
+    [
+        ("consistency", {}),
+        ("consistency", 1),
+        ("groups", 1),
+        ("groups", {"family": {"Germanic": 1}}),
+        ("contaminated", []),
+        ("not_parallel", {}),
+        ("unscored_languages", "sw"),
+        ("transfer", {"source": None}),
+        (
+            "transfer",
+            {**dict.fromkeys(("source", "target_mean", "gap", "retention", "worst")), "intervals": {"gap": []}},
+        ),
+    ],
+)
+def test_a_part_of_the_scores_that_is_not_as_written_is_named(golden: Path, key: str, damage: object) -> None:
+    scoring.write(score(golden, is_parallel=True) | {key: damage}, golden)
+
+    with pytest.raises(UserError, match=rf"test\.json holds no scores \(it\.{key}"):
+        scoring.read_all(golden)
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "1e999", "9" * 400, "9" * 5000])
+def test_numbers_that_are_none_are_named(golden: Path, number: str) -> None:
+    scoring.write(score(golden), golden)
+    file = golden / "scores" / "test.json"
+    file.write_text(file.read_text().replace('"accuracy": 0.75', f'"accuracy": {number}'))
+
+    with pytest.raises(UserError, match=r"test\.json holds no scores"):
+        scoring.read_all(golden)
+
+
 def test_each_language_has_its_interval_calibration_and_confusion(golden: Path) -> None:
     scores = score(golden)["languages"]["en"]
 

@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
+from scipy.stats import permutation_test
 
-from babelfit.bootstrap import Parts, resampled
-from babelfit.significance import bootstrap_p, holm, mcnemar, verdict
+from babelfit.bootstrap import Array, Parts
+from babelfit.significance import holm, mcnemar, permutation_p, swapped, verdict
 
 
 def test_mcnemar_is_the_binomial_of_the_discordant_examples() -> None:
@@ -24,25 +25,70 @@ def test_holm_is_as_computed_by_hand() -> None:
     assert holm([]) == []
 
 
-def test_the_bootstrap_p_counts_shifted_resamples_that_are_as_extreme() -> None:
-    # Less the observed 2: -3, -1, 0, 2. As far from 0 as 2 are two of them, and the observed one itself.
-    assert bootstrap_p(np.array([-1.0, 1.0, 2.0, 4.0]), observed=2.0) == 3 / 5
-    assert bootstrap_p(np.zeros(9), observed=0.0) == 1
+def test_the_permutation_p_counts_differences_that_are_as_extreme() -> None:
+    # As far from 0 as 2 are two of them, and the observed one itself.
+    assert permutation_p(np.array([-2.0, 1.0, 0.0, 4.0]), observed=2.0) == 3 / 5
+    assert permutation_p(np.zeros(9), observed=0.0) == 1
 
 
-def test_equal_models_are_told_apart_as_rarely_as_the_level_says() -> None:
+def spans(right: Array, gold: Array) -> Parts:
+    return Parts(indices=np.arange(len(gold)), numerators=2 * right, denominators=2 * gold)
+
+
+def permuted_p(first: Parts, second: Parts, *, num_permutations: int = 10_000) -> float:
+    [differences] = swapped({"en": (first, second)}, together=False, num_permutations=num_permutations).values()
+    return permutation_p(differences, observed=second.score - first.score)
+
+
+def test_three_sentences_that_favour_one_side_prove_nothing() -> None:
+    gold = np.array([2, 2, 2])
+
+    # Of 2^3 ways to swap, none and all are as extreme.
+    assert permuted_p(spans(np.array([1, 0, 1]), gold), spans(gold, gold)) == pytest.approx(2 / 8, abs=0.02)
+
+
+def test_the_permutation_test_of_a_mean_is_that_of_scipy() -> None:
+    generator = np.random.default_rng(2)
+    first, second = (generator.random(40) < rate for rate in (0.5, 0.75))
+    gold = np.ones(40, dtype=int)
+    theirs = permutation_test(
+        (second.astype(float), first.astype(float)),
+        lambda one, other, axis: (one - other).mean(axis),
+        permutation_type="samples",
+        vectorized=True,
+        n_resamples=10_000,
+        rng=3,
+    ).pvalue
+
+    ours = permuted_p(spans(first.astype(int), gold), spans(second.astype(int), gold))
+    assert ours == pytest.approx(theirs, abs=0.02)
+    assert ours < 0.2
+
+
+def test_an_item_is_swapped_in_every_language_or_in_none() -> None:
+    generator = np.random.default_rng(4)
+    gold = np.ones(30, dtype=int)
+    first, second = (spans(generator.integers(0, 2, 30), gold) for _ in range(2))
+    pairs = {"en": (first, second), "de": (second, first)}
+    found = swapped(pairs, together=True, num_permutations=200)
+    assert np.allclose(found["en"], -found["de"])
+
+    apart = swapped(pairs, together=False, num_permutations=200)
+    assert not np.allclose(apart["en"], -apart["de"])
+
+
+@pytest.mark.parametrize("count", [3, 5, 10, 300])
+def test_equal_models_are_told_apart_as_rarely_as_the_level_says(count: int) -> None:
     generator = np.random.default_rng(1)
     found = []
     for _ in range(400):
-        gold = generator.poisson(1.5, 300)
-        sides = [2 * generator.binomial(gold, 0.7) for _ in range(2)]
-        given = {
-            side: Parts(indices=np.arange(300), numerators=top, denominators=2 * gold) for side, top in enumerate(sides)
-        }
-        drawn = resampled(given, together=True, num_resamples=400)
-        found.append(bootstrap_p(drawn[1] - drawn[0], observed=given[1].score - given[0].score))
+        gold = generator.poisson(1.5, count)
+        first, second = (spans(generator.binomial(gold, 0.7), gold) for _ in range(2))
+        found.append(permuted_p(first, second, num_permutations=400))
 
-    assert 0.02 <= np.mean(np.array(found) < 0.05) <= 0.08
+    rate = np.mean(np.array(found) < 0.05)
+    assert rate <= 0.08
+    assert count < 300 or rate >= 0.02
 
 
 @pytest.mark.parametrize(
