@@ -115,8 +115,11 @@ def evidence(folder: Path, *, to: Path) -> None:
     """Make the default run's report on the bundled sample, and look at it in a browser."""
     command(folder, "train.py", "name=sample")
     to.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(folder / "outputs" / "sample" / "report.html", to / "report.html")
-    shutil.copyfile(folder / "outputs" / "sample" / "report.md", to / "report.md")
+    for name in ("report.html", "report.md"):
+        report = (folder / "outputs" / "sample" / name).read_text()
+        for place, called in ((folder / "cache", "CACHE"), (folder, "FOLDER"), (ROOT, "babelfit")):
+            report = report.replace(str(place), called)
+        (to / name).write_text(report)
     for name, (width, height) in SIZES.items():
         subprocess.run(
             [
