@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from babelfit import evaluation, manifest, prediction_formats, predictions, scoring
+from babelfit import durable, evaluation, manifest, prediction_formats, predictions, scoring
 from babelfit.config import EvaluateConfig, TrainConfig
 from babelfit.data import DATA, MultilingualDataModule
 from babelfit.data.batching import NO_LABEL
@@ -177,7 +177,7 @@ def _by_index(spoken: Sequence[Spoken], *, file: Path, indices: Sequence[int], n
 def export_predictions(folder: Path, *, format: str, to: Path, split: str | None) -> list[Path]:
     """Write the predictions of a run or an evaluation in another format, a file a language; return the files.
 
-    Raises UserError where one of them exists: nothing is overwritten.
+    Raises UserError where one of them exists, and for rows that the format cannot leave out: nothing is written then.
     """
     if not folder.is_dir():
         raise UserError(f"{folder} is no folder: give that of a run or an evaluation, outputs/NAME")
@@ -197,6 +197,8 @@ def export_predictions(folder: Path, *, format: str, to: Path, split: str | None
     for file in files.values():
         if file.exists():
             raise UserError(f"{file} exists: choose another --to, or move it away")
+    # All before the first is written: half of an export would stand in the way of the next.
+    texts = {}
     for language, file in files.items():
         records = predictions.read(
             predictions.path(folder, split=split, language=language),
@@ -204,7 +206,16 @@ def export_predictions(folder: Path, *, format: str, to: Path, split: str | None
             label_names=data.label_names,
             dropped=manifest.dropped(folder, split=split, language=language),
         )
-        prediction_formats.write(file, records, format=format, spellings=_spellings(data))
+        texts[file] = prediction_formats.laid_out(
+            records,
+            format=format,
+            spellings=_spellings(data),
+            num_rows=manifest.entry(folder, split=split, language=language).get("rows"),
+            where=file,
+        )
+    for file, text in texts.items():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        durable.write_text(file, text)
     log.info("%d files of %s %s in %s", len(files), name, split, to)
     return list(files.values())
 

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
-from babelfit import durable
 from babelfit.data.readers import lines
 from babelfit.errors import UserError
 from babelfit.predictions import AnyPrediction, Prediction, TagPrediction
@@ -115,24 +114,30 @@ def _spoken(words: Sequence[tuple[str, Mapping[str, str]]], *, per_word: bool) -
     )
 
 
-def write(file: Path, records: Sequence[AnyPrediction], *, format: str, spellings: Mapping[str, str]) -> None:
-    """Write predictions, in order of index, whole or not at all.
+def laid_out(
+    records: Sequence[AnyPrediction], *, format: str, spellings: Mapping[str, str], num_rows: int | None, where: Path
+) -> str:
+    """Lay out the predictions of one file, in order of index.
 
-    `spellings` is how XTREME's files spell labels. Raises UserError for a row without prediction, which a file without
-    index cannot leave out.
+    `spellings` is how XTREME's files spell labels, `num_rows` how many rows the data have, None where nobody knows,
+    `where` the file for messages. Raises UserError for a row without prediction, which a file without index cannot
+    leave out.
     """
-    if format == XTREME:
-        missing = set(range(records[-1].index + 1)).difference(record.index for record in records)
-        if missing:
-            raise UserError(
-                f"{file}: {len(missing):,} rows have no prediction, the first is row {min(missing)} (a row that was "
-                "dropped), and XTREME's files have a line for every row: use --format tsv, which has an index"
-            )
-        text = "".join(_xtreme_lines(record, spellings=spellings) for record in records)
-    else:
-        text = _tsv(records)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    durable.write_text(file, text)
+    if format == TSV:
+        return _tsv(records)
+    if num_rows is None:
+        raise UserError(
+            f"{where}: nobody knows how many rows the data have (manifest.json does not say), and XTREME's files have "
+            "a line for every row: evaluate again, or use --format tsv, which has an index"
+        )
+    there = {record.index for record in records}
+    missing = next((row for row in range(num_rows) if row not in there), None)
+    if missing is not None:
+        raise UserError(
+            f"{where}: {num_rows - len(there):,} rows have no prediction, the first is row {missing} (dropped, or "
+            "behind a limit), and XTREME's files have a line for every row: use --format tsv, which has an index"
+        )
+    return "".join(_xtreme_lines(record, spellings=spellings) for record in records)
 
 
 def _xtreme_lines(record: AnyPrediction, *, spellings: Mapping[str, str]) -> str:

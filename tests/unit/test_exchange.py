@@ -129,7 +129,7 @@ def test_what_is_exported_comes_back_the_same(in_folder: Path, data: Path, of: s
     }
     ours = in_folder / "outputs" / "ours"
     predictions.write(predictions.path(ours, split="test", language="en"), made[of])
-    write(ours / "manifest.json", json.dumps({"data": of, "splits": {}}))
+    write(ours / "manifest.json", json.dumps(with_rows(of, en=len(made[of]))))
     cli.main(["export-predictions", str(ours), "--format", format, "--to", str(in_folder / "out")])
     again = run_import(in_folder / "out", data, name="again", of=of, format=format)
 
@@ -140,10 +140,14 @@ def test_what_is_exported_comes_back_the_same(in_folder: Path, data: Path, of: s
     assert records == expected
 
 
+def with_rows(data: str, **rows: int) -> dict[str, Any]:
+    return {"data": data, "splits": {"test": {one: {"files": [], "rows": count} for one, count in rows.items()}}}
+
+
 def test_the_exported_files_are_those_of_xtreme(in_folder: Path) -> None:
     record = Prediction(index=0, gold=None, predicted="not_paraphrase", probabilities={})
     predictions.write(predictions.path(in_folder / "ours", split="test", language="de"), [record])
-    write(in_folder / "ours" / "manifest.json", json.dumps({"data": "pawsx"}))
+    write(in_folder / "ours" / "manifest.json", json.dumps(with_rows("pawsx", de=1)))
     cli.main(["export-predictions", "ours", "--format", "xtreme", "--to", "out"])
 
     assert (in_folder / "out" / "pawsx" / "test-de.tsv").read_text() == "0\n"
@@ -262,11 +266,26 @@ def test_a_manifest_that_names_no_dataset_is_refused(in_folder: Path, capsys: py
     assert "manifest.json is damaged" in " ".join(capsys.readouterr().err.split())
 
 
+def test_a_submission_is_complete_or_is_not_written_at_all(in_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    record = Prediction(index=0, gold=None, predicted="neutral", probabilities={})
+    for language in ("de", "en"):
+        predictions.write(predictions.path(in_folder / "ours", split="test", language=language), [record])
+    manifests = {"1 rows have no prediction, the first is row 1": with_rows("xnli", de=1, en=2)}
+    manifests["nobody knows how many rows"] = with_rows("xnli", de=1)
+    for told, known in manifests.items():
+        write(in_folder / "ours" / "manifest.json", json.dumps(known))
+        with pytest.raises(SystemExit, match="2"):
+            cli.main(["export-predictions", "ours", "--format", "xtreme", "--to", "out"])
+        assert told in " ".join(capsys.readouterr().err.split())
+        assert not (in_folder / "out").exists()
+
+
 def test_a_dropped_row_has_no_line_in_a_submission(in_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     records = [Prediction(index=row, gold=None, predicted="paraphrase", probabilities={}) for row in (0, 2)]
     predictions.write(predictions.path(in_folder / "ours", split="test", language="de"), records)
-    dropped = {"data": "pawsx", "splits": {"test": {"de": {"files": [], "dropped": {"untranslated, NS": [1]}}}}}
-    write(in_folder / "ours" / "manifest.json", json.dumps(dropped))
+    told = with_rows("pawsx", de=3)
+    told["splits"]["test"]["de"]["dropped"] = {"untranslated, NS": [1]}
+    write(in_folder / "ours" / "manifest.json", json.dumps(told))
 
     with pytest.raises(SystemExit, match="2"):
         cli.main(["export-predictions", "ours", "--format", "xtreme", "--to", "out"])
