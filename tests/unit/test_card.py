@@ -55,7 +55,7 @@ def test_the_hub_reads_each_language_s_scores(tmp_path: Path, config: TrainConfi
     one = (data.eval_results or [])[0]
     assert (one.dataset_type, one.dataset_revision, one.task_type) == ("facebook/xnli", "abc", "text-classification")
     assert (data.language, data.datasets, data.metrics) == (["en", "sw"], ["facebook/xnli"], ["accuracy", "f1"])
-    assert (data.model_name, data.license, data.library_name) == (config.name, "unknown", "transformers")
+    assert (data.model_name, data.license, data.to_dict()["library_name"]) == (config.name, "unknown", "transformers")
     assert data.base_model == config.encoder.path
 
 
