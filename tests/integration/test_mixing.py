@@ -68,7 +68,7 @@ def test_a_plan_counts_a_mixed_epoch(in_folder: Path, capsys: pytest.CaptureFixt
         assert ("left out" in said) == (exponent == "0.5")
         if exponent == "0.5":
             assert TOLD in said
-        rows = {line.split()[1]: int(line.split()[-4].replace(",", ""))
+        rows = {line.split()[1]: int(line.split()[6].replace(",", ""))
                 for line in said.splitlines() if line.startswith("train")}  # fmt: skip
         (line,) = (line for line in said.splitlines() if line.startswith("tokens"))
         found = int(line.split()[1].replace(",", ""))
