@@ -7,7 +7,7 @@ from pathlib import Path
 
 from babelfit import durable, evaluation, manifest, prediction_formats, predictions, scoring
 from babelfit.config import EvaluateConfig, TrainConfig
-from babelfit.data import DATA, MultilingualDataModule
+from babelfit.data import DATA, LabelledDataModule, MultilingualDataModule
 from babelfit.data.batching import NO_LABEL
 from babelfit.errors import UserError
 from babelfit.loading import load_tokenizer
@@ -29,7 +29,7 @@ def import_predictions(
     unknown label, other gold. Raises UserError then, with file and line.
     """
     chosen = replace(config.data, folder=data_folder, train_languages=list(sources))
-    files = _files(given, format=format, data=DATA[chosen.name], split=split)
+    files = _files(given, format=format, data=_labelled(chosen.name), split=split)
     data = evaluation.build_data(
         chosen,
         head=DATA[chosen.name].head,
@@ -63,7 +63,14 @@ def import_predictions(
     return folder
 
 
-def _files(given: Path, *, format: str, data: type[MultilingualDataModule], split: str) -> dict[str, Path]:
+def _labelled(name: str) -> type[LabelledDataModule]:
+    data = DATA[name]
+    if not issubclass(data, LabelledDataModule):
+        raise UserError(f"{name} has no labels, so there are no predictions of it in files of other forms")
+    return data
+
+
+def _files(given: Path, *, format: str, data: type[LabelledDataModule], split: str) -> dict[str, Path]:
     """Find the file of each language; raises UserError where there is none."""
     if given.is_dir():
         check_folder(given)
@@ -88,7 +95,7 @@ def _files(given: Path, *, format: str, data: type[MultilingualDataModule], spli
     return found
 
 
-def _pattern(data: type[MultilingualDataModule], *, format: str, split: str) -> str:
+def _pattern(data: type[LabelledDataModule], *, format: str, split: str) -> str:
     """Name a language's file in a folder; raises UserError where XTREME does not have the dataset."""
     if format == TSV:
         return f"{split}-{{language}}.tsv"
@@ -185,7 +192,7 @@ def export_predictions(folder: Path, *, format: str, to: Path, split: str | None
     name = manifest.read(folder).get("data")
     if name not in DATA:
         raise UserError(f"{folder}/manifest.json names no dataset (data: {name!r}): expected one of {', '.join(DATA)}")
-    data = DATA[name]
+    data = _labelled(name)
     predicted = [one for one in ("test", "validation") if predictions.languages(folder, split=one)]
     split = split or next(iter(predicted), None)
     if split not in predicted:

@@ -21,7 +21,7 @@ SPLITS = ("train", "validation", "test")
 MODULE = """
 from functools import partial
 
-from babelfit.data.base import MultilingualDataModule
+from babelfit.data.labelled import LabelledDataModule
 from babelfit.data.readers import read_tsv
 from babelfit.data.sources import Layout
 from babelfit.data.tokenization import encode_pairs
@@ -30,7 +30,7 @@ COLUMNS = {"first": ("first",), "second": ("second",), "label": ("label",)}
 SPELLINGS = {"0": "no", "1": "yes"}
 
 
-class Invented(MultilingualDataModule):
+class Invented(LabelledDataModule):
     data_name = "invented"
     head = "sequence_classification"
     label_names = ("no", "yes")

@@ -1,10 +1,11 @@
 """Multilingual datasets, a DataModule each."""
 
 from babelfit.data.base import MultilingualDataModule
+from babelfit.data.labelled import LabelledDataModule
 from babelfit.data.pawsx import PAWSX
 from babelfit.data.wikiann import WikiANN
 from babelfit.data.xnli import XNLI
 
-__all__ = ["DATA", "PAWSX", "XNLI", "MultilingualDataModule", "WikiANN"]
+__all__ = ["DATA", "PAWSX", "XNLI", "LabelledDataModule", "MultilingualDataModule", "WikiANN"]
 
 DATA: dict[str, type[MultilingualDataModule]] = {"xnli": XNLI, "pawsx": PAWSX, "wikiann": WikiANN}

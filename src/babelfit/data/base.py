@@ -1,112 +1,78 @@
-"""What every dataset's DataModule does: find rows, tokenize them once, deal them out as ragged batches.
+"""What every DataModule does with tokenized examples: open them once, deal them out as ragged batches.
 
-A dataset adds facts (languages, labels, row counts, layouts) and how a row becomes tokens; it never sees a model.
+What is read, and how text becomes tokens, is for those that inherit from it: of labelled datasets labelled.py says what
+they have in common. None of them ever sees a model.
 """
 
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from functools import cached_property, partial
-from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
-import pyarrow as pa
 from datasets import Dataset
 from pytorch_lightning import LightningDataModule
 from torch.utils.data import ConcatDataset, DataLoader
 from transformers import PreTrainedTokenizerFast
 
-from babelfit import ranks, regimes
-from babelfit.data import leaks, mixing, readers, sources, splits, texts, tokenization
+from babelfit import ranks
+from babelfit.data import mixing, splits
 from babelfit.data.batching import Array, Examples, token_ids
-from babelfit.data.checks import check_place
-from babelfit.data.few_shot import drawn
 from babelfit.data.loaders import dataloader
 from babelfit.data.masking import Masking
-from babelfit.data.origin import Origin
-from babelfit.data.splits import num_labelled, read_split
 from babelfit.data.steps import EvaluationBatches, Steps, TrainingSteps
 from babelfit.errors import UserError
-from babelfit.languages import checked_languages
 
 log = logging.getLogger(__name__)
 
 
+class Place(Protocol):
+    """Where the files of a DataModule come from."""
+
+    @property
+    def is_sample(self) -> bool: ...
+
+    def facts(self) -> dict[str, Any]: ...
+
+    def available(self, split: str, *, languages: Sequence[str]) -> tuple[str, ...]: ...
+
+
 class MultilingualDataModule(LightningDataModule, ABC):
-    """One multilingual dataset: text, labels and languages, tokenized and cut into steps."""
+    """Text in several languages, tokenized and cut into steps."""
 
     data_name: ClassVar[str]
     head: ClassVar[str]
-    label_names: ClassVar[tuple[str, ...]]
+    label_names: ClassVar[tuple[str, ...]] = ()  # none, where nothing is labelled
     label_aliases: ClassVar[Mapping[str, str]] = {}
-    known_rows: ClassVar[Mapping[str, Mapping[str, int]]]  # language -> split -> rows of a whole copy
-    layouts: ClassVar[tuple[sources.Layout, ...]]
-    is_parallel: ClassVar[bool]  # row i of every language is the same item
-    written_in: ClassVar[str | None] = None  # the original training rows, of which the others are translations
-    hub_repo: ClassVar[str | None] = None  # the dataset on the Hub, in one of the layouts
-    hub_languages: ClassVar[tuple[str, ...]] = ()  # evaluated from the Hub, if nothing else is asked for
+    is_parallel: ClassVar[bool] = False  # row i of every language is the same item
+    hub_repo: ClassVar[str | None] = None  # the dataset on the Hub
     masking: Masking | None = None  # of text alone, whose tokens are masked and guessed
     reset_positions: bool = False  # in the second sentence of a pair
-    sample_languages: ClassVar[tuple[str, ...]] = ()
-    sample_rows: ClassVar[Mapping[str, int]] = {}
+
+    origin: Place
 
     def __init__(
         self,
         *,
-        folder: str | None,
-        revision: str | None,
         train_languages: Sequence[str],
-        languages: Sequence[str] | None,
+        languages: Sequence[str],
+        few_shot_languages: Sequence[str] = (),
+        regime: str = "zero_shot",
         max_length: int,
         limit: Mapping[str, int | None],
-        train_split: str,
-        regime: str = "zero_shot",
-        few_shot: Mapping[str, Any] | None = None,
-        sampling_exponent: float | None = None,
+        sampling_exponent: float | None,
         tokenizer: PreTrainedTokenizerFast,
         batch_size: int,
         tokens_per_device: int,
         seed: int,
-        num_workers: int = 0,
-        pin_memory: bool = False,
+        num_workers: int,
+        pin_memory: bool,
     ) -> None:
         super().__init__()
-        check_place(self, folder=folder, regime=regime, train_split=train_split)
-        self.origin = Origin(
-            self.data_name,
-            folder=folder,
-            repo=self.hub_repo,
-            revision=revision,
-            layouts=self.layouts,
-            write_sample=self.write_sample,
-            translated_into=self.written_in if regime == "translate_test" else None,
-        )
+        self.train_languages = list(train_languages)
+        self.languages = list(languages)
+        self.few_shot_languages = list(few_shot_languages)  # target languages of which a few examples are trained on
         self.regime = regime
-        self.train_split = train_split
-        known = self.sample_languages if self.origin.is_sample else tuple(self.known_rows)
-        train_languages = checked_languages(train_languages, key="train_languages", known=known, of=self.data_name)
-        others = [language for language in known if language != self.written_in]
-        self.train_languages = regimes.trained_languages(
-            regime,
-            train_languages,
-            written_in=self.written_in,
-            translated=self.origin.translated(others) if regime == "translate_train_all" else (),
-            of=self.data_name,
-        )
-        if languages is None:
-            languages = self.hub_languages if self.origin.is_hub else self.origin.evaluable(known)
-        self.languages = checked_languages(languages, key="languages", known=known, of=self.data_name)
-        self.few_shot_languages: list[str] = []  # target languages of which a few examples are trained on
-        self.few_shot = few_shot or {}
-        if regime == "few_shot":
-            self.few_shot_languages = regimes.few_shot_languages(
-                self.few_shot["languages"],
-                evaluated=self.languages,
-                source_languages=self.train_languages,
-                known=known,
-                of=self.data_name,
-            )
         self.trained_languages = [*self.train_languages, *self.few_shot_languages]
         self.numbered_languages = list(dict.fromkeys([*self.languages, *self.trained_languages]))
         self.dev_languages: list[str] = []  # those of the objective, where it asks for more than the source languages
@@ -121,45 +87,30 @@ class MultilingualDataModule(LightningDataModule, ABC):
         self._datasets: dict[tuple[str, str], Dataset] = {}
         self._pools: dict[tuple[str, ...], Examples] = {}
         self.read: dict[str, dict[str, Any]] = {}
-        """What was read, for the manifest: split -> language -> files, rows, labels."""
+        """What was read, for the manifest: split -> language -> files, rows, examples."""
         if tokens_per_device < max_length:
             raise UserError(
                 f"trainer.tokens_per_device={tokens_per_device} is less than data.max_length={max_length}: "
                 "one example must fit"
             )
 
-    @staticmethod
-    def write_sample(folder: Path) -> None:
-        """Write the bundled synthetic sample in one of the layouts, for a dataset that has `sample_languages`."""
-
-    @abstractmethod
-    def encode(self, table: pa.Table) -> dict[str, Any]:
-        """Turn rows of text into input_ids, token_type_ids where there are any, windows, targets and truncated."""
-
-    def dropped(self, table: pa.Table) -> Mapping[str, pa.ChunkedArray]:
-        """Say which rows are no examples: a mask for each reason."""
-        return {}
-
     # Reading
 
+    @abstractmethod
     def download(self) -> None:
-        """Download what a run reads where that comes from the Hub: training and dev data, and all that can be scored.
+        """Download what a run reads where that comes from the Hub; raises UserError where there is none to train on."""
 
-        Raises UserError where the data to train on are not there.
-        """
-        self.origin.folder(self.train_split, languages=self.trained_languages)
-        self.origin.folder("validation", languages=self.numbered_languages)
-        self.origin.folder("test", languages=self.languages)
-        for language in self.trained_languages:
-            self.origin.source(self.train_split, language)
-        for language in self.train_languages:
-            self.origin.source("validation", language)
-
+    @abstractmethod
     def has(self, split: str) -> bool:
-        """Tell whether every evaluated language has a split with gold labels, all of them read and tokenized."""
-        return len(self.origin.available(split, languages=self.languages)) == len(self.languages) and all(
-            num_labelled(self.open(split, language)) > 0 for language in self.languages
-        )
+        """Tell whether every evaluated language has a split that can be scored, all of them read and tokenized."""
+
+    @abstractmethod
+    def has_gold(self, split: str, language: str) -> bool:
+        """Tell whether a language's examples of a split can be scored, and a checkpoint chosen by them."""
+
+    @abstractmethod
+    def _opened(self, split: str, language: str) -> tuple[Dataset, dict[str, Any]]:
+        """Read one language of one split, tokenized, as many as the limit lets through, and the facts about it."""
 
     def open(self, split: str, language: str) -> Dataset:
         """Open the tokenized rows of one language in one split, as many as the limit lets through.
@@ -171,73 +122,31 @@ class MultilingualDataModule(LightningDataModule, ABC):
             self._datasets[key], self.read.setdefault(split, {})[language] = self._opened(split, language)
         return self._datasets[key]
 
-    def _opened(self, split: str, language: str) -> tuple[Dataset, dict[str, Any]]:
-        theirs = self.train_split if split == "train" else split
-        source = self.origin.source(theirs, language)
-        few = None
-        if split == "train" and language in self.few_shot_languages:
-            label_names = self.label_names if self.head == "sequence_classification" else None
-            few = partial(drawn, k=self.few_shot["k"], seed=self.seed, language=language, label_names=label_names)
-        return read_split(
-            source,
-            tokenizer=self.tokenizer,
-            fingerprint=self._fingerprint,
-            label_names=self.label_names,
-            max_length=self.max_length,
-            limit=self.limit[split],
-            encode=self.encode,
-            dropped=self.dropped,
-            draw=few,
-            expected=self.sample_rows[theirs] if self.origin.is_sample else self.known_rows[language][theirs],
-            # Of a part that the user asked for, or of the sample, which is as it is, nothing can be said.
-            is_part=self.limit[split] is not None or self.origin.is_sample or few is not None,
-        )
-
     def leaks(self) -> dict[str, dict[str, Any]]:
-        """Look for rows of the splits read so far among those trained on, if these were read."""
-        return leaks.find(self.read, opened=self._datasets, is_parallel=self.is_parallel)
+        """Look for rows of the splits read so far among those trained on: none, where they are kept out."""
+        return {}
 
-    @cached_property
-    def _fingerprint(self) -> dict[str, str]:
-        """Hash what turns rows into tokens: the tokenizer, the dataset's own code and that of all datasets."""
-        own = [cls.__module__ for cls in type(self).__mro__ if issubclass(cls, MultilingualDataModule)]
-        common = [module.__name__ for module in (readers, sources, splits, texts, tokenization)]
-        return {
-            "tokenizer": tokenization.tokenizer_fingerprint(self.tokenizer),
-            "code": tokenization.code_fingerprint([name for name in own if name != __name__] + common),
-        }
+    def contamination(self, split: str, *, train_languages: Sequence[str]) -> dict[str, Any]:
+        """Say what is wrong with the scores of a split that was trained on, and of which languages."""
+        why = f"trained on the {split} split of {' and '.join(train_languages)}"
+        return {"languages": list(train_languages), "why": why}
 
     def prepare(self, split: str, *, languages: Sequence[str]) -> None:
         """Tokenize a split in some languages where it is not yet, and tell its size and what was cut or dropped."""
-        self.origin.folder(self.train_split if split == "train" else split, languages=languages)
-        for language in languages if split == "train" else ():
-            if missing := len(self.open(split, language)) - num_labelled(self.open(split, language)):
-                raise UserError(f"{self.data_name} train {language}: {missing:,} rows have no label to train on")
         examples = self._examples(split, languages)
-        is_plain = split != "train" or self.regime == "zero_shot"
-        name = f"{self.data_name} {split}{'' if is_plain else f', {self.regime}'}"
-        splits.tell(
-            f"synthetic sample of {name}" if self.origin.is_sample else name,
-            {language: self.read[split][language] for language in languages},
-            num_tokens=int(examples.lengths.sum()),
-            max_length=self.max_length,
-            by_language=not is_plain,
-        )
+        self._tell(split, languages, num_tokens=int(examples.lengths.sum()))
         if split == "train" and self.sampling_exponent is not None:
             mixed = mixing.in_words(self.trained_sizes, exponent=self.sampling_exponent)
             log.info("of each language, an epoch takes %s", mixed)
+
+    @abstractmethod
+    def _tell(self, split: str, languages: Sequence[str], *, num_tokens: int) -> None:
+        """Log the size of a split in some languages, and what was cut or dropped."""
 
     @property
     def validated_languages(self) -> list[str]:
         """List what each validation reads, the source languages first."""
         return list(dict.fromkeys([*self.train_languages, *self.dev_languages]))
-
-    def contamination(self, split: str, *, train_languages: Sequence[str]) -> dict[str, Any]:
-        """Say what is wrong with the scores of a split that was trained on, and of which languages."""
-        why = f"trained on the {split} split of {' and '.join(train_languages)}"
-        if self.is_parallel:
-            why += ", of which the other languages' rows are translations"
-        return {"languages": list(self.known_rows) if self.is_parallel else list(train_languages), "why": why}
 
     def token_ids(self) -> tuple[Array, Array]:
         """Return the distinct token ids that training and its selection read, and those that the dev languages have."""
@@ -282,7 +191,7 @@ class MultilingualDataModule(LightningDataModule, ABC):
         return splits.rows_in_words(
             steps[divmod(step - 1, len(steps))].micro_batches,
             languages=self.numbered_languages,
-            source_of=partial(self.origin.source, self.train_split),
+            files={language: facts["files"] for language, facts in self.read["train"].items()},
         )
 
     def train_dataloader(self) -> DataLoader[Any]:

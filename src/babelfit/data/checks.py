@@ -3,32 +3,32 @@
 from typing import TYPE_CHECKING
 
 from babelfit.data.origin import SAMPLE
-from babelfit.data.splits import num_labelled
 from babelfit.errors import UserError
 
 if TYPE_CHECKING:
     from babelfit.data.base import MultilingualDataModule
+    from babelfit.data.labelled import LabelledDataModule
 
 
 def check_selectable(data: "MultilingualDataModule") -> None:
     """Raise UserError where the validation split of a source or a dev language has no gold, or is not there."""
     there = data.origin.available("validation", languages=data.validated_languages)
     for language in data.train_languages:
-        if num_labelled(data.open("validation", language)) == 0:
+        if not data.has_gold("validation", language):
             files = ", ".join(entry["path"] for entry in data.read["validation"][language]["files"])
             raise UserError(
                 f"{files}: no gold labels to choose a checkpoint by, in {data.data_name} validation {language}; "
                 "give a file with labels"
             )
     for language in data.dev_languages:
-        if language not in there or num_labelled(data.open("validation", language)) == 0:
+        if language not in there or not data.has_gold("validation", language):
             raise UserError(
                 f"{data.data_name} validation {language}: no gold labels, which the objective needs; give a file "
                 "with labels, or objective_languages without this one"
             )
 
 
-def check_place(data: "MultilingualDataModule", *, folder: str | None, regime: str, train_split: str) -> None:
+def check_place(data: "type[LabelledDataModule]", *, folder: str | None, regime: str, train_split: str) -> None:
     """Raise UserError where the rows that a regime asks for cannot be in a place of this kind; nothing is looked at."""
     name = data.data_name
     if folder is None and data.hub_repo is None:

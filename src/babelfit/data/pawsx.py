@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from babelfit.data.base import MultilingualDataModule
+from babelfit.data.labelled import LabelledDataModule
 from babelfit.data.readers import read_parquet, read_translations, read_tsv
 from babelfit.data.sample import PARAPHRASE_LANGUAGES, PARAPHRASE_ROWS, write_paraphrase
 from babelfit.data.sources import HUB_PARQUET, TRANSLATED, Layout
@@ -64,7 +64,7 @@ LAYOUTS = (
 )
 
 
-class PAWSX(MultilingualDataModule):
+class PAWSX(LabelledDataModule):
     """PAWS-X with its English training rows and their translations."""
 
     data_name = "pawsx"

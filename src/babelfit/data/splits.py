@@ -149,16 +149,16 @@ def tell(
 
 
 def rows_in_words(
-    batches: Iterable[RaggedBatch], *, languages: Sequence[str], source_of: Callable[[str], Source]
+    batches: Iterable[RaggedBatch], *, languages: Sequence[str], files: Mapping[str, Sequence[Mapping[str, Any]]]
 ) -> str:
-    """Say which rows some batches are made of, a line a language, and in which files they are."""
+    """Say which rows some batches are made of, a line a language, and in which files of it they are."""
     pairs = np.concatenate([np.stack([batch.languages, batch.indices], axis=1) for batch in batches])
     lines = []
     for number in np.unique(pairs[:, 0]):
         language = languages[number]
         rows = " ".join(str(index) for index in sorted(pairs[pairs[:, 0] == number, 1]))
-        files = ", ".join(map(str, source_of(language).files))
-        lines.append(f"  {language}: rows {rows} (counted from 0) of {files}")
+        paths = ", ".join(file["path"] for file in files[language])
+        lines.append(f"  {language}: rows {rows} (counted from 0) of {paths}")
     return "\n".join(lines)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from babelfit.data.base import MultilingualDataModule
+from babelfit.data.labelled import LabelledDataModule
 from babelfit.data.readers import WORDS, read_tagged, read_tagged_parquet
 from babelfit.data.sample import NER_LANGUAGES, NER_ROWS, write_ner
 from babelfit.data.sources import HUB_PARQUET, Layout
@@ -70,7 +70,7 @@ LAYOUTS = (
 )
 
 
-class WikiANN(MultilingualDataModule):
+class WikiANN(LabelledDataModule):
     """Named entities in sentences of Wikipedia in 176 languages, not parallel."""
 
     data_name = "wikiann"

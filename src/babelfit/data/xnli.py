@@ -9,7 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from babelfit.data.base import MultilingualDataModule
+from babelfit.data.labelled import LabelledDataModule
 from babelfit.data.readers import read_parquet, read_translations, read_tsv
 from babelfit.data.sample import NLI_LANGUAGES, NLI_ROWS, write_nli
 from babelfit.data.sources import HUB_PARQUET, TRANSLATED, Layout
@@ -68,7 +68,7 @@ LAYOUTS = (
 )
 
 
-class XNLI(MultilingualDataModule):
+class XNLI(LabelledDataModule):
     """XNLI with the English training rows of MultiNLI and their translations."""
 
     data_name = "xnli"

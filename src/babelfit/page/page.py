@@ -17,7 +17,7 @@ import pyarrow as pa
 from markupsafe import Markup
 
 from babelfit import durable, manifest, predictions, reporting
-from babelfit.data import DATA, MultilingualDataModule
+from babelfit.data import DATA, LabelledDataModule, MultilingualDataModule
 from babelfit.data.rows import read_again
 from babelfit.errors import UserError
 from babelfit.languages import LANGUAGE_NAMES
@@ -237,6 +237,8 @@ def _texts(
     for language in languages:
         if data is None or language not in entries:
             texts[language] = "the manifest does not say which file it was"
+        elif not issubclass(data, LabelledDataModule):
+            texts[language] = f"{data.data_name} is not laid out in rows with labels"
         else:
             texts[language] = read_again(
                 entries[language], layouts=data.layouts, dataset=data.data_name, language=language
