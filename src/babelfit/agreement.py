@@ -125,13 +125,14 @@ def _own_outputs(model: PreTrainedModel, batch: RaggedBatch) -> Outputs:
             inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
             if takes_token_types(model):
                 inputs["token_type_ids"] = types
-            logits.append(model(**{name: row.unsqueeze(0) for name, row in inputs.items()}).logits[0])
+            theirs = model(**{name: row.unsqueeze(0) for name, row in inputs.items()}).logits[0]
+            # A row of logits for each token, of which some will do where a row is a whole vocabulary, or a single one.
+            logits.append(theirs.reshape(-1, theirs.shape[-1])[:SHORT].clone())
     except Exception as error:
         raise _refusal(model, f"it cannot do without more than text ({first_line(error)})") from error
     finally:
         hook.remove()
-    # A row of logits for each token, or one for each sequence.
-    return {"hidden states": torch.cat(hidden), "logits": torch.cat([one.reshape(-1, one.shape[-1]) for one in logits])}
+    return {"hidden states": torch.cat(hidden), "logits": torch.cat(logits)}
 
 
 def _ragged_difference(model: PreTrainedModel, batch: RaggedBatch, *, head: Head, expected: Outputs) -> str | None:
@@ -164,11 +165,9 @@ def _difference(model: PreTrainedModel, batch: RaggedBatch, *, head: Head, expec
     """Say in which outputs a model on our batches differs from the expected ones; None where it does not."""
     try:
         hidden = encode(model, batch)
-        per_token = len(expected["logits"]) == batch.num_tokens
-        outputs = {
-            "hidden states": hidden,
-            "logits": head.logits(model, hidden if per_token else hidden[batch.targets]),
-        }
+        # As many of each sequence as there are.
+        places = [torch.arange(len(expected["logits"]) // batch.num_sequences) + first for first in batch.targets]
+        outputs = {"hidden states": hidden, "logits": head.logits(model, hidden[torch.cat(places)])}
     except Exception as error:
         # Any code of any model: what it raises on input that it was not made for cannot be listed.
         return first_line(error)

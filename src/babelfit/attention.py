@@ -65,7 +65,6 @@ class Borders:
 
     lengths: np.ndarray[Any, Any]  # (sequences,), on the host: a GPU would have to be waited for
     cu_seqlens: torch.Tensor  # (sequences + 1,)
-    position_ids: torch.Tensor  # (tokens,), 0-based
     targets: torch.Tensor | None = None  # (targets,): the only tokens that are read in the end; None: all are
 
     @cached_property
@@ -89,9 +88,11 @@ class Borders:
         longest = int(self.lengths[begin:end].max())
         tokens = slice(int(self.lengths[:begin].sum()), int(self.lengths[:end].sum()))
         lengths = self.cu_seqlens[begin : end + 1].diff()
-        rows = torch.repeat_interleave(lengths, output_size=tokens.stop - tokens.start) * longest
+        rows = torch.repeat_interleave(lengths, output_size=tokens.stop - tokens.start)
+        # Not by their positions, which may begin again within a sequence.
+        places = torch.arange(tokens.start, tokens.stop, device=lengths.device) - self.cu_seqlens[begin:end][rows]
         return Rectangle(
-            slots=rows + self.position_ids[tokens],
+            slots=rows * longest + places,
             mask=torch.arange(longest, device=lengths.device) < lengths.unsqueeze(1),
         )
 

@@ -79,6 +79,8 @@ def build_model(config: TrainConfig, *, data: MultilingualDataModule, without_we
     if config.encoder.vocabulary == "active":
         ids, dev_ids = data.token_ids()
         take_active(model, ids, only_validated=dev_ids)
+        if data.masking is not None:
+            data.masking.keep_to(ids)
     take_faster_dropout(model)
     choose_kernels(model, attention_kernel=config.trainer.attention, compiled=config.trainer.compile)
     return model

@@ -42,9 +42,7 @@ def _hidden(model: PreTrainedModel, batch: RaggedBatch, *, targets: torch.Tensor
     rows = {"input_ids": batch.input_ids}
     if takes_token_types(model):
         rows["token_type_ids"] = batch.token_type_ids
-    borders = attention.Borders(
-        lengths=batch.lengths, cu_seqlens=batch.cu_seqlens, position_ids=batch.position_ids, targets=targets
-    )
+    borders = attention.Borders(lengths=batch.lengths, cu_seqlens=batch.cu_seqlens, targets=targets)
     hidden: torch.Tensor
     if is_ragged(model):
         rows["position_ids"] = batch.position_ids + _first_position(model)
@@ -153,14 +151,16 @@ def depths(model: PreTrainedModel) -> dict[str, int]:
     UserError where the model has no stack of layers.
     """
     stack, num_layers = _layers(model)
+    # A masked language model has its embeddings in its head as well, and maybe by that name alone.
+    embeddings = list(model.get_input_embeddings().parameters())
 
-    def depth(name: str) -> int:
+    def depth(name: str, parameter: torch.nn.Parameter) -> int:
         if name.startswith(stack):
             return int(name.removeprefix(stack).partition(".")[0]) + 1
         is_embedding = any(part.endswith("embeddings") for part in name.split("."))
-        return 0 if is_embedding else num_layers + 1
+        return 0 if is_embedding or any(parameter is one for one in embeddings) else num_layers + 1
 
-    return {name: depth(name) for name, _ in model.named_parameters()}
+    return {name: depth(name, parameter) for name, parameter in model.named_parameters()}
 
 
 def _layers(model: PreTrainedModel) -> tuple[str, int]:

@@ -5,7 +5,7 @@ Lightning's automatic optimization (precision, clipping, hooks) goes on as usual
 exchanged in that last backward.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -22,7 +22,7 @@ from transformers import PreTrainedModel
 from babelfit import ranks
 from babelfit.data.batching import NO_LABEL, NOBODY, RaggedBatch, StepBatch
 from babelfit.encoder import encode_targets, layers
-from babelfit.heads import HEADS, summed_loss
+from babelfit.heads import HEADS, Kept, summed_loss
 from babelfit.memory import TokenBudget, is_out_of_memory
 from babelfit.metrics import MAIN_METRIC, build_metrics
 from babelfit.objectives import objectives
@@ -60,7 +60,7 @@ class Finetuner(LightningModule):
         self.numbers: dict[str, torch.Tensor | float] = {}  # of the latest step, for the log
         self.gradient_norm: torch.Tensor | None = None  # of the latest step; none where a scaler looks after it
         self.predicted: list[dict[str, torch.Tensor]] = []
-        """Of each batch, on the device: index, language, gold (targets,) and logits (targets, labels)."""
+        """Of each batch, on the device: index, language and gold, (targets,) each, and what the head keeps."""
         self.shown: dict[str, float] = {}  # beside the progress bar: what was logged last
         self._main_metric = MAIN_METRIC[head]
         label_names = [name for _, name in sorted((model.config.id2label or {}).items())]
@@ -101,12 +101,13 @@ class Finetuner(LightningModule):
         self.zero_grad(set_to_none=True)
         micro_batches = [part for batch in step.micro_batches for part in self._parts(batch)]
         share = torch.zeros((), device=self.device)
+        num_targets = max(1, step.num_targets)  # of a step with few tokens, none may be masked
         with self._without_exchange():
             for batch in micro_batches[:-1]:
-                loss = self._loss(batch) / step.num_targets
+                loss = self._loss(batch) / num_targets
                 self._backward(loss * self.trainer.world_size)
                 share += loss.detach()
-        loss = self._loss(micro_batches[-1]) / step.num_targets
+        loss = self._loss(micro_batches[-1]) / num_targets
         return loss * self.trainer.world_size, share + loss.detach()
 
     @contextmanager
@@ -134,7 +135,7 @@ class Finetuner(LightningModule):
         register_fsdp_forward_method(self, "_head_logits")
 
     def _loss(self, batch: RaggedBatch) -> torch.Tensor:
-        return summed_loss(self._head_logits(batch), batch.labels)
+        return summed_loss(self._head_logits(batch), self.head.columns(self.model, batch.labels))
 
     def _head_logits(self, batch: RaggedBatch) -> torch.Tensor:
         return self.head.logits(self.model, encode_targets(self.model, batch))
@@ -212,11 +213,13 @@ class Finetuner(LightningModule):
         """Count right and wrong predictions, by language."""
         # Lightning's validation within training is not in inference mode; sharded weights cannot be.
         with torch.inference_mode(self._alone):
-            predicted = self._logits(batch).argmax(-1)
+            kept = self._kept(batch, self.head.validated)
+            labels = self.head.columns(self.model, batch.labels)
         for number in set(batch.languages.tolist()) - {NOBODY}:
-            chosen = (batch.languages == number) & (batch.labels != NO_LABEL)
+            chosen = (batch.languages == number) & (labels != NO_LABEL)
             metrics = self.metrics[self.languages[number]].to(self.device)
-            metrics.update(preds=predicted[chosen], target=batch.labels[chosen], sentences=batch.indices[chosen])
+            mine = {name: values[chosen] for name, values in kept.items()}
+            metrics.update(**mine, sentences=batch.indices[chosen])
 
     def on_validation_epoch_end(self) -> None:
         """Log the scores of each language and the objectives, of which `source_dev` selects the checkpoint."""
@@ -243,14 +246,20 @@ class Finetuner(LightningModule):
 
     def predict_step(self, batch: RaggedBatch, _: int) -> int:
         """Predict a ragged batch and say how many sequences it has; a tensor, Lightning would wait for."""
+        gold = self.head.columns(self.model, batch.labels)
         self.predicted.append(
-            {"index": batch.indices, "language": batch.languages, "gold": batch.labels, "logits": self._logits(batch)}
+            {"index": batch.indices, "language": batch.languages, "gold": gold} | self._kept(batch, self.head.predicted)
         )
         return batch.num_sequences
 
-    def _logits(self, batch: RaggedBatch) -> torch.Tensor:
-        def whole() -> torch.Tensor:
-            return torch.cat([self._head_logits(part) for part in self._parts(batch)])
+    def _kept(self, batch: RaggedBatch, keep: Callable[[torch.Tensor, torch.Tensor], Kept]) -> Kept:
+        """Run a batch in as many parts as memory asks for, and keep of each only what is read later."""
+
+        def whole() -> Kept:
+            found = [
+                keep(self._head_logits(part), self.head.columns(self.model, part.labels)) for part in self._parts(batch)
+            ]
+            return {name: torch.cat([one[name] for one in found]) for name in found[0]}
 
         return self._budget.within(whole, alone=self._alone)
 

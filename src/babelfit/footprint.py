@@ -95,8 +95,10 @@ def footprint(
     batches = [part for batch in heaviest.step.micro_batches for part in budget.parts(batch)]
     validation, evaluation = (budget.parts(batch)[0] for batch in (heaviest.validation, heaviest.evaluation))
     with FakeTensorMode(allow_non_fake_inputs=True), live:
-        model.to_empty(device=devices.kind)
-        whole.to_empty(device=devices.kind)
+        for one in (model, whole):
+            one.to_empty(device=devices.kind)
+            # What a masked language model has in two places has become two tables.
+            one.tie_weights()
         activations, both = _trained(model, head=head, batches=batches, devices=devices, live=live)
         validated = _predicted(model, head=head, batch=validation, devices=devices, live=live)
         scored = _predicted(whole, head=head, batch=evaluation, devices=devices, live=live)
@@ -168,7 +170,7 @@ def _predicted(model: PreTrainedModel, *, head: Head, batch: RaggedBatch, device
 
 
 def _loss(model: PreTrainedModel, *, head: Head, batch: RaggedBatch) -> torch.Tensor:
-    return summed_loss(head.logits(model, encode_targets(model, batch)), batch.labels)
+    return summed_loss(head.logits(model, encode_targets(model, batch)), head.columns(model, batch.labels))
 
 
 def _precision(devices: Devices) -> torch.autocast:

@@ -8,10 +8,30 @@ from typing import Any
 
 import torch
 from torch.nn.functional import cross_entropy
-from transformers import AutoModelForSequenceClassification, AutoModelForTokenClassification, PreTrainedModel
+from transformers import (
+    AutoModelForMaskedLM,
+    AutoModelForSequenceClassification,
+    AutoModelForTokenClassification,
+    PreTrainedModel,
+)
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 
 from babelfit.data.batching import NO_LABEL
+
+Kept = dict[str, torch.Tensor]
+"""What is kept of a batch's logits and labels: (targets,) or (targets, labels) each."""
+
+
+def _as_they_are(model: PreTrainedModel, labels: torch.Tensor) -> torch.Tensor:
+    return labels
+
+
+def _best(logits: torch.Tensor, labels: torch.Tensor) -> Kept:
+    return {"preds": logits.argmax(-1), "target": labels}
+
+
+def _all(logits: torch.Tensor, labels: torch.Tensor) -> Kept:
+    return {"logits": logits}
 
 
 class SequenceClassification:
@@ -24,6 +44,10 @@ class SequenceClassification:
         """Map the targets' hidden states, (targets, hidden), to (targets, labels)."""
         return _own_logits(model, rows)
 
+    columns = staticmethod(_as_they_are)
+    validated = staticmethod(_best)
+    predicted = staticmethod(_all)
+
 
 class TokenClassification:
     """One label per word, from its first subword."""
@@ -35,12 +59,47 @@ class TokenClassification:
         """Map the targets' hidden states, (targets, hidden), to (targets, labels)."""
         return _own_logits(model, rows).squeeze(1)
 
+    columns = staticmethod(_as_they_are)
+    validated = staticmethod(_best)
+    predicted = staticmethod(_all)
 
-Head = type[SequenceClassification] | type[TokenClassification]
+
+class MaskedLanguageModeling:
+    """The token behind each mask, from all that the model's embeddings have rows for."""
+
+    model_class: Any = AutoModelForMaskedLM
+
+    @staticmethod
+    def logits(model: PreTrainedModel, rows: torch.Tensor) -> torch.Tensor:
+        """Map the targets' hidden states, (targets, hidden), to (targets, ids), or (targets, active ids)."""
+        return _own_logits(model, rows).squeeze(1)
+
+    @staticmethod
+    def columns(model: PreTrainedModel, labels: torch.Tensor) -> torch.Tensor:
+        """Say which column of the logits each label has; NO_LABEL where it has none, being no active id."""
+        embeddings: Any = model.get_input_embeddings()
+        row_of_id = getattr(embeddings, "row_of_id", None)
+        if row_of_id is None:
+            return labels
+        rows = row_of_id[labels.clamp(min=0)]
+        return torch.where((labels == NO_LABEL) | (rows >= embeddings.num_embeddings), NO_LABEL, rows)
+
+    @staticmethod
+    def validated(logits: torch.Tensor, labels: torch.Tensor) -> Kept:
+        """Keep of each target its negative log-likelihood, and whether the likeliest token is right."""
+        at_least_float32 = logits.to(torch.promote_types(logits.dtype, torch.float32))
+        nll = cross_entropy(at_least_float32, labels, ignore_index=NO_LABEL, reduction="none")
+        return {"nll": nll, "right": logits.argmax(-1) == labels}
+
+    predicted = validated
+
+
+Head = type[SequenceClassification] | type[TokenClassification] | type[MaskedLanguageModeling]
 
 HEADS: dict[str, Head] = {
     "sequence_classification": SequenceClassification,
     "token_classification": TokenClassification,
+    "masked_language_modeling": MaskedLanguageModeling,
 }
 
 

@@ -6,24 +6,58 @@ import torch
 from torchmetrics import Metric, MetricCollection
 from torchmetrics.classification import MulticlassAccuracy, MulticlassF1Score
 
-MAIN_METRIC = {"sequence_classification": "accuracy", "token_classification": "f1"}
-"""The score that selects checkpoints and measures transfer, by head."""
+MAIN_METRIC = {
+    "sequence_classification": "accuracy",
+    "token_classification": "f1",
+    "masked_language_modeling": "log_likelihood",
+}
+"""The score that selects checkpoints and measures transfer, by head; the higher the better."""
 
 
 def build_metrics(head: str, *, label_names: Sequence[str], across_ranks: bool) -> MetricCollection:
     """Build a head's metrics; update them with `preds`, `target` (both label ids) and `sentences`, (targets,) each.
 
-    For sequences: accuracy (micro) and macro F1. For tokens: span F1, precision, recall and strict span F1.
+    For sequences: accuracy (micro) and macro F1. For tokens: span F1, precision, recall and strict span F1. For masked
+    tokens, updated with `nll` and `right`: log-likelihood, perplexity and accuracy.
     With `across_ranks`, what all ranks have seen counts, and all must ask at the same time.
     """
     if head == "token_classification":
         return MetricCollection({"span": SpanF1(label_names, sync_on_compute=across_ranks)})
+    if head == "masked_language_modeling":
+        return MetricCollection({"masked": MaskedTokens(sync_on_compute=across_ranks)})
     return MetricCollection(
         {
             "accuracy": MulticlassAccuracy(len(label_names), average="micro", sync_on_compute=across_ranks),
             "f1": MulticlassF1Score(len(label_names), average="macro", sync_on_compute=across_ranks),
         }
     )
+
+
+class MaskedTokens(Metric):
+    """How well masked tokens are guessed: mean log-likelihood in nats, its perplexity, and the share of right ones."""
+
+    full_state_update = False
+    nll: torch.Tensor
+    right: torch.Tensor
+    masked: torch.Tensor
+
+    def __init__(self, *, sync_on_compute: bool = False) -> None:
+        super().__init__(sync_on_compute=sync_on_compute)
+        self.add_state("nll", default=torch.zeros((), dtype=torch.float64), dist_reduce_fx="sum")
+        self.add_state("right", default=torch.zeros((), dtype=torch.int64), dist_reduce_fx="sum")
+        self.add_state("masked", default=torch.zeros((), dtype=torch.int64), dist_reduce_fx="sum")
+
+    def update(self, nll: torch.Tensor, right: torch.Tensor) -> None:
+        """Count masked tokens, given the negative log-likelihood of each and whether it is guessed: (targets,)."""
+        self.nll += nll.double().sum()
+        self.right += right.sum()
+        self.masked += len(nll)
+
+    def compute(self) -> dict[str, torch.Tensor]:
+        """Return log_likelihood, perplexity and accuracy of a masked token."""
+        masked = self.masked.clamp(min=1)
+        mean = self.nll / masked
+        return {"log_likelihood": -mean, "perplexity": mean.exp(), "accuracy": self.right.double() / masked}
 
 
 class SpanF1(Metric):

@@ -243,6 +243,7 @@ def export(config: TrainConfig, *, run: Run, data: MultilingualDataModule, token
     state = {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
     model = whole_model(config, data=data)
     model.load_state_dict(whole_again(state, before=model), assign=True)
+    model.tie_weights()
     unfinished = run.folder / "model.tmp"
     shutil.rmtree(unfinished, ignore_errors=True)
     model.save_pretrained(unfinished)

@@ -83,6 +83,7 @@ def take_active(model: PreTrainedModel, ids: Array, *, only_validated: Array) ->
     trained = np.union1d(ids, special)
     others = np.setdiff1d(only_validated, trained)
     active = ActiveEmbedding(whole, torch.from_numpy(trained), untrained=torch.from_numpy(others))
+    _take_active_outputs(model, whole=whole, active=active)
     model.set_input_embeddings(active)
     log.info(
         "active vocabulary: %s of %s embeddings are read in training (%.1f %%); the others stay as they are",
@@ -92,13 +93,36 @@ def take_active(model: PreTrainedModel, ids: Array, *, only_validated: Array) ->
     )
 
 
+def _take_active_outputs(model: PreTrainedModel, *, whole: torch.nn.Embedding, active: ActiveEmbedding) -> None:
+    """Leave a masked language model the logits of trained ids alone, and tie what was tied."""
+    outputs: Any = model.get_output_embeddings()
+    if outputs is None:
+        return
+    for parameter in list(outputs.parameters()):
+        is_tied = parameter is whole.weight
+        rows = parameter.detach()[active.active_ids]
+        taken = active.weight if is_tied else torch.nn.Parameter(rows, requires_grad=parameter.requires_grad)
+        # A bias may belong to several modules.
+        for module in model.modules():
+            for name, theirs in list(module.named_parameters(recurse=False)):
+                if theirs is parameter:
+                    setattr(module, name, taken)
+    outputs.out_features = active.num_embeddings
+
+
 def whole_again(state: dict[str, torch.Tensor], *, before: PreTrainedModel) -> dict[str, torch.Tensor]:
     """Put the active rows of a trained model's state into the table of the model as it was, and return its state."""
+    theirs = dict(before.named_parameters(remove_duplicate=False))
     whole: Any = before.get_input_embeddings()
+    outputs: Any = before.get_output_embeddings()
+    of_outputs = [] if outputs is None else list(outputs.parameters())
     again = dict(state)
     # More than one where a model has its embeddings in two places.
-    for name in [name for name in state if name.endswith(f".{IDS}")]:
-        weight = f"{name.removesuffix(IDS)}weight"
-        again[weight] = whole.weight.detach().to(state[weight].dtype)
-        again[weight][again.pop(name)] = state[weight]
+    for buffer in [name for name in state if name.endswith(f".{IDS}")]:
+        ids = again.pop(buffer)
+        tables = {f"{buffer.removesuffix(IDS)}weight": whole.weight}
+        tables |= {name: one for name, one in theirs.items() if any(one is table for table in of_outputs)}
+        for name, table in tables.items():
+            again[name] = table.detach().to(state[name].dtype)
+            again[name][ids] = state[name]
     return again

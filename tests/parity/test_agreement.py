@@ -145,7 +145,7 @@ def test_attention_refuses_what_it_would_leave_out(options: dict[str, Any], told
     states = torch.randn(1, 2, 3, 4)
     module = torch.nn.Module()
     module.is_causal = options.pop("is_causal", False)
-    borders = attention.Borders(lengths=np.array([3]), cu_seqlens=torch.tensor([0, 3]), position_ids=torch.arange(3))
+    borders = attention.Borders(lengths=np.array([3]), cu_seqlens=torch.tensor([0, 3]))
     arguments = {"kernel": "auto", "attention_mask": None, "scaling": 0.5, "borders": borders} | options
 
     if told is None:

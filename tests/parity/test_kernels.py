@@ -61,7 +61,7 @@ def test_outputs_and_gradients_equal_the_padded_model(kind: str, kernel: str, le
 
 def test_sequences_of_similar_length_share_a_rectangle_and_no_other_token_is_padded() -> None:
     batch = ragged([60, 50, 45, 44, 20, 18, 5])
-    borders = attention.Borders(lengths=batch.lengths, cu_seqlens=batch.cu_seqlens, position_ids=batch.position_ids)
+    borders = attention.Borders(lengths=batch.lengths, cu_seqlens=batch.cu_seqlens)
     assert [tuple(one.mask.shape) for one in borders.rectangles] == [(3, 60), (1, 44), (2, 20), (1, 5)]
     states = torch.arange(batch.num_tokens)
     parts = states.split([len(one.slots) for one in borders.rectangles])
@@ -74,7 +74,7 @@ def test_sequences_of_similar_length_share_a_rectangle_and_no_other_token_is_pad
 def test_attention_dropout_has_its_rate(kernel: str) -> None:
     torch.manual_seed(0)
     batch = ragged([40] * 50)
-    borders = attention.Borders(lengths=batch.lengths, cu_seqlens=batch.cu_seqlens, position_ids=batch.position_ids)
+    borders = attention.Borders(lengths=batch.lengths, cu_seqlens=batch.cu_seqlens)
     # Equal keys share equally, and a value of one in each place tells what is left of the shares.
     query = key = torch.zeros(1, 2, batch.num_tokens, 4)
     value = torch.ones(1, 2, batch.num_tokens, 4)

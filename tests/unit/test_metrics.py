@@ -1,5 +1,7 @@
 """Accuracy and macro F1 are sklearn's, and add up over any parts of the data."""
 
+import math
+from itertools import pairwise
 from random import Random
 
 import pytest
@@ -91,3 +93,23 @@ def test_states_are_sums_so_that_ranks_can_add_them(case: Labels) -> None:
         for state, value in metric.metric_state.items():
             parts = [torch.as_tensor(metrics[name].metric_state[state]) for metrics in ranks]
             assert torch.equal(torch.as_tensor(sum(part.broadcast_to(value.shape) for part in parts)), value)
+
+
+@given(
+    st.lists(st.tuples(st.floats(0, 30, width=32), st.booleans()), min_size=1, max_size=40),
+    st.lists(st.integers(0, 40), max_size=4),
+)
+@settings(max_examples=60, deadline=None)
+def test_masked_tokens_are_counted_alike_in_any_parts(tokens: list[tuple[float, bool]], cuts: list[int]) -> None:
+    borders = sorted({0, len(tokens), *(cut for cut in cuts if cut < len(tokens))})
+    metrics = build_metrics("masked_language_modeling", label_names=[], across_ranks=False)
+    for start, end in pairwise(borders):
+        nll, right = zip(*tokens[start:end], strict=True)
+        metrics.update(nll=torch.tensor(nll), right=torch.tensor(right), sentences=torch.arange(end - start))
+    mean, share = (sum(one[part] for one in tokens) / len(tokens) for part in (0, 1))
+
+    assert {name: float(value) for name, value in metrics.compute().items()} == pytest.approx(
+        {"log_likelihood": -mean, "perplexity": math.exp(mean), "accuracy": share},
+        rel=1e-9,
+        abs=1e-9,
+    )

@@ -19,6 +19,7 @@ from babelfit import ranks
 from babelfit.data import mixing, splits
 from babelfit.data.batching import Array, Examples, token_ids
 from babelfit.data.loaders import dataloader
+from babelfit.data.masking import Masking
 from babelfit.data.steps import EvaluationBatches, Steps, TrainingSteps
 from babelfit.errors import UserError
 
@@ -45,6 +46,8 @@ class MultilingualDataModule(LightningDataModule, ABC):
     label_aliases: ClassVar[Mapping[str, str]] = {}
     is_parallel: ClassVar[bool] = False  # row i of every language is the same item
     hub_repo: ClassVar[str | None] = None  # the dataset on the Hub
+    masking: Masking | None = None  # of text alone, whose tokens are masked and guessed
+    reset_positions: bool = False  # in the second sentence of a pair
 
     origin: Place
 
@@ -149,7 +152,10 @@ class MultilingualDataModule(LightningDataModule, ABC):
         """Return the distinct token ids that training and its selection read, and those that the dev languages have."""
         read = [self.open("train", one) for one in self.trained_languages]
         read += [self.open("validation", one) for one in self.train_languages]
-        return token_ids(read), token_ids([self.open("validation", one) for one in self.dev_languages])
+        ids = token_ids(read)
+        if self.masking is not None:
+            ids = np.union1d(ids, self.masking.mask_id)
+        return ids, token_ids([self.open("validation", one) for one in self.dev_languages])
 
     def targets(self, split: str, language: str) -> Array:
         """Return the row of each target's example, as the split came: (targets,)."""
@@ -216,5 +222,9 @@ class MultilingualDataModule(LightningDataModule, ABC):
         key = (split, *languages)
         if key not in self._pools:
             numbers = {language: number for number, language in enumerate(self.numbered_languages)}
-            self._pools[key] = Examples([(numbers[language], self.open(split, language)) for language in languages])
+            self._pools[key] = Examples(
+                [(numbers[language], self.open(split, language)) for language in languages],
+                masking=self.masking,
+                reset_positions=self.reset_positions,
+            )
         return self._pools[key]

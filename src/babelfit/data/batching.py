@@ -2,13 +2,17 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import torch
 from datasets import Dataset
+
+if TYPE_CHECKING:
+    from babelfit.data.masking import Masking
 
 Array = np.ndarray[Any, Any]
 
@@ -99,9 +103,21 @@ class Examples:
 
     An example is one row: one or more sequences (the windows of a long sentence) with one or more targets. Its id is
     its place in this row of languages.
+
+    With `masking`, rows hold no targets: these are all tokens that may be masked, as many as `maskable` says, and
+    labels are the tokens themselves. With `reset_positions`, those of a pair's second sentence, which begins where
+    `second` says, begin again at 0 (Conneau & Lample 2019, section 3.3).
     """
 
-    def __init__(self, splits: Sequence[tuple[int, Dataset]]) -> None:
+    def __init__(
+        self,
+        splits: Sequence[tuple[int, Dataset]],
+        *,
+        masking: "Masking | None" = None,
+        reset_positions: bool = False,
+    ) -> None:
+        self.masking = masking
+        self._reset_positions = reset_positions
         self._languages = np.array([language for language, _ in splits])
         self._tables = [dataset.with_format("arrow") for _, dataset in splits]
         self._starts = np.cumsum([0, *(len(dataset) for _, dataset in splits)])
@@ -112,11 +128,20 @@ class Examples:
             )
 
         self.lengths = sizes("input_ids")  # (examples,), in tokens
-        self.num_targets = sizes("targets")  # (examples,)
+        # (examples,)
+        self.num_targets = sizes("targets") if masking is None else self._column("maskable")
         self.sizes = tuple(len(dataset) for _, dataset in splits)  # examples of each language
 
     def __len__(self) -> int:
         return int(self._starts[-1])
+
+    @cached_property
+    def indices(self) -> Array:
+        """Return the row of each example within its language's split, as it came: (examples,)."""
+        return self._column("index")
+
+    def _column(self, name: str) -> Array:
+        return np.concatenate([table.data.column(name).to_numpy() for table in self._tables]).astype(np.int64)
 
     def ragged(self, ids: Sequence[int] | Array) -> RaggedBatch:
         """Read the examples with these ids, in this order."""
@@ -138,15 +163,25 @@ class Examples:
         )
         lengths, _ = _flat(table["windows"])
         borders = np.concatenate([[0], np.cumsum(lengths)])
-        targets, num_targets = _flat(table["targets"])
         first_token = np.cumsum(num_tokens) - num_tokens  # (examples,)
+        if self.masking is None:
+            targets, num_targets = _flat(table["targets"])
+            targets += np.repeat(first_token, num_targets)
+            labels, _ = _flat(table["labels"])
+        else:
+            targets, num_targets = self.masking.places(input_ids), self.num_targets[ids]
+            labels = input_ids[targets]
+        positions = np.arange(len(input_ids)) - np.repeat(borders[:-1], lengths)
+        if self._reset_positions:
+            second = np.repeat(table["second"].to_numpy().astype(np.int64), num_tokens)
+            positions -= np.where((second > 0) & (positions >= second), second, 0)
         return RaggedBatch(
             input_ids=input_ids,
             token_type_ids=types,
-            position_ids=np.arange(len(input_ids)) - np.repeat(borders[:-1], lengths),
+            position_ids=positions,
             cu_seqlens=borders,
-            targets=targets + np.repeat(first_token, num_targets),
-            labels=_flat(table["labels"])[0],
+            targets=targets,
+            labels=labels,
             indices=np.repeat(table["index"].to_numpy().astype(np.int64), num_targets),
             languages=np.repeat(self._languages[parts], num_targets),
             lengths=lengths,

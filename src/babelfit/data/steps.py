@@ -13,6 +13,7 @@ import numpy as np
 from torch.utils.data import Dataset, Sampler
 
 from babelfit.data.batching import Array, Examples, RaggedBatch, StepBatch, ghost
+from babelfit.data.masking import draws_of_step, fixed_draws, num_masked, part_of
 from babelfit.data.mixing import examples_per_epoch, mixed_order
 
 
@@ -118,13 +119,20 @@ class TrainingSteps(Dataset[StepBatch]):
             [share[part] for part in cut(lengths[share], tokens_per_device=self._tokens_per_device)]
             for share in dealt(lengths, num_ranks=self._num_ranks)
         ]
+        counts = self._examples.num_targets[ids]
+        batches = [self._examples.ragged(ids[part]) for part in shares[self._rank]]
+        num_targets = int(counts.sum())
+        if self._examples.masking is not None:
+            draws = draws_of_step(num_targets, seed=self._seed, epoch=epoch, step=step)
+            batches = [
+                self._examples.masking.masked(batch, part_of(draws, counts=counts, examples=part))
+                for batch, part in zip(batches, shares[self._rank], strict=True)
+            ]
+            num_targets = num_masked(draws)
         return StepBatch(
             # Sharded weights are gathered by all ranks for each micro-batch, so all have equally many.
-            micro_batches=_filled(
-                [self._examples.ragged(ids[part]) for part in shares[self._rank]],
-                number=max(len(parts) for parts in shares),
-            ),
-            num_targets=int(self._examples.num_targets[ids].sum()),
+            micro_batches=_filled(batches, number=max(len(parts) for parts in shares)),
+            num_targets=num_targets,
         )
 
     @property
@@ -164,7 +172,14 @@ class EvaluationBatches(Dataset[RaggedBatch]):
         return self._number
 
     def __getitem__(self, place: int) -> RaggedBatch:
-        return self._examples.ragged(self._parts[place]) if place < len(self._parts) else ghost()
+        if place >= len(self._parts):
+            return ghost()
+        ids = self._parts[place]
+        batch = self._examples.ragged(ids)
+        if self._examples.masking is None:
+            return batch
+        draws = fixed_draws(self._examples.indices[ids], counts=self._examples.num_targets[ids])
+        return self._examples.masking.masked(batch, draws, only_masks=True)
 
 
 def _filled(batches: list[RaggedBatch], *, number: int) -> tuple[RaggedBatch, ...]:
