@@ -13,6 +13,7 @@ from datasets import Dataset
 from babelfit.data import corpora, held_out, packing, passages, text_splits, texts, tokenization
 from babelfit.data.base import MultilingualDataModule
 from babelfit.data.corpora import Corpora
+from babelfit.data.masking import Masking
 from babelfit.data.passages import Reading
 from babelfit.data.text_splits import Held, limited, read_text
 from babelfit.errors import UserError
@@ -76,6 +77,7 @@ class Text(MultilingualDataModule):
             **settings,
         )
         self.origin = origin
+        self.masking = Masking.of(self.tokenizer)
         self.reset_positions = reset_positions
 
     def download(self) -> None:
