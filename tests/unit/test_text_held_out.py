@@ -144,6 +144,15 @@ def test_what_one_language_holds_out_is_in_no_pair_and_the_other_way_round(tmp_p
     assert data.read["train"]["en-sw"]["left_out"] > 0
 
 
+def test_what_is_evaluated_changes_nothing_in_training(tmp_path: Path) -> None:
+    pairs = [f"{sentence}\t{sentence[::-1]}" for sentence in SENTENCES]
+    files = {"en.txt": lines(SENTENCES), "en-sw.tsv": lines(pairs)}
+    both, one = (text(tmp_path, files, train_languages=["en"], languages=chosen) for chosen in (None, ["en"]))
+
+    assert both.languages == ["en", "en-sw"]
+    assert both.open("train", "en")["input_ids"][:] == one.open("train", "en")["input_ids"][:]
+
+
 def test_nothing_to_hold_out_is_told(tmp_path: Path) -> None:
     data = text(tmp_path, {"en.txt": lines(SENTENCES[:3])}, held_out=1e-9)
 

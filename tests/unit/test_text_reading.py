@@ -175,7 +175,7 @@ def test_splits_are_told_by_name(tmp_path: Path) -> None:
 
 def test_files_in_no_form_are_left_out_and_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
-    text(written(tmp_path, {"en.txt": lines(EN), "LICENSE": "", "README.md": "", ".hidden.txt": ""}))
+    text(written(tmp_path, {"en.txt": lines(EN), "LICENSE": "", "README.md": "", ".hidden.txt": "", ".git/x.txt": ""}))
 
     assert "left out, for no form that text comes in: LICENSE, README.md" in caplog.text
 

@@ -165,8 +165,10 @@ class Corpora:
         """Yield each file that may be text, with the code that the pattern finds in its path."""
         pattern = self._pattern
         if pattern is None:
-            hidden = [path for path in self._folder.rglob("*") if path.is_file() and not path.name.startswith(".")]
-            yield from ((path, None) for path in sorted(hidden))
+            for path in sorted(self._folder.rglob("*")):
+                is_hidden = any(part.startswith(".") for part in path.relative_to(self._folder).parts)
+                if path.is_file() and not is_hidden:
+                    yield path, None
             return
         try:
             paths = sorted(path for path in self._folder.glob(pattern.replace("{language}", "*")) if path.is_file())

@@ -126,7 +126,8 @@ class Text(MultilingualDataModule):
         """Say what training on a language must not read: what is held out in it, also in pairs with another one."""
         sides = self.origin.sides(language) or (language,)
         by_side: dict[str, set[int]] = {side: set() for side in sides}
-        for other in dict.fromkeys([language, *self.numbered_languages]):
+        # Of all that there is, and not of what this run evaluates, which may change on a resume.
+        for other in self.origin.languages:
             for split in ("validation", "test") if set(sides) & {*(self.origin.sides(other) or (other,))} else ():
                 if self.origin.available(split, languages=[other]):
                     for side, hashes in self._read(split, other)[1]["hashes"].items():
