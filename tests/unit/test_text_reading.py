@@ -161,7 +161,7 @@ def test_splits_are_told_by_name(tmp_path: Path) -> None:
             "test/sw.txt": lines(SW[4:]),
             "train-en.txt": lines(EN[:3]),
             "en/validation.txt": lines(EN[3:4]),
-            "test.en.txt": lines(EN[4:]),
+            "en/more.test.txt": lines(EN[4:]),
         },
     )
     data = text(folder)
@@ -171,6 +171,12 @@ def test_splits_are_told_by_name(tmp_path: Path) -> None:
         assert sentences(data, language, ("validation",)) == all_of_it[3:4]
         assert sentences(data, language, ("test",)) == all_of_it[4:]
     assert data.has("test")
+
+
+def test_a_name_that_only_begins_like_that_of_a_split_is_none(tmp_path: Path) -> None:
+    data = text(written(tmp_path, {"sw/test-corpus.txt": lines(SW)}))
+
+    assert len(sentences(data, "sw", ("train",))) == 4
 
 
 def test_files_in_no_form_are_left_out_and_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -231,6 +237,7 @@ BAD: dict[str, tuple[dict[str, str | bytes], dict[str, Any], str]] = {
         r"a.en-sw.en has 0 lines and .*a.en-sw.sw has 3 lines: line by line",
     ),
     "half a pair": ({"a.en-sw.en": "a"}, {}, r"a.en-sw.en: its other side, .*a.en-sw.sw, is not there"),
+    "half a pair of an unknown one": ({"a.en-xx9.en": "a"}, {}, r"a.en-xx9.en: 'en-xx9' is no language code"),
     "a TSV of no pair": ({"x.tsv": "a\tb\n"}, {}, r"x.tsv: which two languages\?"),
     "three fields": ({"en-sw.tsv": "a\tb\nc\td\te\n"}, {}, r"line 2: found 3 tab-separated fields; expected 2"),
     "one field": ({"en-sw.tsv": "a\n"}, {}, r"en-sw.tsv, line 1: found 1 tab-separated fields; expected 2"),

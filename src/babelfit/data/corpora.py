@@ -8,7 +8,6 @@ import logging
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -30,7 +29,10 @@ WANTED = (
 )
 
 _SHARD = re.compile(r"[._-]\d+(-of-\d+)?$")
-_MARKED = re.compile(rf"(?:(?P<before>{'|'.join(SPLITS)})[._-])?(?P<rest>.*?)(?:[._-](?P<behind>{'|'.join(SPLITS)}))?")
+_MARKED = re.compile(
+    rf"(?P<before>{'|'.join(SPLITS)})(?P<mark>[._-])(?P<rest>.+)|(?P<first>.+)(?P<sign>[._-])(?P<behind>{'|'.join(SPLITS)})"
+)
+_MOSES = re.compile(r"(?P<name>.+)\.(?P<pair>[A-Za-z0-9]+(-[A-Za-z0-9]+)+)\.(?P<side>[A-Za-z0-9-]+)")
 
 log = logging.getLogger(__name__)
 
@@ -76,6 +78,7 @@ class Corpora:
             raise UserError(f"data.folder={folder}: no folder of that name; give the folder of your text")
         self._named = {*named, *(side for code in named if "-" in code for side in code.split("-"))}
         self._pattern = files
+        self._digests: dict[Path, str] = {}
         self.found = sorted(self._look(), key=lambda corpus: corpus.paths)
         if not self.found:
             raise UserError(
@@ -128,10 +131,6 @@ class Corpora:
         """Say which languages have text for a split; that of validation may be held out of training's."""
         splits = ("validation", "train") if split == "validation" else (split,)
         return tuple(one for one in languages if any(self.of(name, one) for name in splits))
-
-    @cached_property
-    def _digests(self) -> dict[Path, str]:
-        return {}
 
     def sha256(self, corpus: Corpus) -> list[str]:
         """Hash the files of a corpus, as `sha256sum` does, once for all that is read of them."""
@@ -191,7 +190,7 @@ class Corpora:
             if code is None or self.sides(code) is None:
                 raise UserError(
                     f"{path}: which two languages? Name the file by them, as in en-sw.tsv, or the columns in its first "
-                    "line, as in en TAB sw"
+                    "line, as in en TAB sw; name codes that are not known here, as in data.train_languages=[en-ha]"
                 )
         elif code is None and form == "text":
             stem = _stem(path)
@@ -215,25 +214,24 @@ class Corpora:
             if rest in SPLITS:
                 split = split or SPLITS[rest]
                 continue
-            match = _MARKED.fullmatch(rest)
-            if match is not None and not self._is_code(rest):
-                marker = match["before"] or match["behind"]
-                split = split or SPLITS.get(marker or "")
-                rest = match["rest"]
+            if match := None if self._is_code(rest) else _MARKED.fullmatch(rest):
+                rest = match["rest"] or match["first"]
+                # "test-corpus" need not be meant.
+                if self._is_code(rest) or "." in (match["mark"], match["sign"]):
+                    split = split or SPLITS[match["before"] or match["behind"]]
             if code is None and self._is_code(rest):
                 code = rest
-        own = self._folder.absolute().name
-        return split or "train", code or (own if self._is_code(own) else None)
+        return split or "train", code
 
     def _is_code(self, text: str) -> bool:
         return self.is_language(text) or self.sides(text) is not None
 
     def _half_of_pair(self, name: str) -> tuple[str, str, str] | None:
         """Part the name of one side of a Moses pair, NAME.en-sw.en, into name, pair and side."""
-        parts = name.rsplit(".", 2)
-        if len(parts) == 3 and parts[2] in (self.sides(parts[1]) or ()):
-            return parts[0], parts[1], parts[2]
-        return None
+        match = _MOSES.fullmatch(name)
+        if match is None or f"-{match['side']}-" not in f"-{match['pair']}-":
+            return None
+        return match["name"], self.check(match["pair"], where=name), match["side"]
 
     def _pairs(self, halves: dict[Path, tuple[str, str, str]]) -> Iterator[Corpus]:
         by_pair: dict[tuple[Path, str, str], dict[str, Path]] = {}
