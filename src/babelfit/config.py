@@ -266,6 +266,11 @@ def _check_values(values: dict[str, Any]) -> None:
         raise UserError(
             f"trainer.strategy=fsdp cannot do trainer.precision={flat['trainer.precision']}; use bf16-mixed or 32-true"
         )
+    if flat.get("head.name") == "masked_language_modeling" and flat.get("objective") is not None:
+        raise UserError(
+            f"objective={flat['objective']}: head=masked_language_modeling has none: objectives are fractions of 1, "
+            "and its scores are log-likelihoods. Sweep over a task that goes on from the pretrained encoder"
+        )
     name = flat.get("name")
     if name is not None and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._=,+-]*(/[A-Za-z0-9][A-Za-z0-9._=,+-]*)*", name):
         raise UserError(

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import math
 import os
 import platform
 import re
@@ -153,6 +154,8 @@ class Run:
     def facts(self) -> dict[str, str]:
         """Say in words what a reader of the report wants to know of the run."""
         config, selected = self.config(), self.status()["selected"]
+        is_of_tokens = config.head.name == "masked_language_modeling"
+        score = f"perplexity {math.exp(-selected['score']):.2f}" if is_of_tokens else f"{100 * selected['score']:.1f}"
         return {
             "run": config.name,
             "encoder": f"{config.encoder.path}{'' if config.encoder.pretrained else ', from random weights'}",
@@ -163,8 +166,7 @@ class Run:
                 per_label=config.head.name == "sequence_classification",
             ),
             "seed": str(config.seed),
-            "checkpoint": f"step {selected['step']} of {selected['of']}, chosen by {selected['by']} "
-            f"({100 * selected['score']:.1f})",
+            "checkpoint": f"step {selected['step']} of {selected['of']}, chosen by {selected['by']} ({score})",
         }
 
     @contextmanager

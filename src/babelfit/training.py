@@ -10,7 +10,7 @@ from pytorch_lightning import Callback
 from pytorch_lightning.loggers import Logger, TensorBoardLogger
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
-from babelfit import durable, evaluation, manifest, preemption, ranks, scoring
+from babelfit import durable, evaluation, manifest, perplexity, preemption, ranks, scoring
 from babelfit.building import (
     build_finetuner,
     build_model,
@@ -103,6 +103,7 @@ def fit(config: TrainConfig) -> None:
                 folder=run.folder,
                 trained_on=config.data,
                 facts=facts,
+                active=perplexity.active_ids(data, encoder=config.encoder),
             )
             return_freed_memory()  # that of the model, before it is loaded again
         if config.objective is not None:
@@ -189,7 +190,8 @@ def _watching(config: TrainConfig, *, run: Run, data: MultilingualDataModule, to
     watching: list[Callback] = []
     if config.validation.patience is not None:
         watching.append(Patience(config.selection, patience=config.validation.patience))
-    if config.validation.chance_patience is not None:
+    # How well tokens can be guessed without learning anything depends on the text.
+    if config.validation.chance_patience is not None and data.masking is None:
         watching.append(
             AtChance(
                 config.selection,
