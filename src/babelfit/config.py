@@ -45,6 +45,21 @@ class DataConfig:
 
 
 @dataclass
+class Columns:
+    text: str
+    language: str
+
+
+@dataclass
+class TextConfig(DataConfig):
+    files: str | None
+    columns: Columns
+    held_out: float
+    undecodable: str
+    reset_positions: bool
+
+
+@dataclass
 class EncoderConfig:
     name: str
     path: str
@@ -167,6 +182,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "split": ("validation", "test"),
     "data.train_split": ("train", "validation"),
     "data.regime": REGIMES,
+    "data.undecodable": ("refuse", "skip"),
     "encoder.vocabulary": ("active", "full"),
     "validation.at_chance": ("warn", "stop"),
     "optimization.schedule": ("linear", "constant"),
@@ -186,6 +202,7 @@ AT_LEAST: dict[str, float] = {
     "data.limit.test": 1,
     "data.few_shot.k": 1,
     "data.sampling_exponent": 0,
+    "data.held_out": 1e-9,
     "optimization.learning_rate": 0,
     "optimization.batch_size": 1,
     "optimization.epochs": 1,
@@ -225,6 +242,8 @@ def checked(config: DictConfig, kind: type[Config]) -> Config:
         # How trials are chosen is no part of any of them.
         config = OmegaConf.masked_copy(config, [str(key) for key in config if key != "sweep"])
     schema = OmegaConf.structured(kind)
+    if OmegaConf.select(config, "data.name") == "text":
+        schema.data = OmegaConf.structured(TextConfig)
     try:
         merged = OmegaConf.merge(schema, config)
         missing = sorted(OmegaConf.missing_keys(merged))

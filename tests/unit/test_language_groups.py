@@ -2,7 +2,7 @@
 
 import pytest
 
-from babelfit.data import DATA
+from babelfit.data import DATA, LabelledDataModule
 from babelfit.language_groups import groups
 from babelfit.languages import LANGUAGES
 
@@ -55,7 +55,7 @@ def test_without_a_source_there_is_no_gap() -> None:
 
 
 def test_every_language_of_the_datasets_has_its_facts() -> None:
-    for data in DATA.values():
+    for data in (one for one in DATA.values() if issubclass(one, LabelledDataModule)):
         for language in data.known_rows:
             assert LANGUAGES[language].family
             assert LANGUAGES[language].script

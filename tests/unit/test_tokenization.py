@@ -1,5 +1,6 @@
 """Rows are tokenized once, however many processes ask for them at the same time."""
 
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 from typing import Any
@@ -13,19 +14,16 @@ SCHEMA = pa.schema([pa.field("number", pa.int64())])
 
 
 def ask(key: str, *, calls: list[int], fails: int = 0) -> list[int]:
-    def rows() -> tuple[pa.Table, dict[str, Any]]:
+    def chunks(facts: dict[str, Any]) -> Iterator[pa.Table]:
         calls.append(1)
         if len(calls) <= fails:
             raise OSError("the disk is gone")
-        return pa.table({"number": [1, 2, 3]}), {}
+        yield pa.table({"number": [1, 2]}, schema=SCHEMA)
+        facts["told"] = "at the end"
+        yield pa.table({"number": [3]}, schema=SCHEMA)
 
-    dataset, _ = tokenized(
-        {"test": key},
-        rows=rows,
-        encode=lambda table: {"number": table["number"]},
-        schema=SCHEMA,
-        description="Tokenizing",
-    )
+    dataset, facts = tokenized({"test": key}, chunks=chunks, schema=SCHEMA)
+    assert facts == {"told": "at the end"}
     return list(dataset["number"])
 
 

@@ -1,7 +1,7 @@
 """One language of one split, from its files to tokenized examples and the facts that a manifest keeps of them."""
 
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import reduce
 from itertools import chain
 from typing import Any
@@ -16,7 +16,7 @@ from babelfit.data import leaks, readers, texts
 from babelfit.data.batching import NO_LABEL, RaggedBatch
 from babelfit.data.scripts import look_alike
 from babelfit.data.sources import Source, check_rows
-from babelfit.data.tokenization import tokenized
+from babelfit.data.tokenization import tokenized, with_progress
 from babelfit.errors import UserError
 
 log = logging.getLogger(__name__)
@@ -49,17 +49,19 @@ def read_split(
     Raises UserError where no row is an example.
     """
 
-    def rows() -> tuple[pa.Table, dict[str, Any]]:
+    def chunks(facts: dict[str, Any]) -> Iterator[pa.Table]:
         table = source.read()
         indices = pa.array(np.arange(table.num_rows))
         drop = {reason: pc.fill_null(mask, False) for reason, mask in dropped(table).items()}
-        facts = {
+        facts |= {
             "rows": table.num_rows,
             "dropped": {reason: indices.filter(mask).to_pylist() for reason, mask in drop.items()},
             "scripts": texts.scripts(table),
         }
         table = table.append_column("index", indices)
-        return (table.filter(pc.invert(reduce(pc.or_, drop.values()))) if drop else table), facts
+        kept = table.filter(pc.invert(reduce(pc.or_, drop.values()))) if drop else table
+        for chunk in with_progress(kept, f"Tokenizing {source.dataset} {source.split} {source.language}"):
+            yield pa.table(columns(chunk), schema=schema)
 
     def columns(table: pa.Table) -> dict[str, Any]:
         encoded = encode(table)
@@ -72,6 +74,7 @@ def read_split(
             **texts.of_tokens(encoded["input_ids"], special=tokenizer.all_special_ids, unknown=tokenizer.unk_token_id),
         }
 
+    schema = _schema(token_type_ids="token_type_ids" in tokenizer.model_input_names)
     digests = source.sha256()
     dataset, facts = tokenized(
         {
@@ -83,10 +86,8 @@ def read_split(
             "max_length": max_length,
             **fingerprint,
         },
-        rows=rows,
-        encode=columns,
-        schema=_schema(token_type_ids="token_type_ids" in tokenizer.model_input_names),
-        description=f"Tokenizing {source.dataset} {source.split} {source.language}",
+        chunks=chunks,
+        schema=schema,
     )
     if len(dataset) == 0:
         reasons = ", ".join(facts["dropped"])

@@ -29,7 +29,6 @@ from babelfit.errors import UserError
 ROWS_PER_CHUNK = 4096
 SECONDS_BEFORE_PROGRESS = 2
 
-_FACTS = b"babelfit"
 _PROBE = ["Maria", "Kowalska", "visited", "Nairobi", "in", "1969"]
 
 log = logging.getLogger(__name__)
@@ -66,47 +65,41 @@ def _digest(content: Any) -> str:
 def tokenized(
     key: dict[str, Any],
     *,
-    rows: Callable[[], tuple[pa.Table, dict[str, Any]]],
-    encode: Callable[[pa.Table], dict[str, Any]],
+    chunks: Callable[[dict[str, Any]], Iterator[pa.Table]],
     schema: pa.Schema,
-    description: str,
 ) -> tuple[Dataset, dict[str, Any]]:
     """Open the tokenized rows of this key and the facts about them, tokenizing first where no cache holds them.
 
-    `rows` reads the text and says facts that JSON can hold, `encode` turns a chunk of text into the columns of
-    `schema`; neither is called on a hit.
+    `chunks` yields them, as tables of `schema`, and has filled in facts that JSON can hold when it is through; it is
+    not called on a hit. No more than a chunk is held in memory.
     """
     path = cache_folder() / "tokens" / f"{_digest(key)[:32]}.arrow"
-    if not path.exists():
+    facts = path.with_suffix(".json")
+    if not (path.exists() and facts.exists()):
         path.parent.mkdir(parents=True, exist_ok=True)
         with _locked(path.with_suffix(".lock")):
             # Another process may have tokenized these rows while this one waited.
-            if not path.exists():
-                _write(path, rows=rows, encode=encode, schema=schema, description=description)
-    with pa.memory_map(str(path)) as file:
-        facts = json.loads(pa.ipc.open_stream(file).schema.metadata[_FACTS])
-    return Dataset.from_file(str(path)), facts
+            if not (path.exists() and facts.exists()):
+                _write(path, facts, chunks=chunks, schema=schema)
+    return Dataset.from_file(str(path)), json.loads(facts.read_text(encoding="utf-8"))
 
 
 def _write(
-    path: Path,
-    *,
-    rows: Callable[[], tuple[pa.Table, dict[str, Any]]],
-    encode: Callable[[pa.Table], dict[str, Any]],
-    schema: pa.Schema,
-    description: str,
+    path: Path, facts_path: Path, *, chunks: Callable[[dict[str, Any]], Iterator[pa.Table]], schema: pa.Schema
 ) -> None:
     # A name of its own for each process: without locks, two that tokenize the same rows write the same bytes twice.
-    temporary = path.with_suffix(f".{os.getpid()}.tmp")
+    temporary, temporary_facts = (one.with_suffix(f"{one.suffix}.{os.getpid()}.tmp") for one in (path, facts_path))
+    facts: dict[str, Any] = {}
     try:
-        table, facts = rows()
-        noted = schema.with_metadata({_FACTS: json.dumps(facts)})
-        with pa.OSFile(str(temporary), "wb") as sink, pa.ipc.new_stream(sink, noted) as writer:
-            for chunk in _with_progress(table, description):
-                writer.write_table(pa.table(encode(chunk), schema=noted))
+        with pa.OSFile(str(temporary), "wb") as sink, pa.ipc.new_stream(sink, schema) as writer:
+            for chunk in chunks(facts):
+                writer.write_table(chunk)
+        temporary_facts.write_text(json.dumps(facts), encoding="utf-8")
+        temporary_facts.replace(facts_path)
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+        temporary_facts.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -130,7 +123,7 @@ def _locked(path: Path) -> Iterator[None]:
             path.unlink(missing_ok=True)
 
 
-def _with_progress(table: pa.Table, description: str) -> Iterator[pa.Table]:
+def with_progress(table: pa.Table, description: str) -> Iterator[pa.Table]:
     """Yield a table in chunks, with a progress bar where it takes long."""
     with tqdm(total=table.num_rows, desc=description, delay=SECONDS_BEFORE_PROGRESS, unit=" rows", leave=False) as bar:
         for start in range(0, table.num_rows, ROWS_PER_CHUNK):

@@ -1,0 +1,160 @@
+"""One's own text, to pretrain on: files of sentences in one or many languages, and of parallel ones.
+
+What is held out of training, and what a language is here: also a pair of them, as `en-sw`. Not how files are found
+(corpora.py), read (passages.py) or packed (packing.py). Nothing has a label: what is to be predicted is up to the head.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+from datasets import Dataset
+
+from babelfit.data import corpora, held_out, packing, passages, text_splits, texts, tokenization
+from babelfit.data.base import MultilingualDataModule
+from babelfit.data.corpora import Corpora
+from babelfit.data.masking import Masking
+from babelfit.data.passages import Reading
+from babelfit.data.text_splits import Held, limited, read_text
+from babelfit.errors import UserError
+from babelfit.languages import checked_languages
+
+
+class Text(MultilingualDataModule):
+    """Text in the languages that a folder has of it, parallel text in pairs of them."""
+
+    data_name = "text"
+    head = "masked_language_modeling"
+
+    origin: Corpora
+
+    def __init__(
+        self,
+        *,
+        folder: str | None,
+        files: str | None,
+        columns: Mapping[str, str],
+        held_out: float,
+        undecodable: str,
+        reset_positions: bool,
+        train_languages: Sequence[str],
+        languages: Sequence[str] | None,
+        revision: str | None = None,
+        train_split: str = "train",
+        regime: str = "zero_shot",
+        few_shot: Mapping[str, Any] | None = None,
+        num_workers: int = 0,
+        pin_memory: bool = False,
+        **settings: Any,
+    ) -> None:
+        if (revision, train_split, regime) != (None, "train", "zero_shot"):
+            raise UserError(
+                f"data.revision={revision}, data.train_split={train_split}, data.regime={regime} are about labelled "
+                "data: with data=text leave them at null, train and zero_shot"
+            )
+        self._columns = dict(columns)
+        self._undecodable = undecodable
+        self._held_out = held_out
+        self._whole: dict[tuple[str, str], tuple[Dataset, dict[str, Any]]] = {}
+        origin = Corpora(folder, files=files, named=[*train_languages, *(languages or ())])
+        origin.part_mixed(lambda corpus: passages.languages(corpus, self._reading(lambda _: None)))
+        known = origin.languages
+        super().__init__(
+            train_languages=checked_languages(
+                train_languages or origin.available("train", languages=known),
+                key="train_languages",
+                known=known,
+                of=f"'{folder}'",
+            ),
+            languages=checked_languages(
+                origin.available("validation", languages=known) if languages is None else languages,
+                key="languages",
+                known=known,
+                of=f"'{folder}'",
+            ),
+            num_workers=num_workers,
+            pin_memory=pin_memory,
+            **settings,
+        )
+        self.origin = origin
+        self.masking = Masking.of(self.tokenizer)
+        self.reset_positions = reset_positions
+
+    def download(self) -> None:
+        """Download nothing: one's own text is here."""
+
+    def has(self, split: str) -> bool:
+        """Tell whether every evaluated language has text of a split, all of it read and tokenized."""
+        there = self.origin.available(split, languages=self.languages)
+        return len(there) == len(self.languages) and all(self.has_gold(split, one) for one in there)
+
+    def has_gold(self, split: str, language: str) -> bool:
+        """Tell whether there is text, which is all that can be predicted."""
+        return len(self.open(split, language)) > 0
+
+    def _opened(self, split: str, language: str) -> tuple[Dataset, dict[str, Any]]:
+        dataset, facts = self._read(split, language)
+        return limited(dataset, facts, limit=self.limit[split])
+
+    def _read(self, split: str, language: str) -> tuple[Dataset, dict[str, Any]]:
+        """Open all examples of one language in one split, with the facts that training needs of what is held out."""
+        key = (split, language)
+        if key not in self._whole:
+            is_drawn = not self.origin.of("validation", language)
+            files = self.origin.of("train" if split == "validation" and is_drawn else split, language)
+            if not files:
+                there = [one for one in ("train", "validation", "test") if self.origin.of(one, language)]
+                raise UserError(
+                    f"'{language}' has no text for {split}, only for {', '.join(there)}: add a file of it, or leave it "
+                    f"out of data.{'train_languages' if split == 'train' else 'languages'}"
+                )
+            self._whole[key] = read_text(
+                [(corpus, self.origin.sha256(corpus)) for corpus in files],
+                split=split,
+                language=language,
+                sides=self.origin.sides(language) or (language,),
+                share=self._held_out if split == "validation" and is_drawn else None,
+                held=self._held(language, is_drawn=is_drawn) if split == "train" else None,
+                reading=self._reading,
+                tokenizer=self.tokenizer,
+                max_length=self.max_length,
+                key=self._key,
+            )
+        return self._whole[key]
+
+    def _held(self, language: str, *, is_drawn: bool) -> Held:
+        """Say what training on a language must not read: what is held out in it, also in pairs with another one."""
+        sides = self.origin.sides(language) or (language,)
+        by_side: dict[str, set[int]] = {side: set() for side in sides}
+        for other in dict.fromkeys([language, *self.numbered_languages]):
+            for split in ("validation", "test") if set(sides) & {*(self.origin.sides(other) or (other,))} else ():
+                if self.origin.available(split, languages=[other]):
+                    for side, hashes in self._read(split, other)[1]["hashes"].items():
+                        by_side.get(side, set()).update(hashes)
+        return Held(
+            by_side={side: frozenset(hashes) for side, hashes in by_side.items()},
+            highest=self._read("validation", language)[1]["highest"] if is_drawn else None,
+        )
+
+    def _reading(self, progress: Callable[[int], object]) -> Reading:
+        return Reading(
+            text=self._columns["text"],
+            language=self._columns["language"],
+            skips_undecodable=self._undecodable == "skip",
+            progress=progress,
+        )
+
+    @cached_property
+    def _key(self) -> dict[str, Any]:
+        """Say what turns text into tokens, besides the files."""
+        modules = (corpora, passages, held_out, packing, text_splits, texts, tokenization)
+        return {
+            "columns": self._columns,
+            "undecodable": self._undecodable,
+            "tokenizer": tokenization.tokenizer_fingerprint(self.tokenizer),
+            "code": tokenization.code_fingerprint([module.__name__ for module in modules]),
+        }
+
+    def _tell(self, split: str, languages: Sequence[str], *, num_tokens: int) -> None:
+        read = {language: self.read[split][language] for language in languages}
+        text_splits.tell(f"text {split}", read, num_tokens=num_tokens, max_length=self.max_length)

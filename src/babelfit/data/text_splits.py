@@ -1,0 +1,224 @@
+"""One language of one split of one's own text, from its files to packed examples and the facts about them.
+
+Text streams through: whatever the size of the files, no more is held than a chunk of it, and what is held out.
+"""
+
+import json
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from datasets import Dataset
+from tqdm import tqdm
+from transformers import PreTrainedTokenizerFast
+
+from babelfit.data import held_out, texts
+from babelfit.data.corpora import Corpus
+from babelfit.data.packing import Packer
+from babelfit.data.passages import Reading, documents
+from babelfit.data.scripts import look_alike
+from babelfit.data.tokenization import SECONDS_BEFORE_PROGRESS, tokenized
+from babelfit.errors import UserError
+
+CHARACTERS_PER_CHUNK = 500_000
+"""Text that is tokenized at once, but for the rest of its last document."""
+
+COUNTED = ("documents", "sentences", "held_out", "left_out", "words", "characters")
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Held:
+    """What is held out of training: sentences by hash, and of the own files the documents up to a hash, if any."""
+
+    by_side: Mapping[str, frozenset[int]]
+    highest: int | None
+
+
+def read_text(
+    files: Sequence[tuple[Corpus, Sequence[str]]],
+    *,
+    split: str,
+    language: str,
+    sides: Sequence[str],
+    share: float | None,
+    held: Held | None,
+    reading: Callable[[Callable[[int], object]], Reading],
+    tokenizer: PreTrainedTokenizerFast,
+    max_length: int,
+    key: Mapping[str, Any],
+) -> tuple[Dataset, dict[str, Any]]:
+    """Open the packed examples of some files, given with their SHA-256, tokenized at most once, and their facts.
+
+    `sides` are the language, or the two of a pair. With a `share`, only what that holds out is read, and with `held`
+    all but what is. `key` stands for the tokenizer, the code and the settings by which text is read.
+
+    Facts: the files, `lines`, `blank` and `undecodable` ones, `documents`, `sentences`, of these those cut into
+    `pieces` and (pairs) those `truncated`, further those `held_out` and those `left_out` of training for being held out
+    elsewhere, what reads like a `special` token, `examples`, `tokens`, `scripts`. For training: the `hashes` of held
+    out sentences by side, and the `highest` of their documents. Raises UserError where there is no text.
+    """
+    is_pair = len(sides) == 2
+    packer = Packer(tokenizer, max_length=max_length)
+
+    def chunks(facts: dict[str, Any]) -> Iterator[pa.Table]:
+        seen = _Seen(sides=sides, keeps_hashes=held is None)
+        with _progress([corpus for corpus, _ in files], f"Tokenizing text {split} {language}") as progress:
+            how = reading(progress)
+            found: Iterable[list[str]] = (document for corpus, _ in files for document in documents(corpus, how))
+            highest = None
+            if held is not None:
+                found = seen.without(found, held=held)
+            elif share is not None:
+                highest, found = held_out.drawn(found, held_out=share, as_one=is_pair)
+            yield from (packer.paired if is_pair else packer.packed)(seen.chunks(found))
+        if not seen.counts["sentences"]:
+            what = "is left to train on, as all of it is held out" if seen.counts["held_out"] else "in it"
+            what = f"is held out by data.held_out={share:g}" if share and share < 1 and how.counts["lines"] else what
+            raise UserError(f"{', '.join(corpus.told() for corpus, _ in files)}: no text of '{language}' {what}")
+        counted = {**how.counts, **seen.counts, **packer.counts}
+        of_tokens = {name: counted.pop(name) for name in ("words", "characters", "subwords", "unknown")}
+        facts |= counted | {"tokens": of_tokens, "scripts": texts.scripts(pa.table({"text": seen.sample}))}
+        facts |= {"highest": highest, "hashes": {side: sorted(hashes) for side, hashes in seen.hashes.items()}}
+
+    dataset, facts = tokenized(
+        {
+            "data": "text",
+            "files": [(digests, corpus.form, corpus.is_mixed, corpus.has_header) for corpus, digests in files],
+            "language": language,
+            "sides": sides,
+            "share": share,
+            "held": held and [held.highest, _digest(held.by_side)],
+            "max_length": max_length,
+            **key,
+        },
+        chunks=chunks,
+        schema=packer.schema,
+    )
+    if other := look_alike(language, shares=facts["scripts"]):
+        log.warning("%s: %s", ", ".join(corpus.told() for corpus, _ in files), other)
+    return dataset, {
+        "split": split,
+        "layout": ", ".join(sorted({corpus.form for corpus, _ in files})),
+        "files": [
+            {"path": str(path), "bytes": path.stat().st_size, "sha256": digest}
+            for corpus, digests in files
+            for path, digest in zip(corpus.paths, digests, strict=True)
+        ],
+        "rows": len(dataset),
+        "dropped": {},
+        **facts,
+    }
+
+
+def limited(dataset: Dataset, facts: Mapping[str, Any], *, limit: int | None) -> tuple[Dataset, dict[str, Any]]:
+    """Take the first examples, as many as a limit lets through, and say how many and how long they are."""
+    if limit is not None:
+        dataset = dataset.select(range(min(limit, len(dataset))))
+    lengths = pc.list_value_length(dataset.data["input_ids"]).to_numpy()
+    named = {"median": 0.5, "95 %": 0.95, "99 %": 0.99}
+    quantiles = np.quantile(lengths, list(named.values()), method="higher")
+    told = dict(zip(named, map(int, quantiles), strict=True)) | {"longest": int(lengths.max())}
+    facts = {name: value for name, value in facts.items() if name not in ("hashes", "highest")}
+    tokens = facts["tokens"] | {"lengths": told}
+    return dataset, facts | {"examples": len(dataset), "windows": len(dataset), "tokens": tokens}
+
+
+def tell(name: str, read: Mapping[str, Mapping[str, Any]], *, num_tokens: int, max_length: int) -> None:
+    """Log the size of a split, given the facts of each language, and what was cut or left out."""
+    log.info(
+        "%s: %s examples of %s sentences, %s tokens in %s; %s longer than %d subwords cut into pieces, %s pairs cut",
+        name,
+        *(f"{sum(facts[of] for facts in read.values()):,}" for of in ("examples", "sentences")),
+        f"{num_tokens:,}",
+        " ".join(read),
+        f"{sum(facts['pieces'] for facts in read.values()):,}",
+        max_length,
+        f"{sum(facts['truncated'] for facts in read.values()):,}",
+    )
+    for of, what, level in (
+        ("left_out", "sentences left out, which are held out as well", logging.INFO),
+        ("undecodable", "lines skipped, which are not UTF-8", logging.WARNING),
+        ("special", "times text that reads like a special token left out", logging.WARNING),
+    ):
+        counts = {language: facts[of] for language, facts in read.items() if facts[of]}
+        if counts:
+            by_language = ", ".join(f"{language} {count:,}" for language, count in counts.items())
+            log.log(level, "%s: %s %s (%s)", name, f"{sum(counts.values()):,}", what, by_language)
+
+
+@dataclass(kw_only=True)
+class _Seen:
+    """What a stream of documents turned out to be."""
+
+    sides: Sequence[str]
+    keeps_hashes: bool
+    hashes: dict[str, set[int]] = field(default_factory=dict)
+    sample: list[str] = field(default_factory=list)
+    counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(COUNTED, 0))
+
+    def without(self, found: Iterable[list[str]], *, held: Held) -> Iterator[list[str]]:
+        """Leave out the documents that are held out, and in others the sentences that are; of a pair both."""
+        kept_out = [held.by_side[side] for side in self.sides]
+        for document in found:
+            if held.highest is not None and held_out.of_document(document) <= held.highest:
+                self.counts["held_out"] += len(document) // len(self.sides)
+                continue
+            if not any(kept_out):
+                yield document
+                continue
+            if len(self.sides) == 2:
+                is_held = [held_out.hashed(one) in hashes for one, hashes in zip(document, kept_out, strict=True)]
+                left = [] if any(is_held) else document
+                self.counts["left_out"] += any(is_held)
+            else:
+                left = [sentence for sentence in document if held_out.hashed(sentence) not in kept_out[0]]
+                self.counts["left_out"] += len(document) - len(left)
+            if left:
+                yield left
+
+    def chunks(self, found: Iterable[list[str]]) -> Iterator[list[str]]:
+        """Gather the sentences of documents in chunks, and count them."""
+        chunk: list[str] = []
+        size = 0
+        for document in found:
+            self.counts["documents"] += 1
+            chunk += document
+            size += sum(map(len, document))
+            if size >= CHARACTERS_PER_CHUNK:
+                yield self._counted(chunk, size)
+                chunk, size = [], 0
+        if chunk:
+            yield self._counted(chunk, size)
+
+    def _counted(self, chunk: list[str], size: int) -> list[str]:
+        self.counts["sentences"] += len(chunk) // len(self.sides)
+        self.counts["words"] += sum(len(sentence.split()) for sentence in chunk)
+        self.counts["characters"] += size
+        # Some of each of the first chunks: how a file begins need not be how it goes on.
+        room = min(texts.MOST_SAMPLED - len(self.sample), texts.MOST_SAMPLED // 4)
+        self.sample += chunk[:: -(-len(chunk) // room)] if room > 0 else []
+        for place, side in enumerate(self.sides if self.keeps_hashes else ()):
+            self.hashes.setdefault(side, set()).update(map(held_out.hashed, chunk[place :: len(self.sides)]))
+        return chunk
+
+
+@contextmanager
+def _progress(files: Sequence[Corpus], description: str) -> Iterator[Callable[[int], object]]:
+    """Show how many bytes of some files are read, where it takes long."""
+    size = sum(path.stat().st_size for corpus in files for path in corpus.paths)
+    with tqdm(
+        total=size, desc=description, delay=SECONDS_BEFORE_PROGRESS, unit="B", unit_scale=True, leave=False
+    ) as bar:
+        yield bar.update
+
+
+def _digest(by_side: Mapping[str, frozenset[int]]) -> str:
+    return sha256(json.dumps({side: sorted(hashes) for side, hashes in by_side.items()}).encode()).hexdigest()
