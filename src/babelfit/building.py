@@ -15,7 +15,9 @@ from babelfit.finetuner import Finetuner
 from babelfit.heads import HEADS
 from babelfit.launch import check_devices, num_workers
 from babelfit.loading import check_precision, load_model, load_tokenizer
+from babelfit.metrics import MAIN_METRIC
 from babelfit.objectives import dev_languages
+from babelfit.rankings import kept
 from babelfit.recipe import Recipe
 from babelfit.vocabulary import take_active
 
@@ -46,6 +48,7 @@ def prepared(config: TrainConfig) -> tuple[MultilingualDataModule, dict[str, lis
         config.objective_languages,
         evaluated=data.languages,
         source_languages=data.train_languages,
+        compare=config.checkpoint.compare,
     )
     if config.data.train_split != "train":
         log.warning(
@@ -134,3 +137,13 @@ def steps_between_validations(config: TrainConfig, *, data: MultilingualDataModu
     """Count the optimizer steps from one validation to the next; the last step is validated in any case."""
     every = config.validation.every
     return min(data.steps_per_epoch if every == "epoch" else int(every), count_steps(config, data=data))
+
+
+def ranked_steps(config: TrainConfig, *, data: MultilingualDataModule) -> dict[str, int]:
+    """Say by which logged scores validated steps are ranked, and how many of each ranking keep their checkpoint."""
+    return kept(
+        keep=config.checkpoint.keep,
+        compared=data.validated_languages if config.checkpoint.compare else (),
+        metric=MAIN_METRIC[data.head],
+        average=config.checkpoint.average,
+    )

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from babelfit.answers import Answers
-from babelfit.bootstrap import Array, Parts, interval, resampled
+from babelfit.bootstrap import Array, Parts, interval, paired
 from babelfit.errors import UserError
 from babelfit.languages import LANGUAGE_NAMES
 from babelfit.reporting import SHOWN, percent
@@ -151,13 +151,7 @@ def _differences(
     A side's score is the mean of its runs; the first so many runs are the first side.
     """
     sets = {(language, run): part for language, pairs in given.items() for run, (_, part) in enumerate(pairs)}
-    if together:
-        drawn = resampled(sets, together=True, num_resamples=NUM_RESAMPLES)
-    else:
-        drawn = {}
-        for number, language in enumerate(given):
-            own = {key: part for key, part in sets.items() if key[0] == language}
-            drawn |= resampled(own, together=True, num_resamples=NUM_RESAMPLES, seed=number)
+    drawn = paired(sets, together=together, num_resamples=NUM_RESAMPLES)
     return {
         language: np.mean([drawn[language, run] for run in range(first, len(pairs))], axis=0)
         - np.mean([drawn[language, run] for run in range(first)], axis=0)
