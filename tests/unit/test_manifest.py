@@ -98,6 +98,7 @@ def with_dropped(dropped: str) -> str:
         '{"splits": 3}',
         '{"data": []}',
         '{"encoder": 1}',
+        '{"imported": {"test": {"en": {"path": "x"}}}}',
         with_dropped("[]"),
         with_dropped('{"x": 1}'),
         with_dropped('{"x": [[1]]}'),
