@@ -83,6 +83,7 @@ def test_a_limit_that_left_out_rows_is_told_from_dropped_rows() -> None:
 
     assert manifest.is_cut(entry("a", dropped=dropped, examples=1))
     assert not manifest.is_cut(entry("a", dropped=dropped, examples=2))
+    assert manifest.is_cut(entry("a", dropped=dropped | {"empty": [1]}, examples=1))
 
 
 def with_dropped(dropped: str) -> str:
