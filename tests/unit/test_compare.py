@@ -160,6 +160,25 @@ def test_several_seeds_are_tested_by_their_spread(tmp_path: Path) -> None:
     assert "standard deviations over seeds" in page
 
 
+def test_languages_that_could_not_be_tested_are_not_corrected_for(tmp_path: Path) -> None:
+    right = answered({"en": 0.8, "de": 0.6, "sw": 0.5}, seed=1)
+    sides = []
+    for side in range(2):
+        seeded = []
+        for seed in range(2):
+            # In sw nothing is learned, whatever the seed.
+            theirs = {one: answered({one: 0.5 + 0.2 * side}, seed=seed + 7 * side)[one] for one in ("en", "de")}
+            seeded.append(with_config(run(tmp_path / f"{side}-{seed}", right | theirs), seed=seed))
+        sides.append(",".join(seeded))
+    document = compare(sides, split=None)
+    rows = {row["language"]: row for row in document["comparisons"][0]["languages"]}
+
+    assert (rows["sw"]["p"], rows["sw"]["p_holm"], rows["sw"]["verdict"]) == (None, None, "can't tell")
+    least = min(rows[one]["p"] for one in ("en", "de"))
+    assert min(rows[one]["p_holm"] for one in ("en", "de")) == pytest.approx(2 * least)
+    assert "Holm: corrected for 2 languages" in markdown(sheets(document)[0])
+
+
 def test_runs_of_a_side_that_differ_in_more_than_the_seed_are_refused(tmp_path: Path) -> None:
     one = seeds(tmp_path, 0.6, (1,))
     other = seeds(tmp_path, 0.6, (2,), selection="source_dev")
