@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from itertools import chain
+from itertools import chain, zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -215,9 +215,10 @@ def check_rows(first: ScoredRun, other: ScoredRun, *, language: str, answers: tu
             "the same rows"
         )
     if not np.array_equal(one.examples, two.examples) or not np.array_equal(one.gold, two.gold):
-        differing = one.indices[0]
-        if len(one.gold) == len(two.gold):
-            differing = one.indices[one.examples[(one.gold != two.gold).argmax()]]
+        targets = [zip(given.examples.tolist(), given.gold.tolist(), strict=True) for given in answers]
+        # Where a sentence is shorter in one of them, the next one follows there, or nothing at all.
+        longest = zip_longest(*targets, fillvalue=(len(one.indices), 0))
+        differing = one.indices[next(min(pair)[0] for pair in longest if pair[0] != pair[1])]
         raise UserError(
             f"{first.folder} and {other.folder} have different gold in {language}, first in row {differing}: they were "
             "scored on different data"

@@ -220,6 +220,32 @@ def test_other_gold_is_refused(tmp_path: Path) -> None:
         compare([str(one), str(other)], split=None)
 
 
+@pytest.mark.parametrize(
+    ("other", "row"),
+    [
+        ({2: ["B-LOC", "O"]}, 2),  # a word more
+        ({2: ["B-LOC", "O", "O"], 4: ["O", "O", "O"]}, 2),
+        ({2: ["B-LOC", "O"], 4: ["B-LOC", "O"]}, 2),
+        ({4: ["B-LOC", "B-LOC", "O"]}, 4),  # and nothing behind it
+        ({2: ["B-LOC", "B-LOC"], 4: ["O"]}, 2),  # a word is another sentence's
+    ],
+)
+def test_the_first_row_of_other_gold_is_named_where_sentences_have_other_lengths(
+    tmp_path: Path, other: dict[int, list[str]], row: int
+) -> None:
+    given = {0: ["O", "B-LOC"], 2: ["B-LOC"], 4: ["B-LOC", "B-LOC"]}
+    pair = []
+    for name, gold in {"one": given, "other": given | other}.items():
+        tags = [TagPrediction(index=index, gold=it, predicted=it, probabilities=[]) for index, it in gold.items()]
+        dropped = {"splits": {"test": {"en": {"files": [], "dropped": {"empty": [1, 3]}}}}}
+        pair.append(write_run(tmp_path / name, {"en": tags}, data="wikiann", dropped={"en": [1, 3]}))
+        (pair[-1] / "manifest.json").write_text(json.dumps(dropped))
+
+    for ordered in (pair, pair[::-1]):
+        with pytest.raises(UserError, match=f"different gold in en, first in row {row}:"):
+            compare([str(folder) for folder in ordered], split=None)
+
+
 @pytest.mark.parametrize("accuracy", [0.9, float("nan")])
 def test_scores_that_are_not_those_of_the_predictions_are_refused(tmp_path: Path, accuracy: float) -> None:
     one, other = run(tmp_path / "one", {"en": [1, 0]}), run(tmp_path / "other", {"en": [1, 1]})
