@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import yaml
 from rich.console import Console
+from scipy.stats import ttest_ind
 
 from babelfit import cli
 from babelfit.compare import compare, sheets
@@ -147,17 +148,48 @@ def seeds(folder: Path, rate: float, numbers: Sequence[int], **changes: object) 
 
 
 def test_several_seeds_are_tested_by_their_spread(tmp_path: Path) -> None:
-    one, other = seeds(tmp_path / "one", 0.6, (1, 2, 3)), seeds(tmp_path / "other", 0.8, (1, 2, 3))
-    document = compare([",".join(one), str(tmp_path / "other")], split=None)
+    # Right answers of 100, by seed: the first side spreads more in de, the second in sw and in the mean of both.
+    right = {
+        "one": {"en": (80, 81, 82), "de": (59, 61, 64), "sw": (60, 62, 58)},
+        "other": {"en": (80, 82, 81, 81), "de": (80, 81, 82, 83), "sw": (55, 65, 71, 60)},
+    }
+    for side, counts in right.items():
+        for seed in range(len(counts["en"])):
+            answers = {language: [1] * those[seed] + [0] * (100 - those[seed]) for language, those in counts.items()}
+            with_config(run(tmp_path / side / str(seed), answers), seed=seed)
+    one, other = (
+        {language: np.divide(those, 100) for language, those in counts.items()}
+        | {"mean": np.add(counts["de"], counts["sw"]) / 200}
+        for counts in right.values()
+    )
+    document = compare([f"{tmp_path}/one", f"{tmp_path}/other"], split=None)
     [found] = document["comparisons"]
 
     assert found["test"].startswith("Welch's t-test")
-    assert found["second"]["runs"] == other
-    assert found["target_mean"]["verdict"] == "better"
-    assert found["target_mean"]["seeds"]["p"] == found["target_mean"]["p"] < 0.05
+    assert found["first"]["runs"] == [f"{tmp_path}/one/{seed}" for seed in range(3)]
+    rows = {row["language"]: row for row in found["languages"]} | {"mean": found["target_mean"]}
+    for name, row in rows.items():
+        tested = ttest_ind(other[name], one[name], equal_var=False)
+        assert row["p"] == pytest.approx(tested.pvalue)
+        assert row["difference"] == pytest.approx(other[name].mean() - one[name].mean())
+    assert {name: row["verdict"] for name, row in rows.items()} == {
+        "en": "can't tell",
+        "de": "better",
+        "sw": "can't tell",
+        "mean": "better",
+    }
+    over_seeds = found["target_mean"]["seeds"]
+    assert over_seeds["first_sd"] == pytest.approx(one["mean"].std(ddof=1))
+    assert over_seeds["second_sd"] == pytest.approx(other["mean"].std(ddof=1))
+    interval = ttest_ind(other["mean"], one["mean"], equal_var=False).confidence_interval(0.95)
+    assert over_seeds["interval"] == pytest.approx([interval.low, interval.high])
+    assert 0 < interval.low < found["target_mean"]["difference"] < interval.high
+    [turned] = compare([f"{tmp_path}/other", f"{tmp_path}/one"], split=None)["comparisons"]
+    assert turned["target_mean"]["verdict"] == "worse"
     page = markdown(sheets(document)[0])
     assert "the mean of 3 seeds" in page
-    assert "standard deviations over seeds" in page
+    first_sd, second_sd = (100 * side["mean"].std(ddof=1) for side in (one, other))
+    assert f"standard deviations over seeds {first_sd:.2f} and {second_sd:.2f} points" in page
 
 
 def test_languages_that_could_not_be_tested_are_not_corrected_for(tmp_path: Path) -> None:
