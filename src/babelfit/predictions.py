@@ -107,7 +107,7 @@ def _record(line: bytes, kind: type[AnyPrediction], *, label_names: Sequence[str
     try:
         values: Any = json.loads(line)
         record = kind(**values)
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, RecursionError) as error:
         raise UserError(
             f'{where}: no prediction ({error}); expected {{"index", "gold", "predicted", "probabilities"}}'
         ) from error
