@@ -90,7 +90,7 @@ def _files(given: Path, *, format: str, data: type[MultilingualDataModule], spli
     if not found:
         raise UserError(
             f"{given} has no predictions of {data.data_name} {split}: expected a file a language, named "
-            f"{' or '.join(map(str, patterns))}, or the folder of them"
+            f"{' or '.join(dict.fromkeys(map(str, patterns)))}, or the folder of them"
         )
     return found
 
@@ -142,7 +142,10 @@ def _records(
             raise UserError(f"{one.where}: gold {' '.join(one.gold)} is {' '.join(gold)} in the data, row {index}")
         shares = one.probabilities
         if isinstance(shares, Mapping):
+            columns = list(shares)
             shares = {named(label, one.where): share for label, share in shares.items()}
+            if len(shares) < len(columns):
+                raise UserError(f"{one.where}: of {', '.join(columns)}, two columns are the same label")
         records.append(_record(index, gold=gold, predicted=predicted, shares=shares, per_word=per_word))
     return records
 

@@ -290,10 +290,22 @@ def test_a_probability_above_one_is_refused(in_folder: Path, data: Path, capsys:
     )
 
 
+def test_a_label_that_has_two_columns_is_refused(
+    in_folder: Path, data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = "".join(f"{row}\t\tneutral\t0.25\t0.75\n" for row in range(3))
+    write(in_folder / "theirs" / "test-en.tsv", "index\tgold\tpredicted\tneutral\tNeutral\n" + rows)
+
+    assert "line 2: of neutral, Neutral, two columns are the same label" in refused(
+        capsys, in_folder / "theirs", data, format="tsv"
+    )
+
+
 def test_a_folder_without_files_is_refused(in_folder: Path, data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (in_folder / "theirs").mkdir()
 
     assert "expected a file a language, named xnli/test-{language}.tsv" in refused(capsys, in_folder / "theirs", data)
+    assert "named test-{language}.tsv, or the folder" in refused(capsys, in_folder / "theirs", data, format="tsv")
 
 
 def test_a_file_of_an_unknown_language_is_told_of(
