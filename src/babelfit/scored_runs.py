@@ -105,6 +105,8 @@ def folders(given: str) -> list[Path]:
     """Find the scored folders that a word of the command line stands for: folders, with commas, or those of a sweep."""
     found: list[Path] = []
     for part in given.split(","):
+        if not part:
+            raise UserError(f"{given!r}: a folder is missing; give several with commas and without spaces")
         folder = Path(part)
         if folder.is_dir():
             check_folder(folder)
@@ -115,9 +117,16 @@ def folders(given: str) -> list[Path]:
                 "(outputs/NAME) that was scored, or several with commas and without spaces"
             )
         found += inside
-    if len({one.resolve() for one in found}) < len(found):
-        raise UserError(f"{given}: give each run once")
+    check_once(found)
     return found
+
+
+def check_once(found: Sequence[Path]) -> None:
+    """Raise UserError where a folder is given twice."""
+    places = [folder.resolve() for folder in found]
+    for number, place in enumerate(places):
+        if place in places[:number]:
+            raise UserError(f"{found[number]} is given twice: give each run once")
 
 
 def _is_scored(folder: Path) -> bool:

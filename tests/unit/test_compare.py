@@ -364,6 +364,16 @@ def test_what_is_no_scored_folder_is_refused(tmp_path: Path) -> None:
         folders(str(tmp_path))
 
 
+@pytest.mark.parametrize("given", ["", "one,", ",one", "one,,other"])
+def test_a_comma_too_many_stands_for_no_folder(
+    tmp_path: Path, pair: tuple[str, str], monkeypatch: pytest.MonkeyPatch, given: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    with pytest.raises(UserError, match="a folder is missing"):
+        folders(given)
+
+
 def test_predictions_that_are_gone_are_named(pair: tuple[str, str]) -> None:
     (Path(pair[1]) / "predictions" / "test" / "de.jsonl").unlink()
 

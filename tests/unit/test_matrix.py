@@ -57,6 +57,11 @@ def test_runs_of_the_same_sources_are_told_apart(tmp_path: Path, runs: list[str]
     assert [row[0] for row in sheet.rows] == [f"en ({runs[1]})", f"en ({again})"]
 
 
+def test_a_run_stands_in_one_row(tmp_path: Path, runs: list[str]) -> None:
+    with pytest.raises(UserError, match="give each run once"):
+        matrix([*runs, f"{tmp_path}/en/../sw"], split=None)
+
+
 def test_other_data_or_splits_are_refused(tmp_path: Path, runs: list[str]) -> None:
     other = write_run(tmp_path / "other", {"en": labels([1])}, split="validation")
     with pytest.raises(UserError, match="has no scores of validation, only of test"):
