@@ -215,17 +215,19 @@ def export_predictions(folder: Path, *, format: str, to: Path, split: str | None
     # All before the first is written: half of an export would stand in the way of the next.
     texts = {}
     for language, file in files.items():
+        entry = manifest.entry(folder, split=split, language=language)
         records = predictions.read(
             predictions.path(folder, split=split, language=language),
             scoring.RECORDS[data.head],
             label_names=data.label_names,
+            num_examples=entry.get("examples"),
             dropped=manifest.dropped(folder, split=split, language=language),
         )
         texts[file] = prediction_formats.laid_out(
             records,
             format=format,
             spellings=_spellings(data),
-            num_rows=manifest.entry(folder, split=split, language=language).get("rows"),
+            num_rows=entry.get("rows"),
             where=file,
         )
     for file, text in texts.items():

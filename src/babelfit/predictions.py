@@ -98,7 +98,7 @@ def read(
     if num_examples is not None and len(records) != num_examples:
         raise UserError(
             f"{file}: {len(records):,} predictions for {num_examples:,} examples; every example counts once. Delete "
-            "the file, and the same command predicts it anew"
+            "the file and evaluate again: it is predicted anew"
         )
     return [records[index] for index in sorted(records)]
 

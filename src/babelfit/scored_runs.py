@@ -195,20 +195,21 @@ def _settings(folder: Path) -> dict[str, Any]:
 def answered(runs: Sequence[ScoredRun], language: str) -> list[tuple[Answers, Parts]]:
     """Read what each run answered in a language, and what it adds to the score.
 
-    Raises UserError where the rows or the gold of two runs differ, or a run's score is not that of its predictions.
+    Raises UserError where the rows or the gold of two runs differ, or a run's scores are not those of its predictions.
     """
     given = [run.answers(language) for run in runs]
     for run, theirs in zip(runs[1:], given[1:], strict=True):
         check_rows(runs[0], run, language=language, answers=(given[0], theirs))
     data = runs[0].data
     found = [(theirs, parts(theirs, head=data.head, label_names=data.label_names)) for theirs in given]
-    for run, (_, counted) in zip(runs, found, strict=True):
+    for run, (theirs, counted) in zip(runs, found, strict=True):
+        num_scored = run.scores["languages"][language]["examples"]
         # Not >: a score that is no number is not that of the predictions either.
-        if not abs(run.main[language] - counted.score) <= ROUNDING:
+        if num_scored != len(theirs.indices) or not abs(run.main[language] - counted.score) <= ROUNDING:
             raise UserError(
-                f"{run.folder}: {run.scores['metric']} in {language} is {run.main[language]:.4f} by its scores and "
-                f"{counted.score:.4f} by its predictions, of {run.scores['split']}: one of them was changed; evaluate "
-                "again"
+                f"{run.folder}: {run.scores['metric']} in {language} is {run.main[language]:.4f} of {num_scored:,} "
+                f"examples by its scores and {counted.score:.4f} of {len(theirs.indices):,} by its predictions, of "
+                f"{run.scores['split']}: one of them was changed; evaluate again"
             )
     return found
 

@@ -286,8 +286,18 @@ def test_scores_that_are_not_those_of_the_predictions_are_refused(tmp_path: Path
     scores["languages"]["en"]["accuracy"] = accuracy
     file.write_text(json.dumps(scores))
 
-    with pytest.raises(UserError, match=r"0\.5000 by its predictions|holds no scores"):
+    with pytest.raises(UserError, match=r"0\.5000 of 2 by its predictions|holds no scores"):
         compare([one, other], split=None)
+
+
+def test_predictions_that_lost_their_end_are_refused_though_their_score_is_the_same(tmp_path: Path) -> None:
+    pair = run(tmp_path / "one", {"en": [1, 0] * 4}), run(tmp_path / "other", {"en": [0, 1] * 4})
+    for folder in pair:
+        file = Path(folder) / "predictions" / "test" / "en.jsonl"
+        file.write_text("".join(file.read_text().splitlines(keepends=True)[:4]))
+
+    with pytest.raises(UserError, match=r"is 0\.5000 of 8 examples by its scores and 0\.5000 of 4 by its predictions"):
+        compare(pair, split=None)
 
 
 @pytest.mark.parametrize("settings", [{"data": "pawsx"}, {"synthetic": True}])

@@ -373,6 +373,19 @@ def test_a_submission_is_complete_or_is_not_written_at_all(in_folder: Path, caps
         assert not (in_folder / "out").exists()
 
 
+def test_predictions_that_lost_their_end_are_not_exported(in_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    record = Prediction(index=0, gold=None, predicted="neutral", probabilities={})
+    predictions.write(predictions.path(in_folder / "ours", split="test", language="de"), [record])
+    known = with_rows("xnli", de=2)
+    known["splits"]["test"]["de"]["examples"] = 2
+    write(in_folder / "ours" / "manifest.json", json.dumps(known))
+
+    with pytest.raises(SystemExit, match="2"):
+        cli.main(["export-predictions", "ours", "--format", "tsv", "--to", "out"])
+    assert "de.jsonl: 1 predictions for 2 examples" in " ".join(capsys.readouterr().err.split())
+    assert not (in_folder / "out").exists()
+
+
 def test_a_dropped_row_has_no_line_in_a_submission(in_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     records = [Prediction(index=row, gold=None, predicted="paraphrase", probabilities={}) for row in (0, 2)]
     predictions.write(predictions.path(in_folder / "ours", split="test", language="de"), records)

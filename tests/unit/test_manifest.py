@@ -99,6 +99,7 @@ def with_dropped(dropped: str) -> str:
         '{"splits": 3}',
         '{"data": []}',
         '{"encoder": 1}',
+        '{"splits": {"test": {"en": {"files": [], "examples": "many"}}}}',
         '{"imported": {"test": {"en": {"path": "x"}}}}',
         with_dropped("[]"),
         with_dropped('{"x": 1}'),

@@ -92,7 +92,7 @@ def test_scores_that_are_not_those_of_the_predictions_are_refused(runs: list[str
     scores["languages"]["de"]["accuracy"] = 0.75
     file.write_text(json.dumps(scores))
 
-    with pytest.raises(UserError, match=r"accuracy in de is 0\.7500 by its scores and 0\.5000 by its predictions"):
+    with pytest.raises(UserError, match=r"accuracy in de is 0\.7500 of 4 .* and 0\.5000 of 4 by its predictions"):
         matrix(runs, split=None)
 
 
