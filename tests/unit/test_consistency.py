@@ -168,6 +168,16 @@ def test_gold_that_differs_much_is_refused() -> None:
         compared({"en": said(gold, gold), "de": said(other, other)})
 
 
+def test_gold_that_differs_where_a_third_language_has_no_gold_is_refused() -> None:
+    gold = np.zeros(100, dtype=int)
+    other = gold.copy()
+    other[50:] = 1
+    sw = replace(said(gold[:50], gold[:50]), rows=np.arange(100))
+
+    with pytest.raises(UserError, match="en and de are not parallel: 50 of 100 gold labels differ"):
+        compared({"en": said(gold, gold), "de": said(other, other), "sw": sw})
+
+
 def test_rows_that_only_one_language_has_are_refused() -> None:
     with pytest.raises(UserError, match=r"en and sw are not parallel: 2 rows stand in one of them only, .* row 2"):
         compared({"en": said(GOLD), "de": said(GOLD), "sw": said((0, 1), (0, 1))})
