@@ -147,7 +147,21 @@ def _records(
             if len(shares) < len(columns):
                 raise UserError(f"{one.where}: of {', '.join(columns)}, two columns are the same label")
         records.append(_record(index, gold=gold, predicted=predicted, shares=shares, per_word=per_word))
+    if num_odd := sum(isinstance(record, Prediction) and _is_odd(record) for record in records):
+        log.warning(
+            "%s: in %s of %s rows another label than the predicted one has the highest probability; are the columns "
+            "named rightly?",
+            file,
+            f"{num_odd:,}",
+            f"{len(records):,}",
+        )
     return records
+
+
+def _is_odd(record: Prediction) -> bool:
+    """Tell whether a label is predicted that is not the most probable one, as far as probabilities are known."""
+    shares = record.probabilities
+    return record.predicted in shares and shares[record.predicted] < max(shares.values())
 
 
 def _record(

@@ -290,6 +290,19 @@ def test_a_probability_above_one_is_refused(in_folder: Path, data: Path, capsys:
     )
 
 
+@pytest.mark.parametrize(("columns", "odd"), [("neutral\tentailment", 0), ("entailment\tneutral", 2)])
+def test_probabilities_of_other_labels_than_the_columns_say_are_warned_about(
+    in_folder: Path, data: Path, capsys: pytest.CaptureFixture[str], columns: str, odd: int
+) -> None:
+    rows = "".join(f"{row}\t\tneutral\t{share}\t0.25\n" for row, share in enumerate((0.75, 0.25, 0.5)))
+    file = write(in_folder / "test-en.tsv", f"index\tgold\tpredicted\t{columns}\n{rows}")
+    run_import(file, data, name="columns", format="tsv")
+
+    told = " ".join(capsys.readouterr().err.split())
+    assert ("are the columns named rightly?" in told) == bool(odd)
+    assert not odd or f"in {odd} of 3 rows another label" in told
+
+
 def test_a_label_that_has_two_columns_is_refused(
     in_folder: Path, data: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
