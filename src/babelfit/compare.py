@@ -210,8 +210,9 @@ def _sheet(one: Mapping[str, Any], *, of: Mapping[str, Any]) -> Sheet:
         _cells(f"{row['language']} {LANGUAGE_NAMES.get(row['language'], '')}".strip(), row) for row in one["languages"]
     ]
     mean = one["target_mean"]
+    num_tested = sum(row["p"] is not None for row in one["languages"])
     after = [
-        f"p: {one['test']}; Holm: corrected for {len(rows)} languages (Holm 1979).",
+        f"p: {one['test']}; Holm: corrected for {num_tested} languages (Holm 1979).",
         f"verdict: the second is better or worse than the first where the corrected p is below {LEVEL}.",
         "difference: in points, with the 95 % interval of a paired bootstrap of "
         f"{one['resamples']['number']:,} resamples of {one['resamples']['of']}.",

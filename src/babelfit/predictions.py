@@ -98,7 +98,7 @@ def read(
     if num_examples is not None and len(records) != num_examples:
         raise UserError(
             f"{file}: {len(records):,} predictions for {num_examples:,} examples; every example counts once. Delete "
-            "the file, and the same command predicts it anew"
+            "the file and evaluate again: it is predicted anew"
         )
     return [records[index] for index in sorted(records)]
 
@@ -107,7 +107,7 @@ def _record(line: bytes, kind: type[AnyPrediction], *, label_names: Sequence[str
     try:
         values: Any = json.loads(line)
         record = kind(**values)
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, RecursionError) as error:
         raise UserError(
             f'{where}: no prediction ({error}); expected {{"index", "gold", "predicted", "probabilities"}}'
         ) from error
