@@ -132,7 +132,7 @@ def read(
     if num_examples is not None and len(records) != num_examples:
         raise UserError(
             f"{file}: {len(records):,} predictions for {num_examples:,} examples; every example counts once. Delete "
-            "the file, and the same command predicts it anew"
+            "the file and evaluate again: it is predicted anew"
         )
     return [records[index] for index in sorted(records)]
 
@@ -141,7 +141,7 @@ def _read(line: bytes, kind: type[Record], *, label_names: Sequence[str], where:
     try:
         values: Any = json.loads(line)
         record = kind(**values)
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, RecursionError) as error:
         expected = ", ".join(f'"{field.name}"' for field in fields(kind) if field.default is MISSING)
         raise UserError(f"{where}: no prediction ({error}); expected {{{expected}}}") from error
     if type(record.index) is not int or record.index < 0:

@@ -22,7 +22,9 @@ from babelfit.errors import Pruned, UserError
 from babelfit.lock import FILE as LOCK
 from babelfit.lock import holder, locked
 from babelfit.preemption import Preempted
+from babelfit.rankings import SHAPE as RANKINGS
 from babelfit.regimes import in_words
+from babelfit.shapes import check
 from babelfit.trust import check_folder
 
 log = logging.getLogger(__name__)
@@ -204,6 +206,7 @@ def _check_status(status: Any) -> None:
     objectives = status.get("objectives", {})
     if not isinstance(objectives, dict) or not all(is_score(value) for value in objectives.values()):
         raise ValueError(f"objectives {objectives!r} are not numbers from 0 to 1")
+    check(status.get("rankings", {}), RANKINGS, where="rankings")
     if "selected" in status:
         selected = status["selected"]
         kinds: dict[str, Any] = {"file": str, "step": int, "score": float | int, "by": str, "of": int}

@@ -157,7 +157,9 @@ def test_a_run_that_is_resumed_equals_the_uninterrupted_one_bit_for_bit(
     assert scores(RUN)["languages"] == scores(Path("outputs/whole"))["languages"]
 
 
-def test_no_objective_is_made_of_log_likelihoods(pretrain: Callable[..., Any]) -> None:
-    outcome = pretrain("objective=source_dev")
+@pytest.mark.parametrize("asked", ["objective=source_dev", "checkpoint.compare=True"])
+def test_what_needs_fractions_of_1_is_refused(pretrain: Callable[..., Any], asked: str) -> None:
+    outcome = pretrain(asked)
     assert outcome.status == 2
-    assert "objective=source_dev: head=masked_language_modeling" in outcome.err
+    assert f"{asked}: head=masked_language_modeling has log-likelihoods for scores" in outcome.err
+    assert not RUN.exists()

@@ -120,6 +120,7 @@ def test_an_empty_file_is_refused(tmp_path: Path) -> None:
         "7",
         "null",
         "[0, 1]",
+        "[" * 100_000,
         b"\xff",
         line(index=1).replace(', "predicted": "no"', ""),
         line(index=1).replace(', "gold": "no"', ""),
