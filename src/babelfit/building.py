@@ -10,7 +10,7 @@ from babelfit.config import TrainConfig
 from babelfit.data import MultilingualDataModule
 from babelfit.data.checks import check_selectable
 from babelfit.dropout import take_faster_dropout
-from babelfit.encoder import checkpoint_activations, choose_kernels, freeze
+from babelfit.encoder import checkpoint_activations, choose_kernels, freeze, is_ragged
 from babelfit.errors import UserError
 from babelfit.finetuner import Finetuner
 from babelfit.heads import HEADS
@@ -89,6 +89,10 @@ def build_model(config: TrainConfig, *, data: MultilingualDataModule, without_we
     It is a function of config and data: random weights follow from the seed. Without weights it is on the meta device.
     """
     model = whole_model(config, data=data, without_weights=without_weights)
+    if data.reset_positions and not is_ragged(model):
+        raise UserError(
+            f"data.reset_positions=true: {model.config.model_type} counts positions by itself; set it to false"
+        )
     freeze(model, embeddings=config.encoder.freeze_embeddings, layers=config.encoder.freeze_layers)
     if config.encoder.gradient_checkpointing:
         checkpoint_activations(model)

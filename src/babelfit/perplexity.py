@@ -50,7 +50,7 @@ SCORES = Fields(
 )
 """What is read again of a file of scores."""
 
-COLUMNS = ("language", "perplexity", "accuracy", "masked tokens", "examples", "")
+COLUMNS = ("language", "perplexity", "accuracy", "masked", "examples", "")
 
 MEANINGS = (
     "- **perplexity**: e to the mean negative log-likelihood of a masked token, of which 1 would be perfect. Of each "
@@ -190,7 +190,9 @@ def report(
         data=data.data_name,
         split=split,
         source_languages=trained_on.train_languages,
-        vocabulary=f"all {len(data.tokenizer):,} ids" if active is None else f"{len(active):,} active ids",
+        vocabulary=f"all {len(data.tokenizer):,} ids"
+        if active is None
+        else f"the {len(active):,} ids of the text read",
         **told,
     )
     doubts = manifest.doubts(manifest.read(folder))
@@ -274,7 +276,7 @@ def _rows(scores: Mapping[str, Any]) -> list[tuple[str, ...]]:
 
 def _lines(scores: Mapping[str, Any]) -> list[str]:
     """Say what a perplexity is over."""
-    return [f"each token from {scores['vocabulary']}"]
+    return [f"each masked token is guessed from {scores['vocabulary']}"]
 
 
 def _warnings(scores: Mapping[str, Any]) -> list[str]:

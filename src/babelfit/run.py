@@ -158,15 +158,13 @@ class Run:
         config, selected = self.config(), self.status()["selected"]
         is_of_tokens = config.head.name == "masked_language_modeling"
         score = f"perplexity {math.exp(-selected['score']):.2f}" if is_of_tokens else f"{100 * selected['score']:.1f}"
+        per_label = config.head.name == "sequence_classification"
+        regime = in_words(config.data.regime, **asdict(config.data.few_shot), per_label=per_label)
         return {
             "run": config.name,
             "encoder": f"{config.encoder.path}{'' if config.encoder.pretrained else ', from random weights'}",
             "trained on": ", ".join(config.data.train_languages),
-            "regime": in_words(
-                config.data.regime,
-                **asdict(config.data.few_shot),
-                per_label=config.head.name == "sequence_classification",
-            ),
+            **({"vocabulary": config.encoder.vocabulary} if is_of_tokens else {"regime": regime}),
             "seed": str(config.seed),
             "checkpoint": f"step {selected['step']} of {selected['of']}, chosen by {selected['by']} ({score})",
         }

@@ -78,7 +78,7 @@ def test_what_was_left_out_is_told(tmp_path: Path) -> None:
     assert "does not have them (sw 4)" in told
     assert "a\\|b" in told
     assert "| en English | 2.72 (" in told
-    assert "each token from all 10 ids" in told
+    assert "each masked token is guessed from all 10 ids" in told
 
 
 def test_nothing_to_guess_is_an_error_and_no_perfect_score(tmp_path: Path) -> None:
