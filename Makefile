@@ -10,7 +10,7 @@ quickstart: $(INSTALLED)  ## set up, train the bundled example, print its table
 	$(BIN)/python train.py
 
 test: $(INSTALLED)  ## run the tests, two files at a time
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder
 
 check: $(INSTALLED)  ## lint, formatting and types
 	$(BIN)/ruff check .

@@ -56,6 +56,22 @@ def resampled(
     return drawn
 
 
+def paired(
+    parts: Mapping[tuple[str, Key], Parts], *, together: bool, num_resamples: int = NUM_RESAMPLES
+) -> dict[tuple[str, Key], Array]:
+    """Score resamples of several answers to the same examples: (resamples,) for each; keys begin with a language.
+
+    Within a language all have the same examples in each resample; with `together` the languages, too.
+    """
+    if together:
+        return resampled(parts, together=True, num_resamples=num_resamples)
+    drawn: dict[tuple[str, Key], Array] = {}
+    for number, language in enumerate(dict.fromkeys(language for language, _ in parts)):
+        own = {key: part for key, part in parts.items() if key[0] == language}
+        drawn |= resampled(own, together=True, num_resamples=num_resamples, seed=SEED + number)
+    return drawn
+
+
 def by_item(sets: Sequence[Parts]) -> Array:
     """Lay sets beside each other, an item a row: (items, sets, 3), numerator, denominator, and 1 where a set has it."""
     items = np.unique(np.concatenate([one.indices for one in sets]))

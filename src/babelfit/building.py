@@ -10,12 +10,15 @@ from babelfit.config import TrainConfig
 from babelfit.data import MultilingualDataModule
 from babelfit.data.checks import check_selectable
 from babelfit.dropout import take_faster_dropout
-from babelfit.encoder import checkpoint_activations, choose_kernels, freeze
+from babelfit.encoder import checkpoint_activations, choose_kernels, freeze, is_ragged
+from babelfit.errors import UserError
 from babelfit.finetuner import Finetuner
 from babelfit.heads import HEADS
 from babelfit.launch import check_devices, num_workers
 from babelfit.loading import check_precision, load_model, load_tokenizer
+from babelfit.metrics import MAIN_METRIC
 from babelfit.objectives import dev_languages
+from babelfit.rankings import kept
 from babelfit.recipe import Recipe
 from babelfit.vocabulary import take_active
 
@@ -28,6 +31,7 @@ def prepared(config: TrainConfig) -> tuple[MultilingualDataModule, dict[str, lis
     Returns with the data what the run ends with: which languages are scored in which split.
     """
     # First what no machine can do, then what this one cannot.
+    _check_scores(config)
     check_precision(config.encoder.path, revision=config.encoder.revision, precision=str(config.trainer.precision))
     accelerator = check_devices(config.trainer, precision=str(config.trainer.precision))
     data = evaluation.build_data(
@@ -46,6 +50,7 @@ def prepared(config: TrainConfig) -> tuple[MultilingualDataModule, dict[str, lis
         config.objective_languages,
         evaluated=data.languages,
         source_languages=data.train_languages,
+        compare=config.checkpoint.compare,
     )
     if config.data.train_split != "train":
         log.warning(
@@ -67,12 +72,27 @@ def prepared(config: TrainConfig) -> tuple[MultilingualDataModule, dict[str, lis
     return data, scored
 
 
+def _check_scores(config: TrainConfig) -> None:
+    """Raise UserError where something asks for scores that are fractions of 1, and the head has none."""
+    asked = {"objective": config.objective, "checkpoint.compare": config.checkpoint.compare or None}
+    for key, value in asked.items() if config.head.name == "masked_language_modeling" else ():
+        if value is not None:
+            raise UserError(
+                f"{key}={value}: head=masked_language_modeling has log-likelihoods for scores, and no fractions of 1; "
+                "leave it out here, and choose or sweep by a task that goes on from the pretrained encoder"
+            )
+
+
 def build_model(config: TrainConfig, *, data: MultilingualDataModule, without_weights: bool = False) -> PreTrainedModel:
     """Build the model to train, with a head for the data's labels, and with embeddings of what is read alone.
 
     It is a function of config and data: random weights follow from the seed. Without weights it is on the meta device.
     """
     model = whole_model(config, data=data, without_weights=without_weights)
+    if data.reset_positions and not is_ragged(model):
+        raise UserError(
+            f"data.reset_positions=true: {model.config.model_type} counts positions by itself; set it to false"
+        )
     freeze(model, embeddings=config.encoder.freeze_embeddings, layers=config.encoder.freeze_layers)
     if config.encoder.gradient_checkpointing:
         checkpoint_activations(model)
@@ -136,3 +156,13 @@ def steps_between_validations(config: TrainConfig, *, data: MultilingualDataModu
     """Count the optimizer steps from one validation to the next; the last step is validated in any case."""
     every = config.validation.every
     return min(data.steps_per_epoch if every == "epoch" else int(every), count_steps(config, data=data))
+
+
+def ranked_steps(config: TrainConfig, *, data: MultilingualDataModule) -> dict[str, int]:
+    """Say by which logged scores validated steps are ranked, and how many of each ranking keep their checkpoint."""
+    return kept(
+        keep=config.checkpoint.keep,
+        compared=data.validated_languages if config.checkpoint.compare else (),
+        metric=MAIN_METRIC[data.head],
+        average=config.checkpoint.average,
+    )

@@ -9,7 +9,7 @@ import json
 import logging
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from pytorch_lightning.plugins.io import TorchCheckpointIO
 
 from babelfit import durable
 from babelfit.errors import UserError
+from babelfit.rankings import SOURCE_DEV, Rankings, steps_of
 from babelfit.trust import load_weights
 
 log = logging.getLogger(__name__)
@@ -28,9 +29,6 @@ PREVIOUS = "previous.ckpt"
 TEMPORARY = "unfinished.tmp"
 CHECKSUMS = "checksums.json"
 
-Ranking = Sequence[Mapping[str, Any]]
-"""The best checkpoints, best first: `step` and `score` of each."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class Found:
@@ -38,7 +36,7 @@ class Found:
 
     path: Path
     step: int
-    ranking: Ranking
+    rankings: Rankings
 
 
 class DurableCheckpointIO(TorchCheckpointIO):
@@ -108,19 +106,19 @@ class CheckpointFiles:
 
     # Writing
 
-    def accept(self, sha256: str, *, step: int, ranking: Ranking, before: Ranking) -> None:
+    def accept(self, sha256: str, *, step: int, ranked: Collection[int], before: Collection[int]) -> None:
         """Make the temporary file the last checkpoint, once it reads back as it was written.
 
-        `ranking` is the one in this checkpoint, `before` the one in the checkpoint before it; files of neither go.
+        `ranked` are the steps in this checkpoint's rankings, `before` those of the one before it; files of neither go.
         Every crash in between leaves the earlier checkpoints as they were, under one name or another.
         """
         if (read := _sha256(self.temporary)) != sha256:
             raise OSError(f"{self.temporary} reads back otherwise than it was written ({read[:12]}, not {sha256[:12]})")
-        kept = {one["step"] for one in (*ranking, *before)}
+        kept = {*ranked, *before}
         listed = {key: of for key, of in (self._listed() or {}).items() if key != sha256}
         newest = list(listed)[-2:]  # the last and its forerunner
         self._list({key: of for key, of in listed.items() if of in kept or key in newest} | {sha256: step})
-        if any(one["step"] == step for one in ranking):
+        if step in ranked:
             same_file(self.temporary, self.at(step))
         if self.last.exists():
             self.last.replace(self.folder / PREVIOUS)
@@ -128,7 +126,7 @@ class CheckpointFiles:
         durable.sync(self.folder)
         self.keep(kept)
 
-    def keep(self, steps: set[int]) -> None:
+    def keep(self, steps: Collection[int]) -> None:
         """Delete the files of all steps but these."""
         kept = {self.at(step) for step in steps}
         for path in self.folder.glob("step-*.ckpt"):
@@ -155,7 +153,7 @@ class CheckpointFiles:
         return self._sha256(path) in listed
 
     def newest(self) -> Found | None:
-        """Find the newest whole checkpoint whose best ones are whole, too; none where there is no checkpoint.
+        """Find the newest whole checkpoint whose ranked ones are whole, too; none where there is no checkpoint.
 
         One that is damaged is named and passed over. So is one whose best checkpoint is damaged: training goes on from
         before that step, and comes to the same checkpoint again. Raises UserError where nothing whole is left.
@@ -168,7 +166,7 @@ class CheckpointFiles:
                 log.warning("%s is damaged: it is not as it was written, and is not used", path)
                 continue
             one = _read(path)
-            lost = [self.at(int(best["step"])) for best in one.ranking if not self.is_whole(self.at(int(best["step"])))]
+            lost = [self.at(step) for step in sorted(steps_of(one.rankings)) if not self.is_whole(self.at(step))]
             if lost:
                 log.warning("%s is not used: %s, among the best then, is damaged or missing", path, lost[0])
                 continue
@@ -222,13 +220,17 @@ def _read(path: Path) -> Found:
     """Read what a checkpoint says of itself; its weights stay on disk. Raises UserError for one that is not ours."""
     try:
         state = load_weights(path, mmap=True)
-        ranking = [
-            {"step": int(one["step"]), "score": float(one["score"])}
-            for one in state["callbacks"]["Checkpoints"]["best"]
-        ]
-        return Found(path=path, step=int(state["global_step"]), ranking=ranking)
+        return Found(path=path, step=int(state["global_step"]), rankings=rankings_in(state["callbacks"]["Checkpoints"]))
     except (RuntimeError, ValueError, KeyError, TypeError, OverflowError, EOFError) as error:
         raise UserError(f"{path} is no checkpoint of babelfit ({type(error).__name__}: {error})") from error
+
+
+def rankings_in(state: Mapping[str, Any]) -> Rankings:
+    """Read the rankings in the state of a checkpoint's callback; earlier ones had the best alone."""
+    return {
+        name: [{"step": int(one["step"]), "score": float(one["score"])} for one in ranking]
+        for name, ranking in state.get("rankings", {SOURCE_DEV: state.get("best", ())}).items()
+    }
 
 
 def same_file(source: Path, target: Path) -> None:

@@ -1,28 +1,31 @@
 """When checkpoints are written, and which of them is selected. How files are written and found: checkpoint_files.py.
 
 A checkpoint holds all that decides the steps after it: weights, optimizer, schedule, gradient scaler, Lightning's
-counters, the ranking, early stopping, and how long metrics.csv was. It holds no states of random generators: every step
-seeds its own (see Finetuner.training_step), the order of the examples follows from seed and step, and nothing else
+counters, the rankings, early stopping, and how long metrics.csv was. It holds no states of random generators: every
+step seeds its own (see Finetuner.training_step), the order of the examples follows from seed and step, and nothing else
 draws. The tests compare bits with dropout on. They are equal on the CPU, and while memory has not run out: a GPU may
 add up in another order, and the halved token budget, which rounds otherwise, is not in a checkpoint.
 """
 
 import errno
 import shutil
+from collections.abc import Mapping
 from typing import Any
 
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.trainer.states import TrainerFn
 
 from babelfit import preemption, ranks
-from babelfit.checkpoint_files import CheckpointFiles, DurableCheckpointIO
+from babelfit.checkpoint_files import CheckpointFiles, DurableCheckpointIO, rankings_in
 from babelfit.errors import UserError, first_line
+from babelfit.rankings import LAST, Rankings, ranked, steps_of
 
 
 class Checkpoints(Callback):
-    """Save at every validation, every so many steps besides, and when a signal comes; keep the best by a score.
+    """Save at every validation, every so many steps besides, and when a signal comes; keep the best.
 
-    Must be the last callback: what the others know after a step belongs in its checkpoint.
+    `keep` says by which scores, as they are logged, and how many each. Must be the last callback: what the others know
+    after a step belongs in its checkpoint.
     """
 
     def __init__(
@@ -30,31 +33,29 @@ class Checkpoints(Callback):
         files: CheckpointFiles,
         *,
         io: DurableCheckpointIO,
-        selection: str,
-        keep: int,
+        keep: Mapping[str, int],
         every: int | None,
         validation_every: int,
         total_steps: int,
     ) -> None:
         self._files = files
         self._io = io
-        self._selection = selection
         self._keep = keep
         self._every = every
         self._validation_every = validation_every
         self._total_steps = total_steps
-        self.best: list[dict[str, Any]] = []  # best first: {"step", "score"}
-        self._best_in_last: list[dict[str, Any]] = []
+        self.rankings: Rankings = {}
+        self._ranked_in_last: set[int] = set()
         self._owes_validation = False
 
     def state_dict(self) -> dict[str, Any]:
-        """Carry the ranking, and whether the validation of this step is still to come."""
-        return {"best": self.best, "owes_validation": self._owes_validation}
+        """Carry the rankings, and whether the validation of this step is still to come."""
+        return {"rankings": self.rankings, "owes_validation": self._owes_validation}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take both up again."""
-        self.best = [{"step": int(one["step"]), "score": float(one["score"])} for one in state_dict["best"]]
-        self._best_in_last = self.best
+        self.rankings = rankings_in(state_dict)
+        self._ranked_in_last = steps_of(self.rankings)
         self._owes_validation = bool(state_dict["owes_validation"])
 
     def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
@@ -88,12 +89,11 @@ class Checkpoints(Callback):
             raise preemption.preempted()
 
     def on_validation_end(self, trainer: Trainer, module: LightningModule) -> None:
-        """Rank the step by its score and save."""
+        """Rank the step by its scores and save."""
         if trainer.state.fn != TrainerFn.FITTING:
             return
-        entry: dict[str, Any] = {"step": trainer.global_step, "score": float(trainer.callback_metrics[self._selection])}
-        # Of equal scores the earlier wins: sorting is stable.
-        self.best = sorted([*self.best, entry], key=lambda one: -one["score"])[: self._keep]
+        scores = {name: float(trainer.callback_metrics[name]) for name in self._keep if name != LAST}
+        self.rankings = ranked(self.rankings, step=trainer.global_step, scores=scores, keep=self._keep)
         # Also where it was made up for: the checkpoint of this step that there is already lacks its score.
         self._owes_validation = False
         self._save(trainer)
@@ -102,12 +102,12 @@ class Checkpoints(Callback):
         """Write a checkpoint; on every rank, because gathering the weights may need them all."""
         trainer.save_checkpoint(self._files.temporary, weights_only=False)
         ranks.from_first(lambda: self._accept(trainer.global_step))
-        self._best_in_last = self.best
+        self._ranked_in_last = steps_of(self.rankings)
 
     def _accept(self, step: int) -> None:
         files = self._files
         try:
-            files.accept(self._io.sha256(), step=step, ranking=self.best, before=self._best_in_last)
+            files.accept(self._io.sha256(), step=step, ranked=steps_of(self.rankings), before=self._ranked_in_last)
         except UserError:
             raise
         except Exception as error:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from babelfit.answers import Answers
-from babelfit.bootstrap import Array, Parts, interval, resampled
+from babelfit.bootstrap import Array, Parts, interval, paired
 from babelfit.errors import UserError
 from babelfit.languages import LANGUAGE_NAMES
 from babelfit.reporting import SHOWN, percent
@@ -151,13 +151,7 @@ def _differences(
     A side's score is the mean of its runs; the first so many runs are the first side.
     """
     sets = {(language, run): part for language, pairs in given.items() for run, (_, part) in enumerate(pairs)}
-    if together:
-        drawn = resampled(sets, together=True, num_resamples=NUM_RESAMPLES)
-    else:
-        drawn = {}
-        for number, language in enumerate(given):
-            own = {key: part for key, part in sets.items() if key[0] == language}
-            drawn |= resampled(own, together=True, num_resamples=NUM_RESAMPLES, seed=number)
+    drawn = paired(sets, together=together, num_resamples=NUM_RESAMPLES)
     return {
         language: np.mean([drawn[language, run] for run in range(first, len(pairs))], axis=0)
         - np.mean([drawn[language, run] for run in range(first)], axis=0)
@@ -216,8 +210,9 @@ def _sheet(one: Mapping[str, Any], *, of: Mapping[str, Any]) -> Sheet:
         _cells(f"{row['language']} {LANGUAGE_NAMES.get(row['language'], '')}".strip(), row) for row in one["languages"]
     ]
     mean = one["target_mean"]
+    num_tested = sum(row["p"] is not None for row in one["languages"])
     after = [
-        f"p: {one['test']}; Holm: corrected for {len(rows)} languages (Holm 1979).",
+        f"p: {one['test']}; Holm: corrected for {num_tested} languages (Holm 1979).",
         f"verdict: the second is better or worse than the first where the corrected p is below {LEVEL}.",
         "difference: in points, with the 95 % interval of a paired bootstrap of "
         f"{one['resamples']['number']:,} resamples of {one['resamples']['of']}.",

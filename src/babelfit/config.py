@@ -102,6 +102,8 @@ class ValidationConfig:
 class CheckpointConfig:
     every: int | None
     keep: int
+    compare: bool
+    average: int | None
 
 
 @dataclass
@@ -216,6 +218,7 @@ AT_LEAST: dict[str, float] = {
     "validation.chance_patience": 1,
     "checkpoint.every": 1,
     "checkpoint.keep": 1,
+    "checkpoint.average": 2,
     "trainer.devices": 1,
     "trainer.num_nodes": 1,
     "trainer.tokens_per_device": 1,
@@ -281,6 +284,11 @@ def _check_values(values: dict[str, Any]) -> None:
     every = flat.get("validation.every")
     if every is not None and every != "epoch" and not (every.isdecimal() and int(every) >= 1):
         raise UserError(f"validation.every={every}: must be 'epoch' or a number of optimizer steps, at least 1")
+    if flat.get("checkpoint.average") is not None and not flat["checkpoint.compare"]:
+        raise UserError(
+            f"checkpoint.average={flat['checkpoint.average']} is scored beside other selections: add "
+            "checkpoint.compare=true"
+        )
     if flat.get("trainer.strategy") == "fsdp" and flat["trainer.precision"] in WITHOUT_FSDP:
         raise UserError(
             f"trainer.strategy=fsdp cannot do trainer.precision={flat['trainer.precision']}; use bf16-mixed or 32-true"

@@ -32,6 +32,7 @@ NEW_IN_2: dict[str, dict[str, Any]] = {
     },
     "optimization": {"layer_decay": 1.0},
     "validation": {"chance_patience": None, "at_chance": "warn"},
+    "checkpoint": {"compare": False, "average": None},
     "trainer": {"attention": "auto", "compile": False, "workers": None},
 }
 """What version 1 did without being told."""

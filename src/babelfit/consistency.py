@@ -28,24 +28,24 @@ def aligned(
     first, *others = answers
     for language in others:
         # Behind the row that a limit ended one of them with, the other has rows or has none: no sign of other items.
-        last = min((answers[one].rows.max() for one in (first, language) if one in cut), default=math.inf)
+        last = min((answers[it].rows.max() for it in (first, language) if it in cut), default=math.inf)
         lacking = [row for row in _lacking(answers, dropped, first, language) if row <= last]
         if lacking:
             raise UserError(
                 f"{first} and {language} are not parallel: {len(lacking):,} rows stand in one of them only, the first "
                 f"is row {min(lacking)}; numbers that compare rows need the same ones in every language"
             )
-    items = reduce(np.intersect1d, [given.indices for given in answers.values()])
-    places = {language: np.searchsorted(given.indices, items) for language, given in answers.items()}
-    gold = {language: given.gold[places[language]] for language, given in answers.items()}
-    for language in others:
-        differing = items[gold[language] != gold[first]]
-        if len(differing) > MOST_DIFFERENT * len(items):
+        # Of all that these two have: the items that all languages have may be few.
+        one, other = answers[first], answers[language]
+        shared, ours, theirs = np.intersect1d(one.indices, other.indices, return_indices=True)
+        differing = shared[one.gold[ours] != other.gold[theirs]]
+        if len(differing) > MOST_DIFFERENT * len(shared):
             raise UserError(
-                f"{first} and {language} are not parallel: {len(differing):,} of {len(items):,} gold labels differ, "
+                f"{first} and {language} are not parallel: {len(differing):,} of {len(shared):,} gold labels differ, "
                 f"the first in row {differing[0]}; numbers that compare rows need the same ones in every language"
             )
-    return items, places
+    items = reduce(np.intersect1d, [given.indices for given in answers.values()])
+    return items, {language: np.searchsorted(given.indices, items) for language, given in answers.items()}
 
 
 def _lacking(answers: Mapping[str, Answers], dropped: Mapping[str, Collection[int]], one: str, other: str) -> set[int]:

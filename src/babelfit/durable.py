@@ -1,6 +1,7 @@
 """Files that survive a crash: a reader, or a power cut, finds the old file or the new one, never half of one."""
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 
@@ -20,7 +21,9 @@ def rename(temporary: Path, path: Path) -> None:
     temporary.replace(path)
     # The folder itself may be new, too.
     sync(path.parent)
-    sync(path.parent.parent)
+    # Where one may not look into the folder above, as into /home on a shared machine, one made nothing there either.
+    with suppress(PermissionError):
+        sync(path.parent.parent)
 
 
 def sync(path: Path) -> None:

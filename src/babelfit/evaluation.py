@@ -13,10 +13,10 @@ import torch
 from rich.console import Console
 from transformers import PreTrainedTokenizerFast
 
-from babelfit import manifest, predictions, ranks, reporting, reports, scoring
+from babelfit import manifest, perplexity, predictions, ranks, reporting, reports, scoring
 from babelfit.config import DataConfig, EvaluateConfig, TrainerConfig
 from babelfit.data import DATA, MultilingualDataModule
-from babelfit.data.batching import NO_LABEL, NOBODY, Array
+from babelfit.data.batching import NOBODY, Array, token_ids
 from babelfit.encoder import choose_kernels
 from babelfit.errors import UserError
 from babelfit.finetuner import Finetuner
@@ -24,9 +24,9 @@ from babelfit.heads import HEADS
 from babelfit.labels import label_order
 from babelfit.launch import check_devices, num_workers
 from babelfit.loading import check_precision, files_read, load_fine_tuned, load_tokenizer
-from babelfit.predictions import AnyPrediction, Prediction, TagPrediction
 from babelfit.run import Run, opened_evaluation
 from babelfit.trainer import build_trainer, stopped_by_keyboard
+from babelfit.vocabulary import take_active
 
 log = logging.getLogger(__name__)
 
@@ -82,6 +82,7 @@ def evaluate(config: EvaluateConfig) -> None:
             folder=folder,
             trained_on=chosen if trained is None else trained.data,
             facts=facts,
+            active=perplexity.active_ids(data, encoder=trained.encoder) if trained is not None and own else None,
         )
 
 
@@ -142,8 +143,12 @@ def evaluate_model(
     folder: Path,
     trained_on: DataConfig,
     facts: Mapping[str, str],
+    active: Array | None = None,
 ) -> None:
-    """Predict those of the languages that have no predictions yet, then score all that have, and report."""
+    """Predict those of the languages that have no predictions yet, then score all that have, and report.
+
+    Masked tokens are guessed from the `active` ids, which their model was trained on; None: from all.
+    """
 
     def done_before() -> list[str]:
         manifest.add(folder, splits={}, model=files_read(model))
@@ -160,12 +165,14 @@ def evaluate_model(
             devices=devices,
             precision=precision,
             folder=folder,
+            active=active,
         )
 
     def told() -> None:
+        write = write_predictions if data.masking is None else perplexity.write_records
         if missing:
-            write_predictions(columns, model=model, data=data, split=split, languages=missing, folder=folder)
-        report(data=data, split=split, folder=folder, trained_on=trained_on, facts=facts)
+            write(columns, model=model, data=data, split=split, languages=missing, folder=folder)
+        report(data=data, split=split, folder=folder, trained_on=trained_on, facts=facts, active=active)
 
     ranks.from_first(told)
 
@@ -179,11 +186,14 @@ def predict(
     devices: TrainerConfig,
     precision: str,
     folder: Path,
+    active: Array | None = None,
 ) -> dict[str, Array]:
     """Predict a split in some languages, each rank its share; return the columns of all on rank 0, in no order."""
     loaded = load_fine_tuned(HEADS[data.head], model, max_length=data.max_length)
+    if active is not None:
+        read = token_ids(data.open(split, language) for language in languages)
+        take_active(loaded, active, only_validated=read)
     choose_kernels(loaded, attention_kernel=devices.attention, compiled=devices.compile)
-    order = label_order(loaded.config, label_names=data.label_names, aliases=data.label_aliases)
     finetuner = Finetuner(
         loaded,
         head=data.head,
@@ -198,13 +208,12 @@ def predict(
         trainer.predict(finetuner, loader, return_predictions=False)
     batches = finetuner.predicted
     share = {name: torch.cat([batch[name] for batch in batches]).cpu() for name in batches[0]}
-    share["probabilities"] = share.pop("logits").to(torch.float64).softmax(-1)
+    if data.masking is None:
+        order = label_order(loaded.config, label_names=data.label_names, aliases=data.label_aliases)
+        share["probabilities"] = share.pop("logits").to(torch.float64).softmax(-1)[:, order]
     somebody = share["language"] != NOBODY
     shares = ranks.gathered({name: column[somebody].numpy() for name, column in share.items()})
-    columns = {name: np.concatenate([share[name] for share in shares]) for name in shares[0]} if shares else {}
-    if columns:
-        columns["probabilities"] = columns["probabilities"][:, order]
-    return columns
+    return {name: np.concatenate([share[name] for share in shares]) for name in shares[0]} if shares else {}
 
 
 def write_predictions(
@@ -226,7 +235,9 @@ def write_predictions(
         if not np.array_equal(columns["index"][mine], expected):
             raise RuntimeError(f"{language}: {len(mine)} predictions for {len(expected)} targets")
         records = (
-            _record(columns, rows=rows, label_names=data.label_names, per_word=data.head == "token_classification")
+            predictions.record(
+                columns, rows, label_names=data.label_names, per_word=data.head == "token_classification"
+            )
             for rows in np.split(mine, np.flatnonzero(np.diff(columns["index"][mine])) + 1)
         )
         predictions.write(predictions.path(folder, split=split, language=language), records)
@@ -239,17 +250,26 @@ def report(
     folder: Path,
     trained_on: DataConfig,
     facts: Mapping[str, str],
+    active: Array | None = None,
 ) -> None:
     """Score every language of a split that has predictions, and report."""
     whole = manifest.add(folder, splits=data.read, data=data.data_name, origin=data.origin.facts(), facts=dict(facts))
     read = whole["splits"][split]
     notes: dict[str, Any] = {"synthetic": True} if data.origin.is_sample else {}
+    if trained_on.name == data.data_name and trained_on.train_split == split:
+        notes["contaminated"] = data.contamination(split, train_languages=trained_on.train_languages)
+    told: dict[str, Any] = {
+        "notes": notes,
+        "examples": {language: entry["examples"] for language, entry in read.items()},
+        "dropped": {language: set(chain(*entry["dropped"].values())) for language, entry in read.items()},
+    }
+    if data.masking is not None:
+        perplexity.report(folder, data=data, split=split, trained_on=trained_on, facts=facts, active=active, **told)
+        return
     # How the rows are read is this evaluation's, how the model was trained is not.
     notes["regime"] = data.regime if "translate_test" in (data.regime, trained_on.regime) else trained_on.regime
     if notes["regime"] == "few_shot":
         notes["few_shot"] = asdict(trained_on.few_shot)
-    if trained_on.name == data.data_name and trained_on.train_split == split:
-        notes["contaminated"] = data.contamination(split, train_languages=trained_on.train_languages)
     scores = scoring.score(
         folder,
         data=data.data_name,
@@ -258,9 +278,7 @@ def report(
         label_names=data.label_names,
         is_parallel=data.is_parallel,
         source_languages=trained_on.train_languages,
-        examples={language: entry["examples"] for language, entry in read.items()},
-        dropped={language: set(chain(*entry["dropped"].values())) for language, entry in read.items()},
-        notes=notes,
+        **told,
         cut=[language for language, entry in read.items() if manifest.is_cut(entry)],
     )
     if not scores["languages"]:
@@ -274,20 +292,3 @@ def report(
     scoring.write(scores, folder)
     reports.write(folder, all_scores=scoring.read_all(folder), facts=facts)
     Console().print(reporting.table(scores))
-
-
-def _record(columns: Mapping[str, Array], *, rows: Array, label_names: Sequence[str], per_word: bool) -> AnyPrediction:
-    """Make a record of the targets of one example."""
-    index = int(columns["index"][rows[0]])
-    probabilities = columns["probabilities"][rows]  # (targets, labels)
-    predicted = [label_names[label] for label in probabilities.argmax(1)]
-    labels = columns["gold"][rows]
-    gold = None if (labels == NO_LABEL).any() else [label_names[label] for label in labels]
-    if per_word:
-        return TagPrediction(index=index, gold=gold, predicted=predicted, probabilities=probabilities.max(1).tolist())
-    return Prediction(
-        index=index,
-        gold=None if gold is None else gold[0],
-        predicted=predicted[0],
-        probabilities=dict(zip(label_names, probabilities[0].tolist(), strict=True)),
-    )

@@ -1,5 +1,6 @@
 """Predictions of others in, ours out: checked against the data, scored and reported like any evaluation."""
 
+import hashlib
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -26,7 +27,8 @@ def import_predictions(
 
     `given` is a file or a folder of files, one a language; `sources` are the languages that the model was trained on,
     as the user says. Nothing is written where a file does not fit the data: another number of rows or of words, an
-    unknown label, other gold. Raises UserError then, with file and line.
+    unknown label, other gold; nor where the folder has predictions from other files, or of a model with other sources.
+    Raises UserError then, with file and line.
     """
     chosen = replace(config.data, folder=data_folder, train_languages=list(sources))
     files = _files(given, format=format, data=_labelled(chosen.name), split=split)
@@ -42,9 +44,11 @@ def import_predictions(
         language: _records(file, format=format, data=data, split=split, language=language)
         for language, file in files.items()
     }
+    # Files of one folder are predictions of one model, given at once or one by one.
+    origin = given if given.is_dir() else given.parent
     told = EvaluateConfig(
         run=None,
-        model=str(given),
+        model=str(origin),
         name=config.name,
         split=split,
         languages=list(files),
@@ -53,10 +57,13 @@ def import_predictions(
         trainer=config.trainer,
     )
     with opened_evaluation(told, data_name=data.data_name) as folder:
+        # Before the first is written: it refuses to mix them with predictions from other files.
+        imported = {language: {"path": str(file), "sha256": _sha256(file)} for language, file in files.items()}
+        manifest.add(folder, splits=data.read, imported={split: imported})
         for language, theirs in records.items():
             predictions.write(predictions.path(folder, split=split, language=language), theirs)
         facts = {
-            "predictions": f"imported from {given} ({format})",
+            "predictions": f"imported from {origin} ({format})",
             "source languages": f"{', '.join(sources)}, as --sources says; not checked",
         }
         evaluation.report(data=data, split=split, folder=folder, trained_on=chosen, facts=facts)
@@ -90,9 +97,14 @@ def _files(given: Path, *, format: str, data: type[LabelledDataModule], split: s
     if not found:
         raise UserError(
             f"{given} has no predictions of {data.data_name} {split}: expected a file a language, named "
-            f"{' or '.join(map(str, patterns))}, or the folder of them"
+            f"{' or '.join(dict.fromkeys(map(str, patterns)))}, or the folder of them"
         )
     return found
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _pattern(data: type[LabelledDataModule], *, format: str, split: str) -> str:
@@ -137,9 +149,26 @@ def _records(
             raise UserError(f"{one.where}: gold {' '.join(one.gold)} is {' '.join(gold)} in the data, row {index}")
         shares = one.probabilities
         if isinstance(shares, Mapping):
+            columns = list(shares)
             shares = {named(label, one.where): share for label, share in shares.items()}
+            if len(shares) < len(columns):
+                raise UserError(f"{one.where}: of {', '.join(columns)}, two columns are the same label")
         records.append(_record(index, gold=gold, predicted=predicted, shares=shares, per_word=per_word))
+    if num_odd := sum(isinstance(record, Prediction) and _is_odd(record) for record in records):
+        log.warning(
+            "%s: in %s of %s rows another label than the predicted one has the highest probability; are the columns "
+            "named rightly?",
+            file,
+            f"{num_odd:,}",
+            f"{len(records):,}",
+        )
     return records
+
+
+def _is_odd(record: Prediction) -> bool:
+    """Tell whether a label is predicted that is not the most probable one, as far as probabilities are known."""
+    shares = record.probabilities
+    return record.predicted in shares and shares[record.predicted] < max(shares.values())
 
 
 def _record(
@@ -207,17 +236,19 @@ def export_predictions(folder: Path, *, format: str, to: Path, split: str | None
     # All before the first is written: half of an export would stand in the way of the next.
     texts = {}
     for language, file in files.items():
+        entry = manifest.entry(folder, split=split, language=language)
         records = predictions.read(
             predictions.path(folder, split=split, language=language),
             scoring.RECORDS[data.head],
             label_names=data.label_names,
+            num_examples=entry.get("examples"),
             dropped=manifest.dropped(folder, split=split, language=language),
         )
         texts[file] = prediction_formats.laid_out(
             records,
             format=format,
             spellings=_spellings(data),
-            num_rows=manifest.entry(folder, split=split, language=language).get("rows"),
+            num_rows=entry.get("rows"),
             where=file,
         )
     for file, text in texts.items():

@@ -32,6 +32,8 @@ MINI = "mini"
 NOT_IN_FP16 = ("deberta-v2",)
 """Model types whose activations overflow fp16, so that training gives NaN (microsoft/DeBERTa#77)."""
 
+NO_NAMES = ("LABEL_0", "LABEL_1")
+
 CONFIG_AND_TOKENIZER = (
     "config.json",
     "tokenizer*.json",
@@ -175,6 +177,9 @@ def load_model(
     config = load_config(path, revision=revision, overrides=overrides)
     theirs = copy.deepcopy(config)
     is_tuned = pretrained and has_own_labels(config)
+    if not label_names:
+        # What transformers calls the labels of a model that has none.
+        label_names, is_tuned = NO_NAMES, False
     is_of_other_labels = is_tuned and not has_labels(config, label_names=label_names, aliases=label_aliases)
     # A head that was trained already goes on only with the same labels in the same places.
     if is_tuned and not is_of_other_labels:
@@ -196,6 +201,8 @@ def load_model(
         new_pooler = [name for name in encoders if ".pooler." in name]
         if len(encoders) > len(new_pooler):
             raise UserError(f"{path} has no weights for {', '.join(encoders[:5])} and {len(encoders)} in all")
+        if label_names == NO_NAMES and missing:
+            log.warning("%s has no head for masked tokens, or a part of it: it starts from random weights", path)
         if new_pooler:
             log.warning("%s has no weights for its pooler: like the head, it starts from random ones", path)
         if is_of_other_labels:

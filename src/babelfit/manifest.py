@@ -5,7 +5,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from babelfit import shapes
+from babelfit import predictions, shapes
 from babelfit.data.leaks import told
 from babelfit.data.scripts import look_alike
 from babelfit.errors import UserError
@@ -17,7 +17,16 @@ ENTRY = Fields(
     required={"files": [Fields(required={"sha256": str})]},
     optional={"rows": int, "examples": int, "dropped": Each(of=[int])},
 )
-MANIFEST = Fields(optional={"data": str, "encoder": dict, "model": dict, "splits": Each(of=Each(of=ENTRY))})
+IMPORTED = Fields(required={"path": str, "sha256": str})
+MANIFEST = Fields(
+    optional={
+        "data": str,
+        "encoder": dict,
+        "model": dict,
+        "splits": Each(of=Each(of=ENTRY)),
+        "imported": Each(of=Each(of=IMPORTED)),
+    }
+)
 """What is read again of a manifest."""
 
 
@@ -26,13 +35,14 @@ def add(
     *,
     splits: Mapping[str, Mapping[str, Any]],
     leaks: Mapping[str, Mapping[str, Any]] | None = None,
+    imported: Mapping[str, Mapping[str, Mapping[str, str]]] | None = None,
     **facts: Any,
 ) -> dict[str, Any]:
     """Add what was read to a folder's manifest, and return the whole.
 
-    `splits` is split -> language -> entry, `leaks` the same of rows found in training, `facts` say where from. Raises
-    UserError where a data file, the encoder, or the model whose predictions lie in the folder, is no longer what it
-    was.
+    `splits` is split -> language -> entry, `leaks` the same of rows found in training, `imported` of the files that
+    predictions are taken from, `facts` say where from. Raises UserError where a data file, the encoder, or the model or
+    file whose predictions lie in the folder, is no longer what it was.
     """
     path = folder / "manifest.json"
     known = read(folder)
@@ -57,13 +67,32 @@ def add(
             f"{facts['model']['path']} is no longer the model whose predictions lie in {folder}: delete its "
             "predictions/ and scores/ to predict anew, or choose another name="
         )
+    taken = {split: dict(theirs) for split, theirs in known.get("imported", {}).items()}
+    for split, theirs in (imported or {}).items():
+        for language, file in theirs.items():
+            _check_import(folder, split=split, language=language, before=taken.get(split, {}).get(language), file=file)
+        taken[split] = taken.get(split, {}) | dict(theirs)
     compared = {split: dict(found) for split, found in known.get("leaks", {}).items()}
     for split, found in (leaks or {}).items():
         compared[split] = compared.get(split, {}) | dict(found)
     whole = {"schema": SCHEMA, **{key: value for key, value in known.items() if key != "splits"}, **facts}
-    whole |= {"leaks": compared} if compared else {}
+    whole |= ({"leaks": compared} if compared else {}) | ({"imported": taken} if taken else {})
     write_json(path, whole | {"splits": merged})
     return whole | {"splits": merged}
+
+
+def _check_import(
+    folder: Path, *, split: str, language: str, before: Mapping[str, str] | None, file: Mapping[str, str]
+) -> None:
+    """Raise UserError where predictions lie in the folder that are not from this file."""
+    if not predictions.path(folder, split=split, language=language).exists():
+        return
+    if before is None or before["sha256"] != file["sha256"]:
+        whence = "nobody knows where" if before is None else f"{before['path']} (SHA-256 {before['sha256'][:12]})"
+        raise UserError(
+            f"{file['path']} (SHA-256 {file['sha256'][:12]}) holds other predictions than {folder}, which has those of "
+            f"{split} {language} from {whence}; nothing was overwritten: choose another --name, or delete {folder}"
+        )
 
 
 def doubts(known: Mapping[str, Any]) -> list[str]:
@@ -94,7 +123,8 @@ def read(folder: Path) -> dict[str, Any]:
 
 def is_cut(entry: Mapping[str, Any]) -> bool:
     """Tell whether a limit left out the last rows of a language."""
-    rows = entry.get("rows", 0) - sum(map(len, entry.get("dropped", {}).values()))
+    # A row may be dropped for several reasons.
+    rows = entry.get("rows", 0) - len(set(chain(*entry.get("dropped", {}).values())))
     return bool(entry.get("examples", rows) < rows)
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from babelfit import durable
 from babelfit.errors import UserError
 from babelfit.reporting import SHOWN, percent
-from babelfit.scored_runs import answered, folders, read
+from babelfit.scored_runs import answered, check_once, folders, read
 from babelfit.sheets import Sheet
 
 SCHEMA = 1
@@ -29,16 +29,18 @@ def matrix(given: Sequence[str], *, split: str | None) -> dict[str, Any]:
     Columns are the languages that all of them have. `target_mean` is over a row's own target languages, None where it
     has none. Raises UserError where runs were scored on different data, rows or gold.
     """
-    runs = read([folder for one in given for folder in folders(one)], split=split)
+    found = [folder for one in given for folder in folders(one)]
+    check_once(found)
+    runs = read(found, split=split)
     languages = [one for one in runs[0].main if all(one in run.main for run in runs)]
     if not languages:
         raise UserError(f"{' and '.join(given)} have no language in common")
     runs.sort(key=lambda run: [_place(one, languages) for one in run.sources])
-    found = {language: [parts.score for _, parts in answered(runs, language)] for language in languages}
+    by_language = {language: [parts.score for _, parts in answered(runs, language)] for language in languages}
     first = runs[0].scores
     rows = []
     for number, run in enumerate(runs):
-        scores = {language: found[language][number] for language in languages}
+        scores = {language: by_language[language][number] for language in languages}
         targets = [scores[one] for one in languages if one not in run.sources]
         rows.append(
             {

@@ -44,11 +44,17 @@ def of_scores(scores: Mapping[str, Any], *, languages: Sequence[str] | None) -> 
 
 
 def dev_languages(
-    objective: str | None, chosen: Sequence[str] | None, *, evaluated: Sequence[str], source_languages: Sequence[str]
+    objective: str | None,
+    chosen: Sequence[str] | None,
+    *,
+    evaluated: Sequence[str],
+    source_languages: Sequence[str],
+    compare: bool,
 ) -> list[str]:
     """Return the dev languages where an objective is made of more than the source languages' scores; else none.
 
-    Raises UserError for `objective_languages` that are not evaluated, and where the objective is undefined on them.
+    To `compare` selections takes all evaluated languages. Raises UserError for `objective_languages` that are not
+    evaluated, or not all where they must be, and where the objective is undefined on them.
     """
     languages = list(evaluated)
     if chosen is not None:
@@ -58,4 +64,12 @@ def dev_languages(
             f"objective=target_dev: of the dev languages, {', '.join(languages)}, none is a target, as all are trained "
             "on: give others with data.languages and objective_languages, or choose another objective"
         )
+    if compare:
+        if set(languages) != set(evaluated):
+            raise UserError(
+                f"objective_languages=[{','.join(languages)}] with checkpoint.compare=true, which selects by all "
+                f"evaluated languages ({', '.join(evaluated)}): leave objective_languages out, or give fewer "
+                "data.languages"
+            )
+        return languages
     return [] if objective in (None, "source_dev") else languages

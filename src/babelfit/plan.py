@@ -258,7 +258,8 @@ def _disk(planned: Plan, found: Footprint) -> tuple[Group, int, int]:
     validated = building.steps_between_validations(config, data=planned.data)
     saved = {*range(validated, planned.num_steps + 1, validated), planned.num_steps}
     num_saved = len(saved | set(range(every, planned.num_steps + 1, every) if every else ()))
-    at_once = min(num_saved, config.checkpoint.keep + KEPT_BESIDES_THE_BEST)
+    ranked = sum(building.ranked_steps(config, data=planned.data).values())
+    at_once = min(num_saved, ranked + KEPT_BESIDES_THE_BEST)
     kept = min(planned.num_validations, config.checkpoint.keep)
     most = max(at_once * found.checkpoint, (at_once - 1) * found.checkpoint + found.exported)
     place = next(path for path in (OUTPUTS / config.name).absolute().parents if path.exists())

@@ -5,13 +5,15 @@ split as it came. An example of tagging is a sentence, and its record has an ent
 """
 
 import json
+import math
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from babelfit import durable
+from babelfit.data.batching import NO_LABEL, Array
 from babelfit.errors import UserError
 
 
@@ -35,7 +37,19 @@ class TagPrediction:
     probabilities: Sequence[float]  # of the predicted tags; none where they are not known
 
 
+@dataclass(frozen=True, kw_only=True)
+class MaskedPrediction:
+    """How well a model guesses the masked tokens of one example: how many, how many right, summed over all of them."""
+
+    index: int
+    masked: int
+    right: int
+    nll: float  # negative log-likelihood in nats
+    inactive: int = 0  # besides, masked tokens that a model with an active vocabulary does not have
+
+
 AnyPrediction = Prediction | TagPrediction
+Record = TypeVar("Record", bound=AnyPrediction | MaskedPrediction)
 
 
 def path(folder: Path, *, split: str, language: str) -> Path:
@@ -53,43 +67,63 @@ def languages(folder: Path, *, split: str) -> list[str]:
     return found
 
 
-def write(file: Path, records: Iterable[AnyPrediction]) -> None:
+def write(file: Path, records: Iterable[AnyPrediction | MaskedPrediction]) -> None:
     """Write a prediction file whole or not at all."""
     file.parent.mkdir(parents=True, exist_ok=True)
     temporary = file.with_name(file.name + ".tmp")
     with temporary.open("w", encoding="utf-8", newline="\n") as lines:
         for record in records:
-            shares = record.probabilities
-            rounded: Any = (
-                {name: round(share, 6) for name, share in shares.items()}
-                if isinstance(shares, Mapping)
-                else [round(share, 6) for share in shares]
-            )
-            lines.write(json.dumps(asdict(replace(record, probabilities=rounded)), ensure_ascii=False) + "\n")
+            lines.write(json.dumps(_rounded(asdict(record)), ensure_ascii=False) + "\n")
     durable.rename(temporary, file)
+
+
+def _rounded(value: Any) -> Any:
+    """Round all numbers that are not whole."""
+    if isinstance(value, dict):
+        return {name: _rounded(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_rounded(one) for one in value]
+    return round(value, 6) if isinstance(value, float) else value
+
+
+def record(columns: Mapping[str, Array], rows: Array, *, label_names: Sequence[str], per_word: bool) -> AnyPrediction:
+    """Make a record of the targets of one example, given which rows of index, gold and probabilities they are."""
+    index = int(columns["index"][rows[0]])
+    probabilities = columns["probabilities"][rows]  # (targets, labels)
+    predicted = [label_names[label] for label in probabilities.argmax(1)]
+    labels = columns["gold"][rows]
+    gold = None if (labels == NO_LABEL).any() else [label_names[label] for label in labels]
+    if per_word:
+        return TagPrediction(index=index, gold=gold, predicted=predicted, probabilities=probabilities.max(1).tolist())
+    return Prediction(
+        index=index,
+        gold=None if gold is None else gold[0],
+        predicted=predicted[0],
+        probabilities=dict(zip(label_names, probabilities[0].tolist(), strict=True)),
+    )
 
 
 def read(
     file: Path,
-    kind: type[AnyPrediction],
+    kind: type[Record],
     *,
     label_names: Sequence[str],
     num_examples: int | None = None,
     dropped: Collection[int] = (),
-) -> list[AnyPrediction]:
+) -> list[Record]:
     """Read a prediction file, in order of index.
 
     Raises UserError, with the line, for what is no record, for a label that the data do not have, and for an example
     that is predicted twice or left out. `dropped` are the rows that are no examples; `num_examples` is how many there
     are, where that is known.
     """
-    records: dict[int, AnyPrediction] = {}
+    records: dict[int, Record] = {}
     with file.open("rb") as lines:
         for number, line in enumerate(lines, start=1):
-            record = _record(line, kind, label_names=label_names, where=f"{file}, line {number}")
-            if record.index in records:
-                raise UserError(f"{file}, line {number}: index {record.index} stands twice; each example counts once")
-            records[record.index] = record
+            one = _read(line, kind, label_names=label_names, where=f"{file}, line {number}")
+            if one.index in records:
+                raise UserError(f"{file}, line {number}: index {one.index} stands twice; each example counts once")
+            records[one.index] = one
     if not records:
         raise UserError(f"{file} holds no predictions")
     for index in range(max(records)):
@@ -98,22 +132,23 @@ def read(
     if num_examples is not None and len(records) != num_examples:
         raise UserError(
             f"{file}: {len(records):,} predictions for {num_examples:,} examples; every example counts once. Delete "
-            "the file, and the same command predicts it anew"
+            "the file and evaluate again: it is predicted anew"
         )
     return [records[index] for index in sorted(records)]
 
 
-def _record(line: bytes, kind: type[AnyPrediction], *, label_names: Sequence[str], where: str) -> AnyPrediction:
+def _read(line: bytes, kind: type[Record], *, label_names: Sequence[str], where: str) -> Record:
     try:
         values: Any = json.loads(line)
         record = kind(**values)
-    except (ValueError, TypeError) as error:
-        raise UserError(
-            f'{where}: no prediction ({error}); expected {{"index", "gold", "predicted", "probabilities"}}'
-        ) from error
+    except (ValueError, TypeError, RecursionError) as error:
+        expected = ", ".join(f'"{field.name}"' for field in fields(kind) if field.default is MISSING)
+        raise UserError(f"{where}: no prediction ({error}); expected {{{expected}}}") from error
     if type(record.index) is not int or record.index < 0:
         raise UserError(f"{where}: index {record.index!r} is no row number; expected 0 or more")
-    if isinstance(record, TagPrediction):
+    if isinstance(record, MaskedPrediction):
+        _check_counts(record, where=where)
+    elif isinstance(record, TagPrediction):
         _check_tags(record, label_names=label_names, where=where)
     else:
         _check_labels(record, label_names=label_names, where=where)
@@ -149,6 +184,14 @@ def _check_tags(record: TagPrediction, *, label_names: Sequence[str], where: str
         return  # not known
     if not isinstance(shares, list) or len(shares) != words or not all(_is_share(share) for share in shares):
         raise UserError(f"{where}: probabilities are not {words} shares from 0 to 1, one a word")
+
+
+def _check_counts(record: MaskedPrediction, *, where: str) -> None:
+    counts = (record.masked, record.right, record.inactive)
+    if any(type(count) is not int or count < 0 for count in counts) or record.right > record.masked:
+        raise UserError(f"{where}: {record.right!r} right of {record.masked!r} masked tokens are no counts of them")
+    if not isinstance(record.nll, int | float) or not 0 <= record.nll < math.inf:
+        raise UserError(f"{where}: nll {record.nll!r} is no negative log-likelihood; expected 0 or more")
 
 
 def _is_share(value: object) -> bool:

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Collection, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
@@ -10,7 +9,6 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from babelfit import durable
 from babelfit.bootstrap import NUM_RESAMPLES
 from babelfit.languages import LANGUAGE_NAMES
 
@@ -60,8 +58,17 @@ def table(scores: Mapping[str, Any]) -> Table:
     return laid_out
 
 
-def markdown(all_scores: Sequence[Mapping[str, Any]], *, facts: Mapping[str, str], doubts: Sequence[str] = ()) -> str:
-    """Write report.md: what was scored, what is wrong with the data, a section a split, what the numbers mean."""
+def markdown(
+    all_scores: Sequence[Mapping[str, Any]],
+    *,
+    facts: Mapping[str, str],
+    doubts: Sequence[str] = (),
+    selections: str = "",
+) -> str:
+    """Write report.md: what was scored, what is wrong with the data, a section a split, what the numbers mean.
+
+    `selections` is a section of its own, if there is one.
+    """
     lines = ["# Cross-lingual report", ""]
     if any(scores.get("synthetic") for scores in all_scores):
         lines += ["**Synthetic data.** The bundled sample shows how babelfit works, not how good a model is.", ""]
@@ -75,6 +82,7 @@ def markdown(all_scores: Sequence[Mapping[str, Any]], *, facts: Mapping[str, str
         lines += [f"| {' | '.join(escaped(cell) for cell in row)} |" for row in _rows(scores)]
         lines += ["", *(f"- {escaped(line)}" for line in [*transfer_lines(scores), *_consistency_lines(scores)])]
         lines += _group_tables(scores) + _alike_table(scores)
+    lines += ["", selections.rstrip()] if selections else []
     names = {SHOWN[scores["metric"]][scores["metric"]] for scores in all_scores}
     lines += [
         "",
@@ -116,13 +124,6 @@ _MEANINGS_OF_KEYS = {
 
 def _has(scores: Mapping[str, Any], key: str) -> bool:
     return key in scores or any(key in values for values in scores["languages"].values())
-
-
-def write_report(
-    folder: Path, *, all_scores: Sequence[Mapping[str, Any]], facts: Mapping[str, str], doubts: Sequence[str] = ()
-) -> None:
-    """Write report.md into a run folder."""
-    durable.write_text(folder / "report.md", markdown(all_scores, facts=facts, doubts=doubts))
 
 
 def transfer_lines(scores: Mapping[str, Any]) -> list[str]:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from babelfit import card, manifest, reporting
+from babelfit import card, durable, manifest, reporting, selections, sheets
 from babelfit.run import CONFIG, Run
 
 log = logging.getLogger(__name__)
@@ -17,8 +17,16 @@ def write(folder: Path, *, all_scores: Sequence[Mapping[str, Any]], facts: Mappi
 
     known = manifest.read(folder)
     doubts = manifest.doubts(known)
-    reporting.write_report(folder, all_scores=all_scores, facts=facts, doubts=doubts)
-    page.write_page(folder, all_scores=all_scores, facts=facts)
+    selected = selections.read(folder)
+    selected_otherwise = None if selected is None else selections.sheet(selected)
+    text = reporting.markdown(
+        all_scores,
+        facts=facts,
+        doubts=doubts,
+        selections="" if selected_otherwise is None else sheets.markdown(selected_otherwise, level=2),
+    )
+    durable.write_text(folder / "report.md", text)
+    page.write_page(folder, all_scores=all_scores, facts=facts, selections=selected_otherwise)
     run = Run(folder)
     if (folder / CONFIG).is_file() and run.model.is_dir():
         card.write_card(

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import math
 import os
 import platform
 import re
@@ -21,7 +22,9 @@ from babelfit.errors import Pruned, UserError
 from babelfit.lock import FILE as LOCK
 from babelfit.lock import holder, locked
 from babelfit.preemption import Preempted
+from babelfit.rankings import SHAPE as RANKINGS
 from babelfit.regimes import in_words
+from babelfit.shapes import check
 from babelfit.trust import check_folder
 
 log = logging.getLogger(__name__)
@@ -153,18 +156,17 @@ class Run:
     def facts(self) -> dict[str, str]:
         """Say in words what a reader of the report wants to know of the run."""
         config, selected = self.config(), self.status()["selected"]
+        is_of_tokens = config.head.name == "masked_language_modeling"
+        score = f"perplexity {math.exp(-selected['score']):.2f}" if is_of_tokens else f"{100 * selected['score']:.1f}"
+        per_label = config.head.name == "sequence_classification"
+        regime = in_words(config.data.regime, **asdict(config.data.few_shot), per_label=per_label)
         return {
             "run": config.name,
             "encoder": f"{config.encoder.path}{'' if config.encoder.pretrained else ', from random weights'}",
             "trained on": ", ".join(config.data.train_languages),
-            "regime": in_words(
-                config.data.regime,
-                **asdict(config.data.few_shot),
-                per_label=config.head.name == "sequence_classification",
-            ),
+            **({"vocabulary": config.encoder.vocabulary} if is_of_tokens else {"regime": regime}),
             "seed": str(config.seed),
-            "checkpoint": f"step {selected['step']} of {selected['of']}, chosen by {selected['by']} "
-            f"({100 * selected['score']:.1f})",
+            "checkpoint": f"step {selected['step']} of {selected['of']}, chosen by {selected['by']} ({score})",
         }
 
     @contextmanager
@@ -202,6 +204,7 @@ def _check_status(status: Any) -> None:
     objectives = status.get("objectives", {})
     if not isinstance(objectives, dict) or not all(is_score(value) for value in objectives.values()):
         raise ValueError(f"objectives {objectives!r} are not numbers from 0 to 1")
+    check(status.get("rankings", {}), RANKINGS, where="rankings")
     if "selected" in status:
         selected = status["selected"]
         kinds: dict[str, Any] = {"file": str, "step": int, "score": float | int, "by": str, "of": int}

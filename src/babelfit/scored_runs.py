@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from itertools import chain
+from itertools import chain, zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +105,8 @@ def folders(given: str) -> list[Path]:
     """Find the scored folders that a word of the command line stands for: folders, with commas, or those of a sweep."""
     found: list[Path] = []
     for part in given.split(","):
+        if not part:
+            raise UserError(f"{given!r}: a folder is missing; give several with commas and without spaces")
         folder = Path(part)
         if folder.is_dir():
             check_folder(folder)
@@ -115,9 +117,16 @@ def folders(given: str) -> list[Path]:
                 "(outputs/NAME) that was scored, or several with commas and without spaces"
             )
         found += inside
-    if len({one.resolve() for one in found}) < len(found):
-        raise UserError(f"{given}: give each run once")
+    check_once(found)
     return found
+
+
+def check_once(found: Sequence[Path]) -> None:
+    """Raise UserError where a folder is given twice."""
+    places = [folder.resolve() for folder in found]
+    for number, place in enumerate(places):
+        if place in places[:number]:
+            raise UserError(f"{found[number]} is given twice: give each run once")
 
 
 def _is_scored(folder: Path) -> bool:
@@ -186,20 +195,21 @@ def _settings(folder: Path) -> dict[str, Any]:
 def answered(runs: Sequence[ScoredRun], language: str) -> list[tuple[Answers, Parts]]:
     """Read what each run answered in a language, and what it adds to the score.
 
-    Raises UserError where the rows or the gold of two runs differ, or a run's score is not that of its predictions.
+    Raises UserError where the rows or the gold of two runs differ, or a run's scores are not those of its predictions.
     """
     given = [run.answers(language) for run in runs]
     for run, theirs in zip(runs[1:], given[1:], strict=True):
         check_rows(runs[0], run, language=language, answers=(given[0], theirs))
     data = runs[0].data
     found = [(theirs, parts(theirs, head=data.head, label_names=data.label_names)) for theirs in given]
-    for run, (_, counted) in zip(runs, found, strict=True):
+    for run, (theirs, counted) in zip(runs, found, strict=True):
+        num_scored = run.scores["languages"][language]["examples"]
         # Not >: a score that is no number is not that of the predictions either.
-        if not abs(run.main[language] - counted.score) <= ROUNDING:
+        if num_scored != len(theirs.indices) or not abs(run.main[language] - counted.score) <= ROUNDING:
             raise UserError(
-                f"{run.folder}: {run.scores['metric']} in {language} is {run.main[language]:.4f} by its scores and "
-                f"{counted.score:.4f} by its predictions, of {run.scores['split']}: one of them was changed; evaluate "
-                "again"
+                f"{run.folder}: {run.scores['metric']} in {language} is {run.main[language]:.4f} of {num_scored:,} "
+                f"examples by its scores and {counted.score:.4f} of {len(theirs.indices):,} by its predictions, of "
+                f"{run.scores['split']}: one of them was changed; evaluate again"
             )
     return found
 
@@ -215,9 +225,10 @@ def check_rows(first: ScoredRun, other: ScoredRun, *, language: str, answers: tu
             "the same rows"
         )
     if not np.array_equal(one.examples, two.examples) or not np.array_equal(one.gold, two.gold):
-        differing = one.indices[0]
-        if len(one.gold) == len(two.gold):
-            differing = one.indices[one.examples[(one.gold != two.gold).argmax()]]
+        targets = [zip(given.examples.tolist(), given.gold.tolist(), strict=True) for given in answers]
+        # Where a sentence is shorter in one of them, the next one follows there, or nothing at all.
+        longest = zip_longest(*targets, fillvalue=(len(one.indices), 0))
+        differing = one.indices[next(min(pair)[0] for pair in longest if pair[0] != pair[1])]
         raise UserError(
             f"{first.folder} and {other.folder} have different gold in {language}, first in row {differing}: they were "
             "scored on different data"

@@ -192,6 +192,10 @@ def read_all(folder: Path) -> list[dict[str, Any]]:
 def _read(file: Path) -> dict[str, Any]:
     try:
         scores: dict[str, Any] = shapes.loads(file.read_text(encoding="utf-8"))
+        if isinstance(scores, dict) and scores.get("metric") == MAIN_METRIC["masked_language_modeling"]:
+            raise UserError(
+                f"{file}: its scores are log-likelihoods of masked tokens, which are not compared: report.md"
+            )
         check(scores, SCORES, where="it")
         if scores["schema"] != SCHEMA or scores["metric"] not in SHOWN:
             raise ValueError(f"schema {scores['schema']} and metric {scores['metric']!r} are not known here")

@@ -1,23 +1,22 @@
 """One training run, top to bottom: data, model, steps, export, evaluation."""
 
 import logging
-import shutil
 from dataclasses import replace
 from typing import Any
 
 import pyarrow.compute as pc
 from pytorch_lightning import Callback
 from pytorch_lightning.loggers import Logger, TensorBoardLogger
-from transformers import PreTrainedModel, PreTrainedTokenizerFast
+from transformers import PreTrainedModel
 
-from babelfit import durable, evaluation, manifest, preemption, ranks, scoring
+from babelfit import candidates, evaluation, manifest, perplexity, preemption, ranks, scoring, selections
 from babelfit.building import (
     build_finetuner,
     build_model,
     count_steps,
     prepared,
+    ranked_steps,
     steps_between_validations,
-    whole_model,
 )
 from babelfit.checkpoint_files import CheckpointFiles, DurableCheckpointIO
 from babelfit.checkpoints import Checkpoints
@@ -26,16 +25,16 @@ from babelfit.data import MultilingualDataModule
 from babelfit.data.batching import NO_LABEL
 from babelfit.data.leaks import told
 from babelfit.errors import UserError
+from babelfit.export import export
 from babelfit.loading import files_read
 from babelfit.memory import return_freed_memory
 from babelfit.metrics_log import MetricsLog, TrainingLog
 from babelfit.objectives import of_scores
+from babelfit.rankings import SOURCE_DEV, Rankings, steps_of
 from babelfit.run import Run
 from babelfit.sentries import AtChance, FiniteLoss, Patience, chance_level
 from babelfit.sweep.pruning import Pruning
 from babelfit.trainer import build_trainer, stopped_by_keyboard
-from babelfit.trust import load_weights
-from babelfit.vocabulary import whole_again
 
 log = logging.getLogger(__name__)
 
@@ -75,19 +74,19 @@ def fit(config: TrainConfig) -> None:
                 origin=data.origin.facts(),
                 encoder=encoder,
             )
-            return _selected_before(config, run=run, files=files, data=data)
+            return _trained_before(config, run=run, files=files, data=data)
 
-        selected = ranks.from_first(begun)
-        if selected is None:
-            selected = train(config, run=run, files=files, data=data, model=model)
+        trained = ranks.from_first(begun)
+        if trained is None:
+            trained = train(config, run=run, files=files, data=data, model=model)
         # With its gradients and AdamW's states it would stand beside the model that is scored.
         del model
         return_freed_memory()
 
         def concluded() -> dict[str, str]:
-            run.set_status("running", selected=selected)
+            run.set_status("running", **trained)
             if not run.model.exists():
-                export(config, run=run, data=data, tokenizer=data.tokenizer)
+                export(config, checkpoints=[files.at(trained["selected"]["step"])], data=data, folder=run.model)
             files.prune()
             return run.facts()
 
@@ -103,8 +102,21 @@ def fit(config: TrainConfig) -> None:
                 folder=run.folder,
                 trained_on=config.data,
                 facts=facts,
+                active=perplexity.active_ids(data, encoder=config.encoder),
             )
             return_freed_memory()  # that of the model, before it is loaded again
+        if config.checkpoint.compare:
+            *_, (split, languages) = scored.items()
+            rankings = trained["rankings"]
+            candidates.compare(
+                config, run=run, files=files, data=data, split=split, languages=languages, rankings=rankings
+            )
+
+            def ended() -> None:
+                files.keep(steps_of({SOURCE_DEV: rankings[SOURCE_DEV]}))
+                files.prune()
+
+            ranks.from_first(ended)
         if config.objective is not None:
             ranks.from_first(lambda: _tell_objectives(config, run=run))
 
@@ -120,7 +132,7 @@ def _tell_objectives(config: TrainConfig, *, run: Run) -> None:
 def train(
     config: TrainConfig, *, run: Run, files: CheckpointFiles, data: MultilingualDataModule, model: PreTrainedModel
 ) -> dict[str, Any]:
-    """Take all optimizer steps; return the selected checkpoint's file, step and score."""
+    """Take all optimizer steps; return the facts of `_trained`."""
     total_steps = count_steps(config, data=data)
     validation_every = steps_between_validations(config, data=data)
     finetuner = build_finetuner(config, data=data, model=model)
@@ -138,8 +150,7 @@ def train(
     checkpoints = Checkpoints(
         files,
         io=io,
-        selection=config.selection,
-        keep=config.checkpoint.keep,
+        keep=ranked_steps(config, data=data),
         every=config.checkpoint.every,
         validation_every=validation_every,
         total_steps=total_steps,
@@ -180,8 +191,8 @@ def train(
     data.trainer = None  # which holds model and optimizer
     if trainer.global_step < total_steps and not trainer.should_stop:
         raise RuntimeError(f"training ended at step {trainer.global_step} of {total_steps}, and nothing asked it to")
-    ranks.from_first(lambda: files.keep({one["step"] for one in checkpoints.best}))
-    return _selection(checkpoints.best, files=files, by=config.selection, total_steps=total_steps)
+    ranks.from_first(lambda: files.keep(steps_of(checkpoints.rankings)))
+    return _trained(checkpoints.rankings, config=config, files=files, total_steps=total_steps)
 
 
 def _watching(config: TrainConfig, *, run: Run, data: MultilingualDataModule, total_steps: int) -> list[Callback]:
@@ -189,7 +200,8 @@ def _watching(config: TrainConfig, *, run: Run, data: MultilingualDataModule, to
     watching: list[Callback] = []
     if config.validation.patience is not None:
         watching.append(Patience(config.selection, patience=config.validation.patience))
-    if config.validation.chance_patience is not None:
+    # How well tokens can be guessed without learning anything depends on the text.
+    if config.validation.chance_patience is not None and data.masking is None:
         watching.append(
             AtChance(
                 config.selection,
@@ -211,41 +223,37 @@ def _chance(data: MultilingualDataModule) -> float:
     return chance_level([labels[labels != NO_LABEL] for labels in gold])
 
 
-def _selection(best: Any, *, files: CheckpointFiles, by: str, total_steps: int) -> dict[str, Any]:
-    return {"file": files.at(best[0]["step"]).name, **best[0], "by": by, "of": total_steps}
+def _trained(rankings: Rankings, *, config: TrainConfig, files: CheckpointFiles, total_steps: int) -> dict[str, Any]:
+    """Say what training came to: the `selected` step, and the `rankings` that are still to be compared."""
+    best = rankings[config.selection][0]
+    selected = {"file": files.at(best["step"]).name, **best, "by": config.selection, "of": total_steps}
+    trained: dict[str, Any] = {"selected": selected}
+    return trained | ({"rankings": rankings} if config.checkpoint.compare else {})
 
 
-def _selected_before(
+def _trained_before(
     config: TrainConfig, *, run: Run, files: CheckpointFiles, data: MultilingualDataModule
 ) -> dict[str, Any] | None:
-    """Find out which checkpoint an earlier start has selected; none where there is still training to do."""
-    selected: dict[str, Any] | None = run.status().get("selected")
-    if not run.model.exists():
-        # A selected checkpoint that is damaged is made again, from the newest whole one before it.
-        is_there = selected is not None and files.is_whole(run.checkpoints / selected["file"])
-        return selected if is_there else None
-    if selected is not None:
-        return selected
-    # The model is exported, and status.json was lost.
-    found = files.newest()
-    if found is None or not found.ranking:
-        raise UserError(
-            f"{run.model} is there, but neither status.json nor a checkpoint says which step it is. Score it as it is "
-            f"with evaluate.py model={run.model}, or delete {run.model} to train again"
-        )
-    return _selection(found.ranking, files=files, by=config.selection, total_steps=count_steps(config, data=data))
+    """Find out what an earlier start's training came to; none where there is still training to do.
 
-
-def export(config: TrainConfig, *, run: Run, data: MultilingualDataModule, tokenizer: PreTrainedTokenizerFast) -> None:
-    """Write the selected checkpoint as a Hugging Face folder."""
-    state = load_weights(run.checkpoints / run.status()["selected"]["file"], mmap=True)["state_dict"]
-    prefix = "model."
-    state = {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
-    model = whole_model(config, data=data)
-    model.load_state_dict(whole_again(state, before=model), assign=True)
-    model.tie_weights()
-    unfinished = run.folder / "model.tmp"
-    shutil.rmtree(unfinished, ignore_errors=True)
-    model.save_pretrained(unfinished)
-    tokenizer.save_pretrained(unfinished)
-    durable.rename(unfinished, run.model)
+    A checkpoint that is still needed and damaged is made again, from the newest whole one before it.
+    """
+    status = run.status()
+    if "selected" not in status:
+        if not run.model.exists():
+            return None
+        # The model is exported, and status.json was lost.
+        found = files.newest()
+        if found is None or not found.rankings[config.selection]:
+            raise UserError(
+                f"{run.model} is there, but neither status.json nor a checkpoint says which step it is. Score it as it "
+                f"is with evaluate.py model={run.model}, or delete {run.model} to train again"
+            )
+        return _trained(found.rankings, config=config, files=files, total_steps=count_steps(config, data=data))
+    trained: dict[str, Any] = {key: status[key] for key in ("selected", "rankings") if key in status}
+    needed = set() if run.model.exists() else {int(status["selected"]["step"])}
+    if config.checkpoint.compare and not selections.is_done(run.folder):
+        if status.get("rankings", {}).keys() != ranked_steps(config, data=data).keys():
+            return None
+        needed |= steps_of(status["rankings"])
+    return trained if all(files.is_whole(files.at(step)) for step in needed) else None

@@ -113,7 +113,8 @@ def test_a_checkpoint_that_would_run_code_is_refused(
 def test_a_checkpoint_does_not_choose_which_files_go(run: Path, resume: Command, step: Any) -> None:
     file = run / "checkpoints" / json.loads((run / "status.json").read_text())["selected"]["file"]
     state = torch.load(file, weights_only=True)
-    state["callbacks"]["Checkpoints"]["best"] = [{"step": step, "score": 1.0, "file": "../../outside/precious"}]
+    entry = {"step": step, "score": 1.0, "file": "../../outside/precious"}
+    state["callbacks"]["Checkpoints"]["rankings"] = {"source_dev": [entry]}
     (run / "status.json").unlink()
     file.unlink()
     torch.save(state, run / "checkpoints" / "last.ckpt")

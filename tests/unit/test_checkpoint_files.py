@@ -14,23 +14,27 @@ import torch
 
 from babelfit.checkpoint_files import CheckpointFiles, DurableCheckpointIO
 from babelfit.errors import UserError
+from babelfit.rankings import steps_of
 
 
 class Killed(BaseException):
     """What SIGKILL would do, for one process that goes on."""
 
 
-def state(step: int, best: list[dict[str, Any]]) -> dict[str, Any]:
-    return {"global_step": step, "callbacks": {"Checkpoints": {"best": best}}, "weights": torch.full((100,), step)}
+def state(step: int, steps: list[int]) -> dict[str, Any]:
+    """Make what a checkpoint holds: of its ranked steps, the first is the best, the others are ranked elsewhere."""
+    entries = [{"step": one, "score": 0.5} for one in steps]
+    rankings = {"source_dev": entries[:1], "mean_dev": entries[1:]}
+    return {"global_step": step, "callbacks": {"Checkpoints": {"rankings": rankings}},
+            "weights": torch.full((100,), step)}  # fmt: skip
 
 
 def write(files: CheckpointFiles, step: int, *, best: list[int], before: list[int]) -> None:
-    """Write the checkpoint of a step whose ranking, and that of the one before, hold these steps."""
+    """Write the checkpoint of a step whose rankings, and those of the one before, hold these steps."""
     files.folder.mkdir(exist_ok=True)
-    ranking, earlier = ([{"step": one, "score": 0.5} for one in steps] for steps in (best, before))
     io = DurableCheckpointIO()
-    io.save_checkpoint(state(step, ranking), files.temporary)
-    files.accept(io.sha256(), step=step, ranking=ranking, before=earlier)
+    io.save_checkpoint(state(step, best), files.temporary)
+    files.accept(io.sha256(), step=step, ranked=best, before=before)
 
 
 @pytest.fixture
@@ -57,7 +61,7 @@ def test_the_last_its_forerunner_and_what_they_rank_are_kept(files: CheckpointFi
     assert names(files) == {"last.ckpt", "previous.ckpt", "step-4.ckpt", "checksums.json"}
     found = files.newest()
     assert found is not None
-    assert (found.path, found.step, [one["step"] for one in found.ranking]) == (files.last, 6, [4])
+    assert (found.path, found.step, steps_of(found.rankings)) == (files.last, 6, {4})
     files.prune()
     assert names(files) == {"step-4.ckpt", "checksums.json"}
     assert list(json.loads((files.folder / "checksums.json").read_text()).values()) == [4]
@@ -113,10 +117,10 @@ def test_a_kill_at_any_moment_leaves_a_whole_checkpoint(
     assert found is not None
     assert found.step in ((6,) if survived else (4, 6))
     assert torch.load(found.path, weights_only=True)["weights"][0] == found.step
-    assert all(fresh.is_whole(fresh.at(one["step"])) for one in found.ranking)
+    assert all(fresh.is_whole(fresh.at(step)) for step in steps_of(found.rankings))
     assert "damaged" not in caplog.text
     # And it goes on from there.
-    ranked = [one["step"] for one in found.ranking]
+    ranked = sorted(steps_of(found.rankings))
     write(fresh, 8, best=ranked, before=ranked)
     again = CheckpointFiles(files.folder).newest()
     assert again is not None
@@ -191,7 +195,7 @@ def test_a_file_system_without_hard_links_takes_copies(files: CheckpointFiles, m
 
 
 def test_a_checkpoint_is_what_torch_would_have_written(files: CheckpointFiles, tmp_path: Path) -> None:
-    torch.save(state(4, [{"step": 4, "score": 0.5}]), tmp_path / "plain")
+    torch.save(state(4, [4]), tmp_path / "plain")
     plain, ours = (torch.load(path, weights_only=True) for path in (tmp_path / "plain", files.last))
     assert torch.equal(plain.pop("weights"), ours.pop("weights"))
     assert plain == ours

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import yaml
 from rich.console import Console
+from scipy.stats import ttest_ind
 
 from babelfit import cli
 from babelfit.compare import compare, sheets
@@ -147,17 +148,67 @@ def seeds(folder: Path, rate: float, numbers: Sequence[int], **changes: object) 
 
 
 def test_several_seeds_are_tested_by_their_spread(tmp_path: Path) -> None:
-    one, other = seeds(tmp_path / "one", 0.6, (1, 2, 3)), seeds(tmp_path / "other", 0.8, (1, 2, 3))
-    document = compare([",".join(one), str(tmp_path / "other")], split=None)
+    # Right answers of 100, by seed: the first side spreads more in de, the second in sw and in the mean of both.
+    right = {
+        "one": {"en": (80, 81, 82), "de": (59, 61, 64), "sw": (60, 62, 58)},
+        "other": {"en": (80, 82, 81, 81), "de": (80, 81, 82, 83), "sw": (55, 65, 71, 60)},
+    }
+    for side, counts in right.items():
+        for seed in range(len(counts["en"])):
+            answers = {language: [1] * those[seed] + [0] * (100 - those[seed]) for language, those in counts.items()}
+            with_config(run(tmp_path / side / str(seed), answers), seed=seed)
+    one, other = (
+        {language: np.divide(those, 100) for language, those in counts.items()}
+        | {"mean": np.add(counts["de"], counts["sw"]) / 200}
+        for counts in right.values()
+    )
+    document = compare([f"{tmp_path}/one", f"{tmp_path}/other"], split=None)
     [found] = document["comparisons"]
 
     assert found["test"].startswith("Welch's t-test")
-    assert found["second"]["runs"] == other
-    assert found["target_mean"]["verdict"] == "better"
-    assert found["target_mean"]["seeds"]["p"] == found["target_mean"]["p"] < 0.05
+    assert found["first"]["runs"] == [f"{tmp_path}/one/{seed}" for seed in range(3)]
+    rows = {row["language"]: row for row in found["languages"]} | {"mean": found["target_mean"]}
+    for name, row in rows.items():
+        tested = ttest_ind(other[name], one[name], equal_var=False)
+        assert row["p"] == pytest.approx(tested.pvalue)
+        assert row["difference"] == pytest.approx(other[name].mean() - one[name].mean())
+    assert {name: row["verdict"] for name, row in rows.items()} == {
+        "en": "can't tell",
+        "de": "better",
+        "sw": "can't tell",
+        "mean": "better",
+    }
+    over_seeds = found["target_mean"]["seeds"]
+    assert over_seeds["first_sd"] == pytest.approx(one["mean"].std(ddof=1))
+    assert over_seeds["second_sd"] == pytest.approx(other["mean"].std(ddof=1))
+    interval = ttest_ind(other["mean"], one["mean"], equal_var=False).confidence_interval(0.95)
+    assert over_seeds["interval"] == pytest.approx([interval.low, interval.high])
+    assert 0 < interval.low < found["target_mean"]["difference"] < interval.high
+    [turned] = compare([f"{tmp_path}/other", f"{tmp_path}/one"], split=None)["comparisons"]
+    assert turned["target_mean"]["verdict"] == "worse"
     page = markdown(sheets(document)[0])
     assert "the mean of 3 seeds" in page
-    assert "standard deviations over seeds" in page
+    first_sd, second_sd = (100 * side["mean"].std(ddof=1) for side in (one, other))
+    assert f"standard deviations over seeds {first_sd:.2f} and {second_sd:.2f} points" in page
+
+
+def test_languages_that_could_not_be_tested_are_not_corrected_for(tmp_path: Path) -> None:
+    right = answered({"en": 0.8, "de": 0.6, "sw": 0.5}, seed=1)
+    sides = []
+    for side in range(2):
+        seeded = []
+        for seed in range(2):
+            # In sw nothing is learned, whatever the seed.
+            theirs = {one: answered({one: 0.5 + 0.2 * side}, seed=seed + 7 * side)[one] for one in ("en", "de")}
+            seeded.append(with_config(run(tmp_path / f"{side}-{seed}", right | theirs), seed=seed))
+        sides.append(",".join(seeded))
+    document = compare(sides, split=None)
+    rows = {row["language"]: row for row in document["comparisons"][0]["languages"]}
+
+    assert (rows["sw"]["p"], rows["sw"]["p_holm"], rows["sw"]["verdict"]) == (None, None, "can't tell")
+    least = min(rows[one]["p"] for one in ("en", "de"))
+    assert min(rows[one]["p_holm"] for one in ("en", "de")) == pytest.approx(2 * least)
+    assert "Holm: corrected for 2 languages" in markdown(sheets(document)[0])
 
 
 def test_runs_of_a_side_that_differ_in_more_than_the_seed_are_refused(tmp_path: Path) -> None:
@@ -201,6 +252,32 @@ def test_other_gold_is_refused(tmp_path: Path) -> None:
         compare([str(one), str(other)], split=None)
 
 
+@pytest.mark.parametrize(
+    ("other", "row"),
+    [
+        ({2: ["B-LOC", "O"]}, 2),  # a word more
+        ({2: ["B-LOC", "O", "O"], 4: ["O", "O", "O"]}, 2),
+        ({2: ["B-LOC", "O"], 4: ["B-LOC", "O"]}, 2),
+        ({4: ["B-LOC", "B-LOC", "O"]}, 4),  # and nothing behind it
+        ({2: ["B-LOC", "B-LOC"], 4: ["O"]}, 2),  # a word is another sentence's
+    ],
+)
+def test_the_first_row_of_other_gold_is_named_where_sentences_have_other_lengths(
+    tmp_path: Path, other: dict[int, list[str]], row: int
+) -> None:
+    given = {0: ["O", "B-LOC"], 2: ["B-LOC"], 4: ["B-LOC", "B-LOC"]}
+    pair = []
+    for name, gold in {"one": given, "other": given | other}.items():
+        tags = [TagPrediction(index=index, gold=it, predicted=it, probabilities=[]) for index, it in gold.items()]
+        dropped = {"splits": {"test": {"en": {"files": [], "dropped": {"empty": [1, 3]}}}}}
+        pair.append(write_run(tmp_path / name, {"en": tags}, data="wikiann", dropped={"en": [1, 3]}))
+        (pair[-1] / "manifest.json").write_text(json.dumps(dropped))
+
+    for ordered in (pair, pair[::-1]):
+        with pytest.raises(UserError, match=f"different gold in en, first in row {row}:"):
+            compare([str(folder) for folder in ordered], split=None)
+
+
 @pytest.mark.parametrize("accuracy", [0.9, float("nan")])
 def test_scores_that_are_not_those_of_the_predictions_are_refused(tmp_path: Path, accuracy: float) -> None:
     one, other = run(tmp_path / "one", {"en": [1, 0]}), run(tmp_path / "other", {"en": [1, 1]})
@@ -209,8 +286,18 @@ def test_scores_that_are_not_those_of_the_predictions_are_refused(tmp_path: Path
     scores["languages"]["en"]["accuracy"] = accuracy
     file.write_text(json.dumps(scores))
 
-    with pytest.raises(UserError, match=r"0\.5000 by its predictions|holds no scores"):
+    with pytest.raises(UserError, match=r"0\.5000 of 2 by its predictions|holds no scores"):
         compare([one, other], split=None)
+
+
+def test_predictions_that_lost_their_end_are_refused_though_their_score_is_the_same(tmp_path: Path) -> None:
+    pair = run(tmp_path / "one", {"en": [1, 0] * 4}), run(tmp_path / "other", {"en": [0, 1] * 4})
+    for folder in pair:
+        file = Path(folder) / "predictions" / "test" / "en.jsonl"
+        file.write_text("".join(file.read_text().splitlines(keepends=True)[:4]))
+
+    with pytest.raises(UserError, match=r"is 0\.5000 of 8 examples by its scores and 0\.5000 of 4 by its predictions"):
+        compare(pair, split=None)
 
 
 @pytest.mark.parametrize("settings", [{"data": "pawsx"}, {"synthetic": True}])
@@ -285,6 +372,16 @@ def test_a_language_that_one_lacks_is_left_out_and_named(tmp_path: Path, pair: t
 def test_what_is_no_scored_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="has no scores, and no folder in it has"):
         folders(str(tmp_path))
+
+
+@pytest.mark.parametrize("given", ["", "one,", ",one", "one,,other"])
+def test_a_comma_too_many_stands_for_no_folder(
+    tmp_path: Path, pair: tuple[str, str], monkeypatch: pytest.MonkeyPatch, given: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    with pytest.raises(UserError, match="a folder is missing"):
+        folders(given)
 
 
 def test_predictions_that_are_gone_are_named(pair: tuple[str, str]) -> None:

@@ -289,6 +289,8 @@ ADDED_IN_VERSION_2 = {
     "optimization.layer_decay": 1.0,
     "validation.chance_patience": None,
     "validation.at_chance": "warn",
+    "checkpoint.compare": False,
+    "checkpoint.average": None,
     "trainer.attention": "auto",
     "trainer.compile": False,
     "trainer.workers": None,

@@ -2,12 +2,15 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
+from itertools import chain
 from typing import Any
 
 import numpy as np
 import pytest
 
+from babelfit import manifest
 from babelfit.answers import Answers
+from babelfit.bootstrap import Array
 from babelfit.consistency import consistency
 from babelfit.errors import UserError
 
@@ -95,6 +98,57 @@ def test_a_limit_hides_no_row_that_is_missing_before_it() -> None:
         compared(answers, cut=["en", "de"])
 
 
+def evaluated(golds: Mapping[str, Array], dropped: Mapping[str, Sequence[Array]], limit: int | None) -> dict[str, Any]:
+    """Compare languages whose rows are read as data read them: dropped for some reasons, then cut by the limit."""
+    answers, entries = {}, {}
+    for language, gold in golds.items():
+        reasons = {str(number): np.flatnonzero(mask).tolist() for number, mask in enumerate(dropped[language])}
+        rows = np.flatnonzero(~np.any(dropped[language], axis=0))
+        answers[language] = said(gold[rows[:limit]], gold[rows[:limit]], indices=rows[:limit])
+        entries[language] = {"rows": len(gold), "dropped": reasons, "examples": len(rows[:limit])}
+    return compared(
+        answers,
+        {language: set(chain(*entry["dropped"].values())) for language, entry in entries.items()},
+        cut=[language for language, entry in entries.items() if manifest.is_cut(entry)],
+    )
+
+
+def random_drops(generator: np.random.Generator, languages: Sequence[str], *, num_rows: int) -> dict[str, list[Array]]:
+    """Draw the rows that each language drops for each of two reasons; never all of them."""
+    masks = {one: [generator.random(num_rows) < share for share in generator.random(2) / 2] for one in languages}
+    for one in languages:
+        if np.any(masks[one], axis=0).all():
+            masks[one] = [np.zeros(num_rows, dtype=bool)] * 2
+    return masks
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_no_limit_makes_parallel_rows_of_which_some_were_dropped_other_items(seed: int) -> None:
+    generator = np.random.default_rng(seed)
+    languages = ("en", "de", "sw")
+    for num_rows in range(1, 10):
+        gold = generator.integers(3, size=num_rows)
+        dropped = random_drops(generator, languages, num_rows=num_rows)
+        for limit in (None, *range(1, num_rows + 2)):
+            found = evaluated(dict.fromkeys(languages, gold), dropped, limit)
+            kept = [set(np.flatnonzero(~np.any(masks, axis=0))[:limit]) for masks in dropped.values()]
+            assert found["items"] == len(set.intersection(*kept))
+            assert found["different_gold"]["items"] == 0
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_rows_that_are_shifted_are_refused_whatever_the_limit(seed: int) -> None:
+    generator = np.random.default_rng(seed)
+    gold = generator.integers(3, size=120)
+    dropped = random_drops(generator, ("en", "de"), num_rows=119)
+    # German lacks a row near the start, and all after it are other items than their number says.
+    shifted = np.delete(gold, generator.integers(20))
+    dropped["en"] = [np.append(mask, False) for mask in dropped["en"]]
+    for limit in (None, *range(40, 121, 5), 119):
+        with pytest.raises(UserError, match="en and de are not parallel"):
+            evaluated({"en": gold, "de": shifted}, dropped, limit)
+
+
 def test_gold_that_differs_a_little_is_counted() -> None:
     gold = np.zeros(100, dtype=int)
     other = gold.copy()
@@ -112,6 +166,16 @@ def test_gold_that_differs_much_is_refused() -> None:
 
     with pytest.raises(UserError, match="en and de are not parallel: 6 of 100 gold labels differ, the first in row 7"):
         compared({"en": said(gold, gold), "de": said(other, other)})
+
+
+def test_gold_that_differs_where_a_third_language_has_no_gold_is_refused() -> None:
+    gold = np.zeros(100, dtype=int)
+    other = gold.copy()
+    other[50:] = 1
+    sw = replace(said(gold[:50], gold[:50]), rows=np.arange(100))
+
+    with pytest.raises(UserError, match="en and de are not parallel: 50 of 100 gold labels differ"):
+        compared({"en": said(gold, gold), "de": said(other, other), "sw": sw})
 
 
 def test_rows_that_only_one_language_has_are_refused() -> None:

@@ -42,6 +42,21 @@ def test_a_text_is_named_when_it_is_on_the_disk(tmp_path: Path, done: list[str])
     assert done[:3] == ["x.json.tmp", "x.json.tmp -> x.json", tmp_path.name]
 
 
+def test_a_folder_above_that_is_not_ours_to_read_stops_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "home" / "me").mkdir(parents=True)
+    opened = os.open
+
+    def forbidden(path: Path, *rest: int) -> int:
+        if path == tmp_path / "home":
+            raise PermissionError(f"Permission denied: {path}")
+        return opened(path, *rest)
+
+    monkeypatch.setattr(os, "open", forbidden)
+    durable.write_text(tmp_path / "home" / "me" / "x.json", "1")
+    with pytest.raises(PermissionError):
+        durable.write_text(tmp_path / "home" / "x.json", "1")
+
+
 def test_a_copy_of_a_checkpoint_is_on_the_disk(
     tmp_path: Path, done: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,5 +1,6 @@
 """Predictions of others are scored as their files say, ours come back as they went; what does not fit is refused."""
 
+import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -77,6 +78,86 @@ def test_one_file_is_enough(in_folder: Path, data: Path) -> None:
     file = write(in_folder / "test-de.tsv", "entailment\nneutral\ncontradiction\n")
 
     assert scores(run_import(file, data, name="one")) == {"de": 1.0}
+
+
+SUBMISSION = "entailment\nneutral\nneutral\n"
+
+
+def everything(folder: Path) -> dict[Path, bytes]:
+    return {file: file.read_bytes() for file in folder.rglob("*") if file.is_file() and file.name != "lock"}
+
+
+def test_further_languages_are_added_and_the_same_files_may_come_again(in_folder: Path, data: Path) -> None:
+    en = write(in_folder / "theirs" / "test-en.tsv", SUBMISSION)
+    run = run_import(in_folder / "theirs", data, name="theirs")
+    write(in_folder / "theirs" / "test-de.tsv", SUBMISSION)
+    run_import(in_folder / "theirs" / "test-de.tsv", data, name="theirs")
+    run_import(in_folder / "theirs", data, name="theirs")
+
+    assert scores(run) == {"en": pytest.approx(2 / 3), "de": pytest.approx(2 / 3)}
+    imported = json.loads((run / "manifest.json").read_text())["imported"]["test"]
+    digest = hashlib.sha256(SUBMISSION.encode()).hexdigest()
+    assert imported["en"] == {"path": str(en), "sha256": digest}
+    assert imported.keys() == {"en", "de"}
+
+
+def test_predictions_from_other_files_are_not_mixed(
+    in_folder: Path, data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for language in ("de", "en"):
+        write(in_folder / "theirs" / f"test-{language}.tsv", SUBMISSION)
+    run = run_import(in_folder / "theirs", data, name="theirs")
+    before = everything(run)
+    other = SUBMISSION.replace("entailment", "contradiction")
+    write(in_folder / "theirs" / "test-en.tsv", other)
+
+    for given in ("theirs", "theirs/test-en.tsv"):
+        with pytest.raises(SystemExit, match="2"):
+            run_import(in_folder / given, data, name="theirs")
+        told = " ".join(capsys.readouterr().err.split())
+        for text in (other, SUBMISSION):
+            assert f"test-en.tsv (SHA-256 {hashlib.sha256(text.encode()).hexdigest()[:12]})" in told
+        assert "choose another --name, or delete outputs/theirs" in told
+        assert everything(run) == before
+
+
+def test_predictions_that_come_from_nobody_knows_where_stay(
+    in_folder: Path, data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(in_folder / "theirs" / "test-en.tsv", SUBMISSION)
+    run = run_import(in_folder / "theirs", data, name="theirs")
+    known = json.loads((run / "manifest.json").read_text())
+    del known["imported"]
+    write(run / "manifest.json", json.dumps(known))
+
+    with pytest.raises(SystemExit, match="2"):
+        run_import(in_folder / "theirs", data, name="theirs")
+    assert "of test en from nobody knows where" in " ".join(capsys.readouterr().err.split())
+
+
+def test_other_data_leave_imported_predictions_as_they_are(in_folder: Path, data: Path) -> None:
+    write(in_folder / "theirs" / "test-en.tsv", SUBMISSION)
+    run = run_import(in_folder / "theirs", data, name="theirs")
+    before = everything(run)
+    file = data / "xnli" / "test-en.tsv"
+    file.write_text(file.read_text().replace("neutral", "entailment"))
+
+    with pytest.raises(SystemExit, match="2"):
+        run_import(in_folder / "theirs", data, name="theirs")
+    assert everything(run) == before
+
+
+def test_other_sources_are_another_model(in_folder: Path, data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for language in ("de", "en"):
+        write(in_folder / "theirs" / f"test-{language}.tsv", SUBMISSION)
+    run = run_import(in_folder / "theirs" / "test-en.tsv", data, name="theirs")
+    before = everything(run)
+    files, settings = str(in_folder / "theirs" / "test-de.tsv"), ["--format", "xtreme", "--data", "xnli"]
+
+    with pytest.raises(SystemExit, match="2"):
+        cli.main(["import-predictions", files, *settings, "--folder", str(data), "--name", "theirs", "--sources", "de"])
+    assert "data.train_languages: ['en'] -> ['de']" in " ".join(capsys.readouterr().err.split())
+    assert everything(run) == before
 
 
 def test_labels_are_those_of_the_files_and_dropped_rows_are_not_scored(in_folder: Path, data: Path) -> None:
@@ -209,10 +290,35 @@ def test_a_probability_above_one_is_refused(in_folder: Path, data: Path, capsys:
     )
 
 
+@pytest.mark.parametrize(("columns", "odd"), [("neutral\tentailment", 0), ("entailment\tneutral", 2)])
+def test_probabilities_of_other_labels_than_the_columns_say_are_warned_about(
+    in_folder: Path, data: Path, capsys: pytest.CaptureFixture[str], columns: str, odd: int
+) -> None:
+    rows = "".join(f"{row}\t\tneutral\t{share}\t0.25\n" for row, share in enumerate((0.75, 0.25, 0.5)))
+    file = write(in_folder / "test-en.tsv", f"index\tgold\tpredicted\t{columns}\n{rows}")
+    run_import(file, data, name="columns", format="tsv")
+
+    told = " ".join(capsys.readouterr().err.split())
+    assert ("are the columns named rightly?" in told) == bool(odd)
+    assert not odd or f"in {odd} of 3 rows another label" in told
+
+
+def test_a_label_that_has_two_columns_is_refused(
+    in_folder: Path, data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = "".join(f"{row}\t\tneutral\t0.25\t0.75\n" for row in range(3))
+    write(in_folder / "theirs" / "test-en.tsv", "index\tgold\tpredicted\tneutral\tNeutral\n" + rows)
+
+    assert "line 2: of neutral, Neutral, two columns are the same label" in refused(
+        capsys, in_folder / "theirs", data, format="tsv"
+    )
+
+
 def test_a_folder_without_files_is_refused(in_folder: Path, data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (in_folder / "theirs").mkdir()
 
     assert "expected a file a language, named xnli/test-{language}.tsv" in refused(capsys, in_folder / "theirs", data)
+    assert "named test-{language}.tsv, or the folder" in refused(capsys, in_folder / "theirs", data, format="tsv")
 
 
 def test_a_file_of_an_unknown_language_is_told_of(
@@ -278,6 +384,19 @@ def test_a_submission_is_complete_or_is_not_written_at_all(in_folder: Path, caps
             cli.main(["export-predictions", "ours", "--format", "xtreme", "--to", "out"])
         assert told in " ".join(capsys.readouterr().err.split())
         assert not (in_folder / "out").exists()
+
+
+def test_predictions_that_lost_their_end_are_not_exported(in_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    record = Prediction(index=0, gold=None, predicted="neutral", probabilities={})
+    predictions.write(predictions.path(in_folder / "ours", split="test", language="de"), [record])
+    known = with_rows("xnli", de=2)
+    known["splits"]["test"]["de"]["examples"] = 2
+    write(in_folder / "ours" / "manifest.json", json.dumps(known))
+
+    with pytest.raises(SystemExit, match="2"):
+        cli.main(["export-predictions", "ours", "--format", "tsv", "--to", "out"])
+    assert "de.jsonl: 1 predictions for 2 examples" in " ".join(capsys.readouterr().err.split())
+    assert not (in_folder / "out").exists()
 
 
 def test_a_dropped_row_has_no_line_in_a_submission(in_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

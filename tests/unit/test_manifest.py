@@ -83,6 +83,7 @@ def test_a_limit_that_left_out_rows_is_told_from_dropped_rows() -> None:
 
     assert manifest.is_cut(entry("a", dropped=dropped, examples=1))
     assert not manifest.is_cut(entry("a", dropped=dropped, examples=2))
+    assert manifest.is_cut(entry("a", dropped=dropped | {"empty": [1]}, examples=1))
 
 
 def with_dropped(dropped: str) -> str:
@@ -98,6 +99,8 @@ def with_dropped(dropped: str) -> str:
         '{"splits": 3}',
         '{"data": []}',
         '{"encoder": 1}',
+        '{"splits": {"test": {"en": {"files": [], "examples": "many"}}}}',
+        '{"imported": {"test": {"en": {"path": "x"}}}}',
         with_dropped("[]"),
         with_dropped('{"x": 1}'),
         with_dropped('{"x": [[1]]}'),

@@ -57,6 +57,11 @@ def test_runs_of_the_same_sources_are_told_apart(tmp_path: Path, runs: list[str]
     assert [row[0] for row in sheet.rows] == [f"en ({runs[1]})", f"en ({again})"]
 
 
+def test_a_run_stands_in_one_row(tmp_path: Path, runs: list[str]) -> None:
+    with pytest.raises(UserError, match="give each run once"):
+        matrix([*runs, f"{tmp_path}/en/../sw"], split=None)
+
+
 def test_other_data_or_splits_are_refused(tmp_path: Path, runs: list[str]) -> None:
     other = write_run(tmp_path / "other", {"en": labels([1])}, split="validation")
     with pytest.raises(UserError, match="has no scores of validation, only of test"):
@@ -87,7 +92,7 @@ def test_scores_that_are_not_those_of_the_predictions_are_refused(runs: list[str
     scores["languages"]["de"]["accuracy"] = 0.75
     file.write_text(json.dumps(scores))
 
-    with pytest.raises(UserError, match=r"accuracy in de is 0\.7500 by its scores and 0\.5000 by its predictions"):
+    with pytest.raises(UserError, match=r"accuracy in de is 0\.7500 of 4 .* and 0\.5000 of 4 by its predictions"):
         matrix(runs, split=None)
 
 

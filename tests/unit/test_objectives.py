@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 
@@ -54,7 +55,7 @@ def test_a_score_file_is_read_by_its_main_metric(metric: str) -> None:
     assert of_scores(scores, languages=["sw", "ur"])["mean_dev"] == 0.1875
 
 
-EVALUATED = {"evaluated": ["en", "de", "sw"], "source_languages": ["en"]}
+EVALUATED: dict[str, Any] = {"evaluated": ["en", "de", "sw"], "source_languages": ["en"], "compare": False}
 
 
 @pytest.mark.parametrize("objective", ["mean_dev", "worst_dev", "target_dev"])
@@ -66,6 +67,15 @@ def test_the_dev_languages_are_the_chosen_ones_or_all_that_are_evaluated(objecti
 @pytest.mark.parametrize("objective", [None, "source_dev"])
 def test_the_source_mean_needs_no_dev_languages(objective: str | None) -> None:
     assert dev_languages(objective, ["sw"], **EVALUATED) == []
+
+
+@pytest.mark.parametrize("objective", [None, *OBJECTIVES])
+def test_selections_are_compared_by_all_evaluated_languages(objective: str | None) -> None:
+    assert dev_languages(objective, None, **EVALUATED | {"compare": True}) == ["en", "de", "sw"]
+    with pytest.raises(
+        UserError, match=r"^objective_languages=\[sw\] with checkpoint\.compare=true, .* \(en, de, sw\)"
+    ):
+        dev_languages(objective, ["sw"], **EVALUATED | {"compare": True})
 
 
 @pytest.mark.parametrize("objective", [None, *OBJECTIVES])
@@ -88,7 +98,7 @@ def test_wrong_dev_languages_are_refused_whatever_the_objective(
 def test_a_target_mean_without_a_target_is_refused() -> None:
     for chosen, evaluated in ((["en"], ["en", "sw"]), (None, ["en"])):
         with pytest.raises(UserError, match=r"^objective=target_dev: of the dev languages, en, none is a target"):
-            dev_languages("target_dev", chosen, evaluated=evaluated, source_languages=["en", "de"])
+            dev_languages("target_dev", chosen, evaluated=evaluated, source_languages=["en", "de"], compare=False)
 
 
 def test_whoever_asks_for_objectives_need_not_wait_for_torch() -> None:

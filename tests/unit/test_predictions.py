@@ -71,7 +71,7 @@ def test_an_interrupted_writing_leaves_the_file_as_it_was(tmp_path: Path) -> Non
     predictions.write(file, RECORDS)
     before = file.read_bytes()
 
-    with pytest.raises(AttributeError):
+    with pytest.raises(TypeError):
         predictions.write(file, [RECORDS[0], None])  # type: ignore[list-item]
     assert file.read_bytes() == before
 
@@ -120,6 +120,7 @@ def test_an_empty_file_is_refused(tmp_path: Path) -> None:
         "7",
         "null",
         "[0, 1]",
+        "[" * 100_000,
         b"\xff",
         line(index=1).replace(', "predicted": "no"', ""),
         line(index=1).replace(', "gold": "no"', ""),

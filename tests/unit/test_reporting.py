@@ -1,13 +1,12 @@
 """The table and report.md say the scores, all of them, and take no text for markup."""
 
 import io
-from pathlib import Path
 from typing import Any
 
 import pytest
 from rich.console import Console
 
-from babelfit.reporting import markdown, table, transfer_lines, write_report
+from babelfit.reporting import markdown, table, transfer_lines
 
 SCORES: dict[str, Any] = {
     "schema": 1,
@@ -201,12 +200,10 @@ def test_text_is_no_markup_on_the_terminal(text: str) -> None:
     assert "\x1b]8" not in terminal(scores, color=True), "no link"
 
 
-def test_the_report_is_written_whole_and_replaces_the_old_one(tmp_path: Path) -> None:
-    (tmp_path / "report.md").write_text("old")
-    write_report(tmp_path, all_scores=[SCORES], facts={"name": "größe"})
+def test_selections_are_a_section_before_the_explanations() -> None:
+    page = markdown([SCORES], facts={}, selections="## Selected otherwise\n\nlater\n")
 
-    assert (tmp_path / "report.md").read_text(encoding="utf-8") == markdown([SCORES], facts={"name": "größe"})
-    assert [path.name for path in tmp_path.iterdir()] == ["report.md"]
+    assert page.index("| language |") < page.index("\n## Selected otherwise\n\nlater\n\n## What the numbers mean")
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from babelfit import ranks
 from babelfit.data import mixing, splits
 from babelfit.data.batching import Array, Examples, token_ids
 from babelfit.data.loaders import dataloader
-from babelfit.data.masking import Masking
+from babelfit.data.masking import Masking, num_fixed
 from babelfit.data.steps import EvaluationBatches, Steps, TrainingSteps
 from babelfit.errors import UserError
 
@@ -161,6 +161,11 @@ class MultilingualDataModule(LightningDataModule, ABC):
         """Return the row of each target's example, as the split came: (targets,)."""
         dataset = self.open(split, language)
         return np.repeat(dataset.data["index"].to_numpy(), Examples([(0, dataset)]).num_targets)
+
+    def masked(self, split: str, language: str) -> tuple[Array, Array]:
+        """Return the row of each example, as the split came, and how many of its tokens are masked in evaluation."""
+        examples = self._examples(split, [language])
+        return examples.indices, num_fixed(examples.indices, counts=examples.num_targets)
 
     # Batches
 

@@ -27,6 +27,7 @@ from babelfit.predictions import AnyPrediction
 from babelfit.reporting import SHOWN
 from babelfit.run import CONFIG, EVALUATION
 from babelfit.scoring import RECORDS
+from babelfit.sheets import Sheet
 
 FILE = "report.html"
 FIGURES = "figures"
@@ -42,7 +43,13 @@ TRANSFER = {
 }
 
 
-def write_page(folder: Path, *, all_scores: Sequence[Mapping[str, Any]], facts: Mapping[str, str]) -> None:
+def write_page(
+    folder: Path,
+    *,
+    all_scores: Sequence[Mapping[str, Any]],
+    facts: Mapping[str, str],
+    selections: Sheet | None = None,
+) -> None:
     """Write report.html and figures/ into a run folder, from what lies there and the data that its manifest names."""
     here = Path(__file__).parent
     environment = jinja2.Environment(
@@ -66,6 +73,7 @@ def write_page(folder: Path, *, all_scores: Sequence[Mapping[str, Any]], facts: 
         # Nothing else runs on the page, whatever text it shows.
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         splits=_splits(folder, all_scores=all_scores, read=read),
+        selections=selections,
         curves=_curves(folder / "metrics.csv", metric=str(all_scores[0]["metric"])),
         data=tables.data(read),
         tokens=tables.tokens(read),

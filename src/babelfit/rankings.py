@@ -1,0 +1,53 @@
+"""Which validated steps each way of selecting a checkpoint chooses, best first, as scores come in. Knows no file.
+
+`source_dev`, the mean dev score of the source languages, selects the model of a run: other labels zero-shot transfer
+does not have. Where a run compares selections, its steps are ranked by `mean_dev` besides, by the dev score of each
+language, under the name that this is logged by, and by how late they come: `last`.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from babelfit.shapes import Each, Fields
+
+Ranking = Sequence[Mapping[str, Any]]
+"""The best steps, best first: `step` and `score` of each."""
+
+Rankings = Mapping[str, Ranking]
+
+SOURCE_DEV, MEAN_DEV, LAST = "source_dev", "mean_dev", "last"
+
+SHAPE = Each(of=[Fields(required={"step": int, "score": (int, float)})])
+"""Of rankings in a file."""
+
+
+def kept(*, keep: int, compared: Sequence[str], metric: str, average: int | None) -> dict[str, int]:
+    """Return the rankings of a run, and how many steps each keeps; of one that compares nothing, `source_dev` alone.
+
+    `compared` are the languages that are validated, `average` how many last steps are averaged.
+    """
+    if not compared:
+        return {SOURCE_DEV: keep}
+    by_language = {f"validation/{metric}/{language}": 1 for language in compared}
+    return {SOURCE_DEV: keep, MEAN_DEV: 1, **by_language, LAST: average or 1}
+
+
+def ranked(before: Rankings, *, step: int, scores: Mapping[str, float], keep: Mapping[str, int]) -> Rankings:
+    """Take a step, whose logged scores are given, into each ranking that is kept."""
+    after = {}
+    for name, most in keep.items():
+        entry = {"step": step, "score": scores[SOURCE_DEV if name == LAST else name]}
+        by = "step" if name == LAST else "score"
+        # Of equal scores the earlier wins: sorting is stable.
+        after[name] = sorted([*before.get(name, ()), entry], key=lambda one: -one[by])[:most]
+    return after
+
+
+def steps_of(rankings: Rankings) -> set[int]:
+    """Return the steps that some ranking holds."""
+    return {int(one["step"]) for ranking in rankings.values() for one in ranking}
+
+
+def by_language(rankings: Rankings) -> dict[str, int]:
+    """Return the best step of each language by its own dev score."""
+    return {name.rpartition("/")[2]: int(ranking[0]["step"]) for name, ranking in rankings.items() if "/" in name}

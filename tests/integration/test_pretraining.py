@@ -1,0 +1,166 @@
+"""Pretraining by masked language modeling, as a run: what it writes, and what goes on from it."""
+
+import csv
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from transformers import AutoModelForMaskedLM, AutoTokenizer
+
+from babelfit.data import DATA
+from babelfit.finetuner import Finetuner
+from made_text import MadeText
+
+RUN = Path("outputs/made-mini")
+TEXT = ("data.name=made", "head=masked_language_modeling", "data.train_languages=[en,de]", "data.languages=[en,de]",
+        "validation.every=5", "logger.every=1", "logger.tensorboard=false", "optimization.epochs=2",
+        "trainer.tokens_per_device=300")  # fmt: skip
+
+
+@pytest.fixture
+def pretrain(train: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
+    monkeypatch.setitem(DATA, "made", MadeText)
+    return lambda *arguments: train(*TEXT, *arguments)
+
+
+def metrics(run: Path, name: str) -> dict[int, float]:
+    with (run / "metrics.csv").open(newline="") as file:
+        return {int(row["step"]): float(row["value"]) for row in csv.DictReader(file) if row["metric"] == name}
+
+
+def scores(run: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((run / "scores/validation.json").read_text())
+    return found
+
+
+@pytest.mark.parametrize("vocabulary", ["active", "full"])
+def test_a_run_learns_and_tells_how_well_tokens_are_guessed(pretrain: Callable[..., Any], vocabulary: str) -> None:
+    outcome = pretrain(f"encoder.vocabulary={vocabulary}")
+    assert outcome.status == 0, outcome.err
+
+    losses = list(metrics(RUN, "train/loss").values())
+    assert losses[-1] < losses[0]
+    found = scores(RUN)
+    assert found["languages"].keys() == {"en", "de"}
+    assert ("of the text read" in found["vocabulary"]) == (vocabulary == "active")
+    best = json.loads((RUN / "status.json").read_text())["selected"]
+    mean = sum(one["log_likelihood"] for one in found["languages"].values()) / 2
+    assert mean == pytest.approx(best["score"], abs=1e-4), "the last evaluation is the validation once more"
+    for language, values in found["languages"].items():
+        logged = metrics(RUN, f"validation/perplexity/{language}")
+        assert values["perplexity"] == pytest.approx(logged[best["step"]], rel=1e-4)
+        assert values["accuracy"] == pytest.approx(metrics(RUN, f"validation/accuracy/{language}")[best["step"]])
+        assert values["interval"][0] < values["perplexity"] < values["interval"][1]
+        lines = (RUN / f"predictions/validation/{language}.jsonl").read_text().splitlines()
+        records = [json.loads(line) for line in lines]
+        assert len(records) == values["examples"]
+        assert sum(one["masked"] for one in records) == values["masked"]
+        nll = sum(one["nll"] for one in records)
+        assert values["perplexity"] == pytest.approx(math.exp(nll / values["masked"]), rel=1e-6)
+    assert "perplexity" in outcome.out
+    report = (RUN / "report.md").read_text()
+    assert all(words in report for words in ("perplexity", found["vocabulary"], "Synthetic data"))
+    assert "regime" not in report
+
+
+def test_the_export_is_a_masked_language_model_whose_tables_are_tied(pretrain: Callable[..., Any]) -> None:
+    assert pretrain("data.train_languages=[en]", "data.languages=[en]").status == 0
+    model = AutoModelForMaskedLM.from_pretrained(RUN / "model")
+    assert model.lm_head.decoder.weight is model.roberta.embeddings.word_embeddings.weight
+    assert model.lm_head.decoder.bias is model.lm_head.bias
+    tokenizer = AutoTokenizer.from_pretrained(RUN / "model")
+    assert len(tokenizer) == len(model.lm_head.bias)
+    assert "lm_head.decoder.weight" not in load_file(RUN / "model/model.safetensors")
+
+
+def test_another_task_goes_on_from_it(pretrain: Callable[..., Any], command: Callable[..., Any]) -> None:
+    assert pretrain().status == 0
+    outcome = command(
+        "train.py", "name=tuned", f"encoder.path={RUN}/model", "encoder.pretrained=true", "data.languages=[en,sw]",
+        "data.limit={train: 64, validation: 16, test: 16}", "optimization.epochs=1", "optimization.learning_rate=1e-9",
+        "encoder.vocabulary=full",
+    )  # fmt: skip
+    assert outcome.status == 0, outcome.err
+    assert not [line for line in outcome.err.splitlines() if "lm_head" in line or "tuned on other labels" in line]
+    before, after = (load_file(run / "model/model.safetensors") for run in (RUN, Path("outputs/tuned")))
+    name = "roberta.encoder.layer.0.attention.self.query.weight"
+    torch.testing.assert_close(after[name], before[name], atol=1e-5, rtol=0)
+    assert not any(name.startswith("lm_head") for name in after)
+    # And more text, from where the head was left.
+    again = command("train.py", *TEXT, "name=more", f"encoder.path={RUN}/model", "encoder.pretrained=true",
+                    "data.limit={train: 192, validation: 48, test: 48}")  # fmt: skip
+    assert again.status == 0, again.err
+    assert "starts from random weights" not in again.err
+    assert metrics(Path("outputs/more"), "train/loss")[1] < metrics(RUN, "train/loss")[1]
+
+
+def test_a_run_that_is_evaluated_again_keeps_its_scores(
+    pretrain: Callable[..., Any], command: Callable[..., Any]
+) -> None:
+    assert pretrain().status == 0
+    before = scores(RUN)
+    for file in (RUN / "predictions/validation").glob("*.jsonl"):
+        file.unlink()
+    again = command("evaluate.py", f"run={RUN}", "trainer.tokens_per_device=300")
+    assert again.status == 0, again.err
+    assert scores(RUN) == before
+    # A language that was not trained on has tokens that the active vocabulary lacks, and that is told.
+    other = command("evaluate.py", f"run={RUN}", "languages=[sw]")
+    assert other.status == 0, other.err
+    assert scores(RUN)["languages"]["sw"]["inactive"] > 0
+    assert "Masked tokens left out" in other.out
+    # A model by itself guesses from all ids.
+    whole = command("evaluate.py", f"model={RUN}/model", "name=whole", "data=xnli_sample", "data.name=made",
+                    "head=masked_language_modeling", "languages=[en,sw]")  # fmt: skip
+    assert whole.status == 0, whole.err
+    found = scores(Path("outputs/whole"))
+    assert found["vocabulary"].startswith("all ")
+    assert "inactive" not in found["languages"]["sw"]
+    assert found["languages"]["en"]["perplexity"] > before["languages"]["en"]["perplexity"]
+
+
+def test_the_token_budget_and_workers_change_nothing_but_rounding(pretrain: Callable[..., Any]) -> None:
+    double = "trainer.precision=64-true"
+    assert pretrain(double).status == 0
+    other = pretrain(double, "name=other", "trainer.tokens_per_device=128", "trainer.workers=1")
+    assert other.status == 0, other.err
+    for name in ("train/loss", "source_dev"):
+        expected = metrics(RUN, name)
+        assert len(expected) > 2
+        assert metrics(Path("outputs/other"), name) == pytest.approx(expected, abs=1e-9)
+
+
+@pytest.mark.parametrize("at", [0, 7])
+def test_a_run_that_is_resumed_equals_the_uninterrupted_one_bit_for_bit(
+    pretrain: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, at: int
+) -> None:
+    arguments = ("checkpoint.every=1", "encoder.overrides.hidden_dropout_prob=0.1")
+    assert pretrain("name=whole", *arguments).status == 0
+    training_step = Finetuner.training_step
+
+    def stopped(self: Finetuner, *given: Any) -> Any:
+        if self.global_step == at:
+            raise KeyboardInterrupt
+        return training_step(self, *given)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Finetuner, "training_step", stopped)
+        assert pretrain(*arguments).status != 0
+    assert pretrain(*arguments).status == 0
+    ours, whole = (load_file(run / "model/model.safetensors") for run in (RUN, Path("outputs/whole")))
+    assert ours.keys() == whole.keys()
+    assert all(torch.equal(ours[name], whole[name]) for name in whole)
+    assert scores(RUN)["languages"] == scores(Path("outputs/whole"))["languages"]
+
+
+@pytest.mark.parametrize("asked", ["objective=source_dev", "checkpoint.compare=True"])
+def test_what_needs_fractions_of_1_is_refused(pretrain: Callable[..., Any], asked: str) -> None:
+    outcome = pretrain(asked)
+    assert outcome.status == 2
+    assert f"{asked}: head=masked_language_modeling has log-likelihoods for scores" in outcome.err
+    assert not RUN.exists()
