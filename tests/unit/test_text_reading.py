@@ -203,6 +203,18 @@ def test_the_manifest_says_what_was_read(tmp_path: Path) -> None:
     assert json.loads(json.dumps(data.read)) == data.read
 
 
+@pytest.mark.parametrize("name", ["en-ru.tsv", "ru.txt"])
+def test_text_in_the_letters_of_another_language_is_doubted(
+    name: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    russian = ["мужчина читает", "женщина пишет", "ребёнок спит", "они ушли", "сегодня дождь"]
+    swapped = [f"{ru}\t{en}" for en, ru in zip(EN, russian, strict=True)]
+    prepared(text(written(tmp_path, {name: lines(swapped if name.endswith("tsv") else EN)})))
+
+    assert f"{name}: 100 % of the letters are Latin, where 'ru' is written in Cyrillic" in caplog.text
+    assert ("where 'en' is written in Latin" in caplog.text) == (name == "en-ru.tsv")
+
+
 BAD: dict[str, tuple[dict[str, str | bytes], dict[str, Any], str]] = {
     "nothing": ({"notes.md": ""}, {}, r"no text in .* Looked for: sw.txt.*Found: notes.md"),
     "nothing by a pattern": ({"sw.txt": "a"}, {"files": "*.gz"}, r"no text in .* by data.files=\*.gz"),

@@ -48,3 +48,14 @@ def test_where_one_fails_the_next_tokenizes() -> None:
         ask("failing", calls=calls, fails=1)
     assert ask("failing", calls=calls, fails=1) == [1, 2, 3]
     assert not list((cache_folder() / "tokens").glob("*.tmp"))
+
+
+def test_rows_without_their_facts_are_tokenized_again() -> None:
+    calls: list[int] = []
+    before = set((cache_folder() / "tokens").glob("*.json"))
+    ask("half", calls=calls)
+    [facts] = set((cache_folder() / "tokens").glob("*.json")) - before
+    facts.unlink()
+
+    assert ask("half", calls=calls) == [1, 2, 3]
+    assert len(calls) == 2

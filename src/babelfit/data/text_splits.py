@@ -85,7 +85,9 @@ def read_text(
             raise UserError(f"{', '.join(corpus.told() for corpus, _ in files)}: no text of '{language}' {what}")
         counted = {**how.counts, **seen.counts, **packer.counts}
         of_tokens = {name: counted.pop(name) for name in ("words", "characters", "subwords", "unknown")}
-        facts |= counted | {"tokens": of_tokens, "scripts": texts.scripts(pa.table({"text": seen.sample}))}
+        sampled = {side: texts.scripts(pa.table({"text": sample})) for side, sample in seen.sample.items()}
+        sampled |= {language: texts.scripts(pa.table({"text": [one for few in seen.sample.values() for one in few]}))}
+        facts |= counted | {"tokens": of_tokens, "scripts": sampled[language], "sampled": sampled}
         facts |= {"highest": highest, "hashes": {side: sorted(hashes) for side, hashes in seen.hashes.items()}}
 
     dataset, facts = tokenized(
@@ -102,8 +104,9 @@ def read_text(
         chunks=chunks,
         schema=packer.schema,
     )
-    if other := look_alike(language, shares=facts["scripts"]):
-        log.warning("%s: %s", ", ".join(corpus.told() for corpus, _ in files), other)
+    for side in sides:
+        if other := look_alike(side, shares=facts["sampled"][side]):
+            log.warning("%s: %s", ", ".join(corpus.told() for corpus, _ in files), other)
     return dataset, {
         "split": split,
         "layout": ", ".join(sorted({corpus.form for corpus, _ in files})),
@@ -126,7 +129,7 @@ def limited(dataset: Dataset, facts: Mapping[str, Any], *, limit: int | None) ->
     named = {"median": 0.5, "95 %": 0.95, "99 %": 0.99}
     quantiles = np.quantile(lengths, list(named.values()), method="higher")
     told = dict(zip(named, map(int, quantiles), strict=True)) | {"longest": int(lengths.max())}
-    facts = {name: value for name, value in facts.items() if name not in ("hashes", "highest")}
+    facts = {name: value for name, value in facts.items() if name not in ("hashes", "highest", "sampled")}
     tokens = facts["tokens"] | {"lengths": told}
     return dataset, facts | {"examples": len(dataset), "windows": len(dataset), "tokens": tokens}
 
@@ -161,7 +164,7 @@ class _Seen:
     sides: Sequence[str]
     keeps_hashes: bool
     hashes: dict[str, set[int]] = field(default_factory=dict)
-    sample: list[str] = field(default_factory=list)
+    sample: dict[str, list[str]] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(COUNTED, 0))
 
     def without(self, found: Iterable[list[str]], *, held: Held) -> Iterator[list[str]]:
@@ -202,11 +205,13 @@ class _Seen:
         self.counts["sentences"] += len(chunk) // len(self.sides)
         self.counts["words"] += sum(len(sentence.split()) for sentence in chunk)
         self.counts["characters"] += size
-        # Some of each of the first chunks: how a file begins need not be how it goes on.
-        room = min(texts.MOST_SAMPLED - len(self.sample), texts.MOST_SAMPLED // 4)
-        self.sample += chunk[:: -(-len(chunk) // room)] if room > 0 else []
-        for place, side in enumerate(self.sides if self.keeps_hashes else ()):
-            self.hashes.setdefault(side, set()).update(map(held_out.hashed, chunk[place :: len(self.sides)]))
+        for place, side in enumerate(self.sides):
+            theirs, sample = chunk[place :: len(self.sides)], self.sample.setdefault(side, [])
+            # Some of each of the first chunks: how a file begins need not be how it goes on.
+            room = min(texts.MOST_SAMPLED - len(sample), texts.MOST_SAMPLED // 4)
+            sample += theirs[:: -(-len(theirs) // room)] if room > 0 else []
+            if self.keeps_hashes:
+                self.hashes.setdefault(side, set()).update(map(held_out.hashed, theirs))
         return chunk
 
 
