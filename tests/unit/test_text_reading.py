@@ -100,6 +100,14 @@ def test_text_is_found_in_each_form(files: dict[str, str | bytes], tmp_path: Pat
     assert [len(sentences(data, "en", (split,))) for split in ("train", "validation")] in ([4, 1], [2, 3])
 
 
+def test_files_of_one_language_are_pooled_in_the_order_of_their_paths(tmp_path: Path) -> None:
+    files = {"en/b.txt": lines(EN[2:]), "en/a.jsonl": rows(EN[:2]), "en.dev.txt": "A girl"}
+    [ids] = text(written(tmp_path, files), max_length=64).open("train", "en")["input_ids"]
+
+    said = load_tokenizer(MINI).decode(ids).removeprefix("<s>").split("</s>")
+    assert [sentence.strip() for sentence in said] == [*EN, ""]
+
+
 PAIRS: dict[str, dict[str, str | bytes]] = {
     "TSV by name": {"en-sw.tsv": lines([f"{en}\t{sw}" for en, sw in zip(EN, SW, strict=True)])},
     "TSV by header": {"any.tsv.gz": lines(["en\tsw", *(f"{en}\t{sw}" for en, sw in zip(EN, SW, strict=True))])},
