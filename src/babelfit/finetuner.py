@@ -22,7 +22,7 @@ from transformers import PreTrainedModel
 from babelfit import ranks
 from babelfit.data.batching import NO_LABEL, NOBODY, RaggedBatch, StepBatch
 from babelfit.encoder import encode_targets, layers
-from babelfit.heads import HEADS, Kept, summed_loss
+from babelfit.heads import HEADS, Kept
 from babelfit.memory import TokenBudget, is_out_of_memory
 from babelfit.metrics import MAIN_METRIC, build_metrics
 from babelfit.objectives import objectives
@@ -135,7 +135,7 @@ class Finetuner(LightningModule):
         register_fsdp_forward_method(self, "_head_logits")
 
     def _loss(self, batch: RaggedBatch) -> torch.Tensor:
-        return summed_loss(self._head_logits(batch), self.head.columns(self.model, batch.labels))
+        return self.head.summed_loss(self._head_logits(batch), self.head.columns(self.model, batch.labels))
 
     def _head_logits(self, batch: RaggedBatch) -> torch.Tensor:
         return self.head.logits(self.model, encode_targets(self.model, batch))

@@ -24,7 +24,7 @@ from transformers import PreTrainedModel
 
 from babelfit.data.batching import RaggedBatch, StepBatch
 from babelfit.encoder import encode_targets, layers
-from babelfit.heads import Head, summed_loss
+from babelfit.heads import Head
 from babelfit.memory import TokenBudget
 
 STATES = 2
@@ -170,7 +170,7 @@ def _predicted(model: PreTrainedModel, *, head: Head, batch: RaggedBatch, device
 
 
 def _loss(model: PreTrainedModel, *, head: Head, batch: RaggedBatch) -> torch.Tensor:
-    return summed_loss(head.logits(model, encode_targets(model, batch)), head.columns(model, batch.labels))
+    return head.summed_loss(head.logits(model, encode_targets(model, batch)), head.columns(model, batch.labels))
 
 
 def _precision(devices: Devices) -> torch.autocast:

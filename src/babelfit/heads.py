@@ -34,6 +34,44 @@ def _all(logits: torch.Tensor, labels: torch.Tensor) -> Kept:
     return {"logits": logits}
 
 
+def summed_loss(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """Sum the cross entropy over the targets with gold; the caller divides by the targets of the whole step."""
+    at_least_float32 = logits.to(torch.promote_types(logits.dtype, torch.float32))
+    return cross_entropy(at_least_float32, labels, ignore_index=NO_LABEL, reduction="sum")
+
+
+class _InPlace(torch.autograd.Function):
+    """The same, where logits are rows of a whole vocabulary: they are turned into their gradient, and not copied.
+
+    Torch's own keeps, besides the logits, their logarithmic softmax, and makes two gradients of this size on the way.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        ctx.kind = logits.dtype
+        rows = logits.detach().to(torch.promote_types(logits.dtype, torch.float32))  # of 32 bits, the logits themselves
+        known = (labels != NO_LABEL).to(rows.dtype)
+        places = labels.clamp(min=0).unsqueeze(1)
+        rows -= rows.amax(1, keepdim=True)
+        right = rows.gather(1, places).squeeze(1)
+        totals = rows.exp_().sum(1)
+        rows *= (known / totals).unsqueeze(1)
+        rows.scatter_add_(1, places, -known.unsqueeze(1))
+        ctx.gradient = rows
+        return ((totals.log() - right) * known).sum()
+
+    @staticmethod
+    def backward(ctx: Any, loss: torch.Tensor) -> tuple[torch.Tensor, None]:
+        gradient, ctx.gradient = ctx.gradient, None
+        return gradient.mul_(loss).to(ctx.kind), None
+
+
+def summed_loss_in_place(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """Sum the cross entropy as `summed_loss` does, in the memory of the logits, which are none any more then."""
+    summed: torch.Tensor = _InPlace.apply(logits, labels)
+    return summed
+
+
 class SequenceClassification:
     """One label per sequence, from its first token."""
 
@@ -45,6 +83,7 @@ class SequenceClassification:
         return _own_logits(model, rows)
 
     columns = staticmethod(_as_they_are)
+    summed_loss = staticmethod(summed_loss)
     validated = staticmethod(_best)
     predicted = staticmethod(_all)
 
@@ -60,6 +99,7 @@ class TokenClassification:
         return _own_logits(model, rows).squeeze(1)
 
     columns = staticmethod(_as_they_are)
+    summed_loss = staticmethod(summed_loss)
     validated = staticmethod(_best)
     predicted = staticmethod(_all)
 
@@ -92,6 +132,7 @@ class MaskedLanguageModeling:
         return {"nll": nll, "right": logits.argmax(-1) == labels}
 
     predicted = validated
+    summed_loss = staticmethod(summed_loss_in_place)
 
 
 Head = type[SequenceClassification] | type[TokenClassification] | type[MaskedLanguageModeling]
@@ -126,9 +167,3 @@ def _own_logits(model: PreTrainedModel, rows: torch.Tensor) -> torch.Tensor:
     )
     logits: torch.Tensor = type(model).forward(_WithoutEncoder(model, given), inputs_embeds=states).logits
     return logits
-
-
-def summed_loss(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-    """Sum the cross entropy over the targets with gold; the caller divides by the targets of the whole step."""
-    at_least_float32 = logits.to(torch.promote_types(logits.dtype, torch.float32))
-    return cross_entropy(at_least_float32, labels, ignore_index=NO_LABEL, reduction="sum")

@@ -3,6 +3,9 @@
 import csv
 import json
 import math
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,9 +16,12 @@ from safetensors.torch import load_file
 from transformers import AutoModelForMaskedLM, AutoTokenizer
 
 from babelfit.data import DATA
+from babelfit.data.sample import write_nli
 from babelfit.finetuner import Finetuner
 from made_text import MadeText
+from tiny import write_folder
 
+IN_RANKS = Path(__file__).with_name("in_ranks.py")
 RUN = Path("outputs/made-mini")
 TEXT = ("data.name=made", "head=masked_language_modeling", "data.train_languages=[en,de]", "data.languages=[en,de]",
         "validation.every=5", "logger.every=1", "logger.tensorboard=false", "optimization.epochs=2",
@@ -156,6 +162,46 @@ def test_a_run_that_is_resumed_equals_the_uninterrupted_one_bit_for_bit(
     assert ours.keys() == whole.keys()
     assert all(torch.equal(ours[name], whole[name]) for name in whole)
     assert scores(RUN)["languages"] == scores(Path("outputs/whole"))["languages"]
+
+
+def test_positions_that_an_encoder_counts_itself_cannot_begin_again(
+    pretrain: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(MadeText, "reset_positions", True)
+    folder = write_folder("deberta-v2", tmp_path / "deberta")
+    outcome = pretrain(f"encoder.path={folder}", "encoder.overrides.num_hidden_layers=1")
+    assert outcome.status == 2
+    assert "data.reset_positions=true: deberta-v2 counts positions by itself" in outcome.err
+
+
+def test_devices_take_the_same_steps(in_folder: Path, cache: Path) -> None:
+    """With the embeddings in two places, exchanged whole (DDP) or sharded (FSDP)."""
+    write_nli(in_folder / "sample")
+    (in_folder / "corpus").mkdir()
+    for language in ("en", "sw"):
+        rows = (in_folder / f"sample/xnli/train-{language}.tsv").read_text().splitlines()[1:200]
+        (in_folder / f"corpus/{language}.txt").write_text("\n".join(dict.fromkeys(row.split("\t")[0] for row in rows)))
+    arguments = ["data=text", "data.folder=corpus", "data.max_length=64", "optimization.batch_size=5",
+                 "trainer.tokens_per_device=128", "optimization.epochs=2", "logger.every=1", "logger.tensorboard=false",
+                 "encoder.overrides={num_hidden_layers: 1, hidden_size: 32, num_attention_heads: 2}"]  # fmt: skip
+    kinds = {"ddp": "trainer.precision=64-true", "fsdp": "trainer.strategy=fsdp"}
+    environment = os.environ | {"BABELFIT_CACHE": str(cache), "OMP_NUM_THREADS": "1"}
+    for devices in (1, 2):
+        commands = [
+            {"script": "train", "arguments": [*arguments, f"name={name}-{devices}", kind]}
+            for name, kind in kinds.items()
+            if devices > 1 or name == "ddp"
+        ]
+        command = [sys.executable, str(IN_RANKS), str(devices), json.dumps(commands)]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=200, check=False)
+        assert done.returncode == 0, done.stderr
+    expected = metrics(Path("outputs/ddp-1"), "train/loss")
+    assert len(expected) > 4
+    assert metrics(Path("outputs/ddp-2"), "train/loss") == pytest.approx(expected, abs=1e-9)
+    assert metrics(Path("outputs/fsdp-2"), "train/loss") == pytest.approx(expected, abs=1e-4)
+    one, two = (scores(Path(f"outputs/ddp-{devices}"))["languages"]["sw"] for devices in (1, 2))
+    assert one["masked"] == two["masked"]
+    assert one["perplexity"] == pytest.approx(two["perplexity"], rel=1e-6)
 
 
 @pytest.mark.parametrize("asked", ["objective=source_dev", "checkpoint.compare=True"])

@@ -11,11 +11,11 @@ from torch.nn.utils.rnn import pad_sequence
 from transformers import AutoModelForMaskedLM, PreTrainedModel
 
 from babelfit.agreement import choose_attention
-from babelfit.data.batching import Examples, RaggedBatch, StepBatch
+from babelfit.data.batching import NO_LABEL, Examples, RaggedBatch, StepBatch
 from babelfit.data.masking import Masking
 from babelfit.data.steps import TrainingSteps
 from babelfit.encoder import encode_targets, freeze
-from babelfit.heads import HEADS, summed_loss
+from babelfit.heads import HEADS, summed_loss, summed_loss_in_place
 from babelfit.vocabulary import take_active, whole_again
 from tiny import model, without_dropout
 
@@ -72,7 +72,7 @@ def our_loss(ours: PreTrainedModel, batches: list[RaggedBatch]) -> torch.Tensor:
     losses = []
     for batch in batches:
         logits = HEADS[HEAD].logits(ours, encode_targets(ours, batch))
-        losses.append(summed_loss(logits, HEADS[HEAD].columns(ours, batch.labels)))
+        losses.append(HEADS[HEAD].summed_loss(logits, HEADS[HEAD].columns(ours, batch.labels)))
     return torch.stack(losses).sum()
 
 
@@ -191,3 +191,23 @@ def test_embeddings_that_are_frozen_are_so_in_the_head_as_well() -> None:
     assert ours.lm_head.dense.weight.requires_grad
     take_active(ours, np.arange(50), only_validated=np.zeros(0, dtype=np.int64))
     assert not ours.lm_head.decoder.weight.requires_grad
+
+
+@pytest.mark.parametrize("kind", [torch.float64, torch.float32, torch.bfloat16])
+def test_the_loss_in_place_is_that_of_torch_and_so_is_its_gradient(kind: torch.dtype) -> None:
+    generator = torch.Generator().manual_seed(0)
+    states = torch.randn(50, 16, generator=generator).to(kind)
+    table = (3 * torch.randn(300, 16, generator=generator)).to(kind)
+    labels = torch.randint(300, (50,), generator=generator)
+    labels[::7] = NO_LABEL
+    found = []
+    for loss_of in (summed_loss, summed_loss_in_place):
+        rows = table.clone().requires_grad_()
+        loss = loss_of(states @ rows.T, labels)
+        (loss * 0.25).backward()
+        assert rows.grad is not None
+        found.append((loss.detach(), rows.grad))
+    (expected, gradient), (loss, ours) = found
+    assert loss.dtype == expected.dtype
+    torch.testing.assert_close(loss, expected, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(ours, gradient)
