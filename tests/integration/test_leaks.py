@@ -163,6 +163,7 @@ def test_a_file_in_another_script_is_warned_about(tmp_path: Path, caplog: pytest
     assert "dev-ar.tsv: 100 % of the letters are Latin, where 'ar' is written in Arabic" in caplog.text
 
 
+@pytest.mark.page
 def test_a_leak_is_loud_in_the_terminal_the_manifest_and_the_reports(
     in_folder: Path, train: Callable[..., Any]
 ) -> None:

@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 
 Command = Callable[..., Any]
+pytestmark = pytest.mark.page
+
 WRITTEN = ("report.md", "report.html", "model/README.md", "figures")
 
 
