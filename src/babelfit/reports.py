@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from babelfit import card, manifest, reporting
+from babelfit import card, manifest, markdown
 from babelfit.run import CONFIG, Run
 
 log = logging.getLogger(__name__)
@@ -13,11 +13,11 @@ log = logging.getLogger(__name__)
 
 def write(folder: Path, *, all_scores: Sequence[Mapping[str, Any]], facts: Mapping[str, str]) -> None:
     """Write the reports of a run or an evaluation, from its scores and what else lies in its folder."""
-    from babelfit.page import page  # imports matplotlib, which one process in the end needs
+    from babelfit.page import page, tables  # imports matplotlib, which one process in the end needs
 
     known = manifest.read(folder)
     doubts = manifest.doubts(known)
-    reporting.write_report(folder, all_scores=all_scores, facts=facts, doubts=doubts)
+    markdown.write_report(folder, all_scores=all_scores, facts=facts, doubts=doubts, tokens=tables.tokens(known))
     page.write_page(folder, all_scores=all_scores, facts=facts)
     run = Run(folder)
     if (folder / CONFIG).is_file() and run.model.is_dir():

@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from babelfit.reporting import markdown, table, transfer_lines, write_report
+from babelfit.markdown import markdown, write_report
+from babelfit.page.tables import tokens
+from babelfit.reporting import table, transfer_lines
 
 SCORES: dict[str, Any] = {
     "schema": 1,
@@ -292,3 +294,26 @@ def test_the_terminal_table_fits_into_80_columns_with_nothing_cut(metric: str) -
     assert max(len(line) for line in text.getvalue().splitlines()) <= 80
     assert "…" not in text.getvalue()
     assert text.getvalue().count("100.0 (100.0 to 100.0)") == 3
+
+
+COUNTS = {"subwords": 150, "words": 100, "characters": 600, "unknown": 3, "targets": 90, "lengths": {"longest": 1234}}
+TOKENS = {"truncated": 2, "examples": 40, "labels": {"O": 80, "B-PER": 20}, "tokens": COUNTS}
+
+
+def test_what_the_tokenizer_makes_of_the_text_is_on_the_page_as_counted_by_hand() -> None:
+    read = {"splits": {"train": {"en": TOKENS}, "test": {"a|b": TOKENS, "de": {"examples": 40}}}}
+    page = markdown([SCORES], facts={}, tokens=tokens(read))
+
+    columns = ["split", "language", "subwords by word", "by character", "unknown, %", "cut, %", "gold tags reached, %"]
+    assert row(page, "split") == [*columns, "length, longest"]
+    numbers = ["1.50", "0.25", "2.00", "5.00", "90.0", "1,234"]
+    assert row(page, "train") == ["train", "en", *numbers]
+    assert f"| test | a\\|b | {' | '.join(numbers)} |" in page
+    assert "- **Tokenizer**" in page
+
+
+def test_without_tags_and_without_counts_there_is_nothing_to_say_of_them() -> None:
+    untagged = {"splits": {"test": {"en": TOKENS | {"labels": {"yes": 100}}}}}
+
+    assert "gold tags" not in markdown([SCORES], facts={}, tokens=tokens(untagged))
+    assert "Tokenizer" not in markdown([SCORES], facts={}, tokens=tokens({"splits": {"test": {"en": {}}}}))

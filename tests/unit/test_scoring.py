@@ -8,6 +8,7 @@ import pytest
 
 from babelfit import predictions, reporting, scoring
 from babelfit.errors import UserError
+from babelfit.markdown import markdown
 from babelfit.predictions import Prediction
 
 NAMES = ("yes", "no", "maybe")
@@ -264,6 +265,6 @@ def test_scores_of_an_older_file_are_read_and_shown(golden: Path) -> None:
     [again] = scoring.read_all(golden)
 
     assert reporting.table(again).row_count == 3
-    page = reporting.markdown([again], facts={})
+    page = markdown([again], facts={})
     assert "| en English | 75.0 | 77.8 | 4 | source |" in page
     assert "ECE" not in page
