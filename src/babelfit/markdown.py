@@ -19,6 +19,7 @@ from babelfit.reporting import (
     title,
     transfer_lines,
     warnings_of,
+    within,
 )
 
 
@@ -85,8 +86,8 @@ _MEANINGS_OF_KEYS = {
     "ece": "- **ECE**, expected calibration error: how far the probability of the predicted label is from the share of "
     "right ones, on average, in 15 bins of equal width (Guo et al. 2017); 0 would be perfect.",
     "groups": "- **Groups** average the target languages that share a family (of Indo-European, the branch), a script, "
-    "or a size in CC-100, XLM-R's pretraining corpus (Conneau et al. 2020); rho is Spearman's rank correlation of "
-    "score and size.",
+    "or a size in CC-100, XLM-R's pretraining corpus (Conneau et al. 2020); their intervals speak of other examples in "
+    "the same languages, not of other languages of the group. rho is Spearman's rank correlation of score and size.",
     "consistency": "- **Answered alike**: the share of items for which the model predicts the same label in two "
     "languages, or in all of them, right or wrong.",
 }
@@ -108,7 +109,8 @@ def _group_tables(scores: Mapping[str, Any]) -> list[str]:
         lines += ["", f"| {name} | languages | mean {metric} | to source |", "|---|---|---:|---:|"]
         for group, values in members.items():
             gap = "" if values["gap"] is None else f"{-100 * values['gap']:+.1f}"
-            cells = (group, " ".join(values["languages"]), percent(values["mean"]), gap)
+            mean = f"{percent(values['mean'])}{within(values.get('interval'))}"
+            cells = (group, " ".join(values["languages"]), mean, gap)
             lines.append(f"| {' | '.join(escaped(cell) for cell in cells)} |")
         if key == "pretraining" and (found := correlation(scores)):
             lines += ["", f"- size and score{found.replace(';', ':')}"]

@@ -58,6 +58,7 @@ def table(scores: Mapping[str, Any]) -> Table:
 
 
 def has(scores: Mapping[str, Any], key: str) -> bool:
+    """Tell whether scores, or those of any language, say something that only newer ones do."""
     return key in scores or any(key in values for values in scores["languages"].values())
 
 
@@ -68,14 +69,14 @@ def transfer_lines(scores: Mapping[str, Any]) -> list[str]:
     lines = []
     if transfer["source"] is not None:
         sources = ", ".join(one for one in scores["source_languages"] if one in scores["languages"])
-        within = "; ".join(filter(None, [_span(intervals.get("source")), sources]))
-        lines.append(f"source mean {percent(transfer['source'])} ({within})")
+        inside = "; ".join(filter(None, [_span(intervals.get("source")), sources]))
+        lines.append(f"source mean {percent(transfer['source'])} ({inside})")
     if transfer["target_mean"] is not None:
-        lines.append(f"target mean {percent(transfer['target_mean'])}{_within(intervals.get('target_mean'))}")
+        lines.append(f"target mean {percent(transfer['target_mean'])}{within(intervals.get('target_mean'))}")
     if transfer["gap"] is not None:
-        lines.append(f"gap {100 * transfer['gap']:.1f} points{_within(intervals.get('gap'))}")
+        lines.append(f"gap {100 * transfer['gap']:.1f} points{within(intervals.get('gap'))}")
     if transfer["retention"] is not None:
-        lines.append(f"retention {percent(transfer['retention'])} %{_within(intervals.get('retention'))}")
+        lines.append(f"retention {percent(transfer['retention'])} %{within(intervals.get('retention'))}")
     if transfer["worst"] is not None:
         lines.append(f"worst target {percent(transfer['worst']['score'])} ({transfer['worst']['language']})")
     return lines
@@ -93,6 +94,7 @@ def _group_lines(scores: Mapping[str, Any]) -> list[str]:
 
 
 def correlation(scores: Mapping[str, Any]) -> str:
+    """Say how score and size go together; nothing where too few languages tell."""
     found = scores["groups"].get("size_correlation")
     return "" if found is None else f"; rho {found['spearman']:+.2f} over {found['languages']} languages"
 
@@ -137,16 +139,19 @@ def warnings_of(scores: Mapping[str, Any]) -> list[str]:
 
 
 def columns_of(scores: Mapping[str, Any], *, without: Collection[str] = ()) -> tuple[str, ...]:
+    """Name the columns of a split's table."""
     shown = (name for key, name in SHOWN[scores["metric"]].items() if key not in without)
     return ("language", *shown, *(("ECE",) if has(scores, "ece") else ()), "to source")
 
 
 def title(scores: Mapping[str, Any]) -> str:
+    """Say which scores a table has."""
     synthetic = " (synthetic sample)" if scores.get("synthetic") else ""
     return f"{scores['data']}{synthetic}, {scores['split']}, in percent"
 
 
 def rows_of(scores: Mapping[str, Any], *, without: Collection[str] = ()) -> list[tuple[str, ...]]:
+    """Write a split's scores as cells of text, a row a language."""
     source = scores["transfer"]["source"]
     rows: list[tuple[str, ...]] = []
     for language, values in scores["languages"].items():
@@ -158,7 +163,7 @@ def rows_of(scores: Mapping[str, Any], *, without: Collection[str] = ()) -> list
         rows.append(
             (
                 named,
-                f"{percent(values[main])}{_within(values.get('interval'))}",
+                f"{percent(values[main])}{within(values.get('interval'))}",
                 *(percent(values[share]) for share in others),
                 f"{values[examples]:,}{unlabelled}",
                 *calibrated,
@@ -172,7 +177,8 @@ def _span(interval: Sequence[float] | None) -> str:
     return "" if interval is None else f"{percent(interval[0])} to {percent(interval[1])}"
 
 
-def _within(interval: Sequence[float] | None) -> str:
+def within(interval: Sequence[float] | None) -> str:
+    """Say an interval in brackets, to stand behind its number; nothing where there is none."""
     return "" if interval is None else f" ({_span(interval)})"
 
 

@@ -39,7 +39,7 @@ FULL: dict[str, Any] = SCORES | {
     "transfer": SCORES["transfer"]
     | {"intervals": {"source": [0.83, 0.85], "target_mean": [0.79, 0.81], "gap": [0.03, 0.05], "retention": None}},
     "groups": {
-        "family": {"Germanic": {"languages": ["de"], "mean": 0.7, "gap": 0.1436}},
+        "family": {"Germanic": {"languages": ["de"], "mean": 0.7, "gap": 0.1436, "interval": [0.68, 0.72]}},
         "script": {"Latin": {"languages": ["de"], "mean": 0.7, "gap": 0.1436}},
         "pretraining": {"10 to 100 GiB": {"languages": ["de"], "mean": 0.7, "gap": 0.1436}},
         "size_correlation": {"spearman": 0.5, "p": 0.1, "languages": 6},
@@ -267,13 +267,14 @@ def test_intervals_and_calibration_stand_beside_the_scores() -> None:
 def test_groups_and_consistency_are_on_the_page_and_on_the_terminal() -> None:
     page, printed = markdown([FULL], facts={}), terminal(FULL)
 
-    assert row(page, "Germanic") == ["Germanic", "de", "70.0", "-14.4"]
+    assert row(page, "Germanic") == ["Germanic", "de", "70.0 (68.0 to 72.0)", "-14.4"]
     assert row(page, "10 to 100 GiB") == ["10 to 100 GiB", "de", "70.0", "-14.4"]
     assert row(page, "answered alike") == ["answered alike", "en", "de"]
     for part in ("rho +0.50 over 6 languages", "75.0 % of 5,000 items", "10 items left out", "by language in 3 items"):
         assert part in " ".join(page.split())
         assert part in " ".join(printed.split())
-    assert "by family: Germanic 70.0" in printed
+    assert "by family: Germanic 70.0\n" in "\n".join(line.rstrip() for line in printed.splitlines()) + "\n"
+    assert "68.0 to 72.0" not in printed
 
 
 @pytest.mark.parametrize("key", ["(low to high)", "ECE", "Groups", "Answered alike"])
