@@ -103,6 +103,26 @@ def test_the_page_fits_any_screen_and_can_be_read_on_it(file: Path, width: int, 
         assert found.complaints == []
 
 
+NARROW = 390
+
+
+@pytest.mark.parametrize("scrolled", [0, 10_000])
+def test_captions_are_whole_on_a_narrow_screen_wherever_their_tables_are_scrolled_to(file: Path, scrolled: int) -> None:
+    with browser() as found:
+        found.open(file, width=NARROW)
+        found.ask(f"document.querySelectorAll('.scroll').forEach(one => one.scrollLeft = {scrolled})")
+        assert found.ask("document.querySelector('[aria-label=Data]').scrollLeft > 0") == (scrolled > 0)
+        captions = found.ask(PLACES.format("caption"))
+        assert len(captions) >= 5
+        assert all(left >= 0 and right <= NARROW for left, right in captions), captions
+
+
+PLACES = """
+[...document.querySelectorAll('{}')].filter((one) => one.offsetParent).map((one) => one.getBoundingClientRect())
+  .map((box) => [box.left, box.right])
+"""
+
+
 WEAK = """
 (() => {
   const rgba = (text) => { const n = text.match(/[\\d.]+/g).map(Number); return n.length < 4 ? [...n, 1] : n; };
