@@ -38,7 +38,7 @@ TRANSFER = {
     "target_mean": "target mean",
     "mean": "mean of all",
     "gap": "gap, in points",
-    "retention": "retention",
+    "retention": "retention, in percent",
 }
 
 

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from babelfit.data.scripts import in_words
+
 
 def data(read: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Lay out what was read, a row a language of a split."""
@@ -17,7 +19,7 @@ def data(read: Mapping[str, Any]) -> list[dict[str, Any]]:
             "truncated": entry.get("truncated", 0),
             "duplicates": entry.get("duplicates"),
             "leaked": _leaked(read.get("leaks", {}).get(split, {}).get(language)),
-            "scripts": entry.get("scripts", {}),
+            "scripts": {in_words(script): share for script, share in entry.get("scripts", {}).items()},
             "labels": entry.get("labels", {}),
         }
         for split, entries in read.get("splits", {}).items()
