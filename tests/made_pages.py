@@ -105,7 +105,7 @@ def richer(scores: dict[str, Any]) -> dict[str, Any]:
         }
     scores["transfer"]["intervals"] = {"source": [0.8, 0.9], "gap": [0.31, 0.45]}
     scores["groups"] = {
-        "family": {"Semitic": {"languages": ["ar"], "mean": 0.49, "gap": 0.385}},
+        "family": {"Semitic": {"languages": ["ar"], "mean": 0.49, "gap": 0.385, "interval": [0.42, 0.57]}},
         "script": {"Arabic": {"languages": ["ar"], "mean": 0.49, "gap": None}},
         "pretraining": {},
         "size_correlation": None,

@@ -24,6 +24,7 @@ from babelfit.heads import HEADS
 from babelfit.labels import label_order
 from babelfit.launch import check_devices, num_workers
 from babelfit.loading import check_precision, files_read, load_fine_tuned, load_tokenizer
+from babelfit.overlap import compare_added
 from babelfit.run import Run, opened_evaluation
 from babelfit.trainer import build_trainer, stopped_by_keyboard
 from babelfit.vocabulary import take_active
@@ -59,6 +60,8 @@ def evaluate(config: EvaluateConfig) -> None:
         languages=config.languages or chosen.languages,
         tokenizer=load_tokenizer(model),
         tokens_per_device=config.trainer.tokens_per_device,
+        # Draws the few examples that the run trained on.
+        seed=0 if trained is None else trained.seed,
         num_workers=num_workers(config.trainer),
         pin_memory=accelerator == "gpu",
     )
@@ -72,6 +75,8 @@ def evaluate(config: EvaluateConfig) -> None:
         return run.locked() if run is not None and own else opened_evaluation(config, data_name=data.data_name)
 
     with ranks.entered_by_first(opened) as folder:
+        if run is not None and own:
+            ranks.from_first(lambda: compare_added(run, data=data, split=split))
         evaluate_model(
             model,
             data=data,

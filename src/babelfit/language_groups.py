@@ -4,8 +4,10 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 from scipy.stats import spearmanr
 
+from babelfit.bootstrap import Array, interval
 from babelfit.languages import LANGUAGES, Language
 
 SIZES: dict[str, float] = {"over 100 GiB": 100, "10 to 100 GiB": 10, "1 to 10 GiB": 1, "under 1 GiB": 0}
@@ -19,10 +21,17 @@ LEAST_LANGUAGES = 5
 """A rank correlation of fewer says nothing."""
 
 
-def groups(scores: Mapping[str, float], *, source_languages: Sequence[str], source: float | None) -> dict[str, Any]:
+def groups(
+    scores: Mapping[str, float],
+    *,
+    resampled: Mapping[str, Array],
+    source_languages: Sequence[str],
+    source: float | None,
+) -> dict[str, Any]:
     """Average the scores of the target languages by family, by script and by size in XLM-R's pretraining corpus.
 
-    `source` is the mean over the source languages, which `gap` is the distance to. The correlation is Spearman's, of
+    `resampled` are the scores of each language's resamples, from which a mean has its `interval`. `source` is the mean
+    over the source languages, which `gap` is the distance to. The correlation is Spearman's, of
     score and size, over the target languages whose size is known and not 0; None for fewer than five.
     """
     targets = {language: score for language, score in scores.items() if language not in source_languages}
@@ -39,6 +48,7 @@ def groups(scores: Mapping[str, float], *, source_languages: Sequence[str], sour
             name: {
                 "languages": members[name],
                 "mean": means[name],
+                "interval": interval(np.mean([resampled[one] for one in members[name]], axis=0)),
                 "gap": None if source is None else source - means[name],
             }
             for name in names

@@ -1,4 +1,4 @@
-"""Scores as a table on the terminal and as report.md. Computes nothing but differences."""
+"""Scores in words, in rows, and as a table on the terminal. Computes nothing but differences."""
 
 import re
 from collections.abc import Collection, Mapping, Sequence
@@ -9,7 +9,6 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from babelfit.bootstrap import NUM_RESAMPLES
 from babelfit.languages import LANGUAGE_NAMES
 
 SOURCE = "source"
@@ -39,90 +38,27 @@ GROUPINGS = {
 
 def table(scores: Mapping[str, Any]) -> Table:
     """Lay out one split's scores for the terminal: a row a language, the transfer numbers below."""
-    lines = [*warnings_of(scores), *transfer_lines(scores), *_group_lines(scores), *_consistency_lines(scores)]
+    lines = [*warnings_of(scores), *transfer_lines(scores), *_group_lines(scores), *consistency_lines(scores)]
     caption = Text("\n".join(lines), justify="left")
     laid_out = Table(
-        title=escape(_title(scores)),
+        title=escape(title(scores)),
         caption=caption,
         caption_justify="left",
         title_justify="left",
         box=SIMPLE_HEAD,
         padding=(0, 1, 0, 0),  # so that the widest table fits into 80 columns
     )
-    language, *numbers = _columns(scores, without=ON_THE_PAGE)
+    language, *numbers = columns_of(scores, without=ON_THE_PAGE)
     laid_out.add_column(language, overflow="fold")
     for column in numbers:
         laid_out.add_column(column, justify="right", no_wrap=column != "examples")
-    for row in _rows(scores, without=ON_THE_PAGE):
+    for row in rows_of(scores, without=ON_THE_PAGE):
         laid_out.add_row(*(escape(cell) for cell in row), style="bold" if row[-1] == SOURCE else None)
     return laid_out
 
 
-def markdown(
-    all_scores: Sequence[Mapping[str, Any]],
-    *,
-    facts: Mapping[str, str],
-    doubts: Sequence[str] = (),
-    selections: str = "",
-) -> str:
-    """Write report.md: what was scored, what is wrong with the data, a section a split, what the numbers mean.
-
-    `selections` is a section of its own, if there is one.
-    """
-    lines = ["# Cross-lingual report", ""]
-    if any(scores.get("synthetic") for scores in all_scores):
-        lines += ["**Synthetic data.** The bundled sample shows how babelfit works, not how good a model is.", ""]
-    lines += [line for doubt in doubts for line in (f"**Data.** {escaped(doubt)}", "")]
-    lines += [f"- {key}: {escaped(value)}" for key, value in facts.items()]
-    for scores in all_scores:
-        lines += ["", f"## {escaped(_title(scores))}", ""]
-        lines += [line for warning in warnings_of(scores) for line in (f"**{escaped(warning)}**", "")]
-        columns = _columns(scores)
-        lines += [f"| {' | '.join(columns)} |", f"|---|{'---:|' * (len(columns) - 1)}"]
-        lines += [f"| {' | '.join(escaped(cell) for cell in row)} |" for row in _rows(scores)]
-        lines += ["", *(f"- {escaped(line)}" for line in [*transfer_lines(scores), *_consistency_lines(scores)])]
-        lines += _group_tables(scores) + _alike_table(scores)
-    lines += ["", selections.rstrip()] if selections else []
-    names = {SHOWN[scores["metric"]][scores["metric"]] for scores in all_scores}
-    lines += [
-        "",
-        "## What the numbers mean",
-        "",
-        f"- **gap**: mean {' or '.join(sorted(names))} over the source languages less the mean over the target "
-        "languages, in points (Hu et al. 2020, XTREME); 0 would be perfect transfer.",
-        "- **retention**: the target mean as a share of the source mean.",
-        "- Means are over languages, each counting the same.",
-        *(_MEANINGS[name] for name in sorted(names)),
-        *(meaning for key, meaning in _MEANINGS_OF_KEYS.items() if any(_has(scores, key) for scores in all_scores)),
-        "",
-    ]
-    return "\n".join(lines)
-
-
-_MEANINGS = {
-    "accuracy": "- **macro F1** is the mean over classes.",
-    "span F1": "- **span F1**: a span counts with both borders and the type right; an I that begins a span is read as "
-    "B, as conlleval and seqeval's default mode do. **strict F1** counts only spans that begin with B.",
-}
-
-
-_MEANINGS_OF_KEYS = {
-    "interval": f"- **(low to high)** is the 95 % percentile interval of a bootstrap over examples (Efron 1979), "
-    f"{NUM_RESAMPLES:,} resamples: where the number may lie with other examples of the same kind. In a parallel "
-    "dataset the same items are drawn in every language, so that means and gap are those of new items; otherwise each "
-    "language is drawn for itself. What another seed of training would change is not in it, and of a score of 0 or 100 "
-    "it has no width, which is no certainty.",
-    "ece": "- **ECE**, expected calibration error: how far the probability of the predicted label is from the share of "
-    "right ones, on average, in 15 bins of equal width (Guo et al. 2017); 0 would be perfect.",
-    "groups": "- **Groups** average the target languages that share a family (of Indo-European, the branch), a script, "
-    "or a size in CC-100, XLM-R's pretraining corpus (Conneau et al. 2020); rho is Spearman's rank correlation of "
-    "score and size.",
-    "consistency": "- **Answered alike**: the share of items for which the model predicts the same label in two "
-    "languages, or in all of them, right or wrong.",
-}
-
-
-def _has(scores: Mapping[str, Any], key: str) -> bool:
+def has(scores: Mapping[str, Any], key: str) -> bool:
+    """Tell whether scores, or those of any language, say something that only newer ones do."""
     return key in scores or any(key in values for values in scores["languages"].values())
 
 
@@ -133,14 +69,14 @@ def transfer_lines(scores: Mapping[str, Any]) -> list[str]:
     lines = []
     if transfer["source"] is not None:
         sources = ", ".join(one for one in scores["source_languages"] if one in scores["languages"])
-        within = "; ".join(filter(None, [_span(intervals.get("source")), sources]))
-        lines.append(f"source mean {percent(transfer['source'])} ({within})")
+        inside = "; ".join(filter(None, [_span(intervals.get("source")), sources]))
+        lines.append(f"source mean {percent(transfer['source'])} ({inside})")
     if transfer["target_mean"] is not None:
-        lines.append(f"target mean {percent(transfer['target_mean'])}{_within(intervals.get('target_mean'))}")
+        lines.append(f"target mean {percent(transfer['target_mean'])}{within(intervals.get('target_mean'))}")
     if transfer["gap"] is not None:
-        lines.append(f"gap {100 * transfer['gap']:.1f} points{_within(intervals.get('gap'))}")
+        lines.append(f"gap {100 * transfer['gap']:.1f} points{within(intervals.get('gap'))}")
     if transfer["retention"] is not None:
-        lines.append(f"retention {percent(transfer['retention'])} %{_within(intervals.get('retention'))}")
+        lines.append(f"retention {percent(transfer['retention'])} %{within(intervals.get('retention'))}")
     if transfer["worst"] is not None:
         lines.append(f"worst target {percent(transfer['worst']['score'])} ({transfer['worst']['language']})")
     return lines
@@ -153,16 +89,17 @@ def _group_lines(scores: Mapping[str, Any]) -> list[str]:
         members = scores.get("groups", {}).get(key)
         if members:
             means = ", ".join(f"{group} {percent(values['mean'])}" for group, values in members.items())
-            lines.append(f"by {name}: {means}{_correlation(scores) if key == 'pretraining' else ''}")
+            lines.append(f"by {name}: {means}{correlation(scores) if key == 'pretraining' else ''}")
     return lines
 
 
-def _correlation(scores: Mapping[str, Any]) -> str:
+def correlation(scores: Mapping[str, Any]) -> str:
+    """Say how score and size go together; nothing where too few languages tell."""
     found = scores["groups"].get("size_correlation")
     return "" if found is None else f"; rho {found['spearman']:+.2f} over {found['languages']} languages"
 
 
-def _consistency_lines(scores: Mapping[str, Any]) -> list[str]:
+def consistency_lines(scores: Mapping[str, Any]) -> list[str]:
     """Say which share of a parallel dataset's items is answered alike in all languages."""
     found = scores.get("consistency")
     if found is None or found["all_alike"] is None:
@@ -179,37 +116,6 @@ def _consistency_lines(scores: Mapping[str, Any]) -> list[str]:
         lines.append(f"{found['left_out']:,} items left out: not every language has them, with gold")
     if found["different_gold"]["items"]:
         lines.append(f"gold differs by language in {found['different_gold']['items']:,} items")
-    return lines
-
-
-def _group_tables(scores: Mapping[str, Any]) -> list[str]:
-    """Lay out the groups of target languages for the page, a table a grouping."""
-    lines: list[str] = []
-    metric = SHOWN[scores["metric"]][scores["metric"]]
-    for key, name in GROUPINGS.items():
-        members = scores.get("groups", {}).get(key)
-        if not members:
-            continue
-        lines += ["", f"| {name} | languages | mean {metric} | to source |", "|---|---|---:|---:|"]
-        for group, values in members.items():
-            gap = "" if values["gap"] is None else f"{-100 * values['gap']:+.1f}"
-            cells = (group, " ".join(values["languages"]), percent(values["mean"]), gap)
-            lines.append(f"| {' | '.join(escaped(cell) for cell in cells)} |")
-        if key == "pretraining" and (correlation := _correlation(scores)):
-            lines += ["", f"- size and score{correlation.replace(';', ':')}"]
-    return lines
-
-
-def _alike_table(scores: Mapping[str, Any]) -> list[str]:
-    """Lay out, for the page, which share of items each pair of languages answers alike."""
-    found = scores.get("consistency")
-    if found is None:
-        return []
-    languages = [escaped(language) for language in found["languages"]]
-    lines = ["", f"| answered alike | {' | '.join(languages)} |", f"|---|{'---:|' * len(languages)}"]
-    for language, shares in zip(languages, found["alike"], strict=True):
-        cells = ["" if share is None else percent(share) for share in shares]
-        lines.append(f"| {language} | {' | '.join(cells)} |")
     return lines
 
 
@@ -232,17 +138,20 @@ def warnings_of(scores: Mapping[str, Any]) -> list[str]:
     return warnings
 
 
-def _columns(scores: Mapping[str, Any], *, without: Collection[str] = ()) -> tuple[str, ...]:
+def columns_of(scores: Mapping[str, Any], *, without: Collection[str] = ()) -> tuple[str, ...]:
+    """Name the columns of a split's table."""
     shown = (name for key, name in SHOWN[scores["metric"]].items() if key not in without)
-    return ("language", *shown, *(("ECE",) if _has(scores, "ece") else ()), "to source")
+    return ("language", *shown, *(("ECE",) if has(scores, "ece") else ()), "to source")
 
 
-def _title(scores: Mapping[str, Any]) -> str:
+def title(scores: Mapping[str, Any]) -> str:
+    """Say which scores a table has."""
     synthetic = " (synthetic sample)" if scores.get("synthetic") else ""
     return f"{scores['data']}{synthetic}, {scores['split']}, in percent"
 
 
-def _rows(scores: Mapping[str, Any], *, without: Collection[str] = ()) -> list[tuple[str, ...]]:
+def rows_of(scores: Mapping[str, Any], *, without: Collection[str] = ()) -> list[tuple[str, ...]]:
+    """Write a split's scores as cells of text, a row a language."""
     source = scores["transfer"]["source"]
     rows: list[tuple[str, ...]] = []
     for language, values in scores["languages"].items():
@@ -250,11 +159,11 @@ def _rows(scores: Mapping[str, Any], *, without: Collection[str] = ()) -> list[t
         named = f"{language} {LANGUAGE_NAMES.get(language, '')}".strip()
         unlabelled = f" + {values['unlabelled']:,} without label" if "unlabelled" in values else ""
         main, *others, examples = (key for key in SHOWN[scores["metric"]] if key not in without)
-        calibrated = [percent(values["ece"]) if "ece" in values else ""] if _has(scores, "ece") else []
+        calibrated = [percent(values["ece"]) if "ece" in values else ""] if has(scores, "ece") else []
         rows.append(
             (
                 named,
-                f"{percent(values[main])}{_within(values.get('interval'))}",
+                f"{percent(values[main])}{within(values.get('interval'))}",
                 *(percent(values[share]) for share in others),
                 f"{values[examples]:,}{unlabelled}",
                 *calibrated,
@@ -268,7 +177,8 @@ def _span(interval: Sequence[float] | None) -> str:
     return "" if interval is None else f"{percent(interval[0])} to {percent(interval[1])}"
 
 
-def _within(interval: Sequence[float] | None) -> str:
+def within(interval: Sequence[float] | None) -> str:
+    """Say an interval in brackets, to stand behind its number; nothing where there is none."""
     return "" if interval is None else f" ({_span(interval)})"
 
 

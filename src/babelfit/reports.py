@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from babelfit import card, durable, manifest, reporting, selections, sheets
+from babelfit import card, manifest, markdown, selections, sheets
 from babelfit.run import CONFIG, Run
 
 log = logging.getLogger(__name__)
@@ -13,19 +13,20 @@ log = logging.getLogger(__name__)
 
 def write(folder: Path, *, all_scores: Sequence[Mapping[str, Any]], facts: Mapping[str, str]) -> None:
     """Write the reports of a run or an evaluation, from its scores and what else lies in its folder."""
-    from babelfit.page import page  # imports matplotlib, which one process in the end needs
+    from babelfit.page import page, tables  # imports matplotlib, which one process in the end needs
 
     known = manifest.read(folder)
     doubts = manifest.doubts(known)
     selected = selections.read(folder)
     selected_otherwise = None if selected is None else selections.sheet(selected)
-    text = reporting.markdown(
-        all_scores,
+    markdown.write_report(
+        folder,
+        all_scores=all_scores,
         facts=facts,
         doubts=doubts,
+        tokens=tables.tokens(known),
         selections="" if selected_otherwise is None else sheets.markdown(selected_otherwise, level=2),
     )
-    durable.write_text(folder / "report.md", text)
     page.write_page(folder, all_scores=all_scores, facts=facts, selections=selected_otherwise)
     run = Run(folder)
     if (folder / CONFIG).is_file() and run.model.is_dir():

@@ -22,7 +22,7 @@ SCHEMA = 1
 NUMBER = (int, float)
 SHARE = (None, *NUMBER)
 INTERVAL = (None, [NUMBER, NUMBER])
-GROUP = Each(of=Fields(required={"languages": [str], "mean": NUMBER, "gap": SHARE}))
+GROUP = Each(of=Fields(required={"languages": [str], "mean": NUMBER, "gap": SHARE}, optional={"interval": INTERVAL}))
 SCORES = Fields(
     required={
         "schema": int,
@@ -158,7 +158,7 @@ def score(
         "transfer": transfer
         | {"intervals": bootstrap.transfer_intervals(resampled, source_languages=source_languages)},
         "resamples": {"number": bootstrap.NUM_RESAMPLES, "of": "items" if together else "examples of each language"},
-        "groups": groups(main, source_languages=source_languages, source=transfer["source"]),
+        "groups": groups(main, resampled=resampled, source_languages=source_languages, source=transfer["source"]),
         **compared,
     }
 

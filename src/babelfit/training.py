@@ -23,13 +23,13 @@ from babelfit.checkpoints import Checkpoints
 from babelfit.config import TrainConfig
 from babelfit.data import MultilingualDataModule
 from babelfit.data.batching import NO_LABEL
-from babelfit.data.leaks import told
 from babelfit.errors import UserError
 from babelfit.export import export
 from babelfit.loading import files_read
 from babelfit.memory import return_freed_memory
 from babelfit.metrics_log import MetricsLog, TrainingLog
 from babelfit.objectives import of_scores
+from babelfit.overlap import warned_leaks
 from babelfit.rankings import SOURCE_DEV, Rankings, steps_of
 from babelfit.run import Run
 from babelfit.sentries import AtChance, FiniteLoss, Patience, chance_level
@@ -63,13 +63,10 @@ def fit(config: TrainConfig) -> None:
 
         def begun() -> dict[str, Any] | None:
             encoder = files_read(config.encoder.path, revision=config.encoder.revision)
-            leaks = data.leaks()
-            for leak in told(leaks, dataset=data.data_name):
-                log.warning("LEAK: %s", leak)
             manifest.add(
                 run.folder,
                 splits=data.read,
-                leaks=leaks,
+                leaks=warned_leaks(data),
                 data=data.data_name,
                 origin=data.origin.facts(),
                 encoder=encoder,

@@ -32,6 +32,13 @@ class Outcome:
 Command = Callable[..., Outcome]
 
 
+@pytest.fixture(autouse=True)
+def _pages_where_they_are_looked_at(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Spare the tests that look at no page and no figure the second that each run draws them for."""
+    if request.node.get_closest_marker("page") is None:
+        monkeypatch.setattr("babelfit.page.page.write_page", lambda *_, **__: None)
+
+
 @pytest.fixture
 def command(in_folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Command:
     """Run `python SCRIPT ARGUMENTS` in an empty folder."""

@@ -163,6 +163,7 @@ def test_a_file_in_another_script_is_warned_about(tmp_path: Path, caplog: pytest
     assert "dev-ar.tsv: 100 % of the letters are Latin, where 'ar' is written in Arabic" in caplog.text
 
 
+@pytest.mark.page
 def test_a_leak_is_loud_in_the_terminal_the_manifest_and_the_reports(
     in_folder: Path, train: Callable[..., Any]
 ) -> None:
@@ -187,3 +188,98 @@ def test_a_clean_run_is_told_nothing(train: Callable[..., Any]) -> None:
 
     assert "LEAK" not in outcome.err
     assert "**Data.**" not in Path("outputs/run/report.md").read_text()
+
+
+@pytest.fixture
+def trained(in_folder: Path, train: Callable[..., Any]) -> Path:
+    """Train on English of planted data and score English alone."""
+    planted(Path("data"))
+    assert train("data.folder=data", "data.languages=[en]", "data=xnli", "name=run").status == 0
+    return Path("outputs/run")
+
+
+@pytest.mark.page
+def test_a_translation_that_is_added_later_is_compared_and_told_everywhere(
+    trained: Path, command: Callable[..., Any]
+) -> None:
+    before = json.loads((trained / "manifest.json").read_text())["leaks"]
+    outcome = command("evaluate.py", "run=outputs/run", "split=validation", "languages=[de]")
+
+    assert outcome.status == 0, outcome.err
+    assert "LEAK: xnli validation: " in outcome.err
+    assert "Translations of such rows: de 3." in outcome.err
+    leaks = json.loads((trained / "manifest.json").read_text())["leaks"]
+    assert (leaks["validation"]["de"]["rows"], leaks["validation"]["de"]["translated"]) == (0, 3)
+    assert leaks["validation"]["en"]["examples"] == before["validation"]["en"]["examples"]
+    assert leaks["test"] == before["test"]
+    for report in ("report.md", "report.html"):
+        assert "Translations of such rows: de 3." in (trained / report).read_text()
+    assert '<td class="number wrong">0 + 3 translated</td>' in (trained / "report.html").read_text()
+
+
+def test_the_text_of_a_training_row_in_a_language_that_is_added_later_is_found(
+    trained: Path, command: Callable[..., Any]
+) -> None:
+    write(Path("data"), "test", "fr", [*rows("fr", "test"), rows("en", "train")[3]])
+    outcome = command("evaluate.py", "run=outputs/run", "split=test", "languages=[fr]")
+
+    assert "LEAK: xnli test: rows that the model is trained on: fr 1 of 31 (1 word for word)." in outcome.err
+    assert "row 30 of data/xnli/test-fr.tsv is row 3 of data/xnli/train-en.tsv" in outcome.err
+    leaks = json.loads((trained / "manifest.json").read_text())["leaks"]["test"]
+    assert {language: one["rows"] for language, one in leaks.items()} == {"en": 0, "fr": 1}
+
+
+def test_a_translation_is_found_where_the_source_language_itself_is_not_scored(
+    in_folder: Path, train: Callable[..., Any], command: Callable[..., Any]
+) -> None:
+    planted(Path("data"))
+    write(Path("data"), "test", "en", [*rows("en", "test")[:7], rows("en", "train")[0], *rows("en", "test")[8:]])
+    assert "LEAK: xnli test: " not in train("data.folder=data", "data.languages=[de]", "data=xnli", "name=run").err
+    outcome = command("evaluate.py", "run=outputs/run", "split=test", "languages=[fr]")
+
+    assert "en 1 of 30 (1 word for word). Translations of such rows: fr 1, de 1." in outcome.err
+
+
+@pytest.mark.parametrize("change", ["gone", "changed"])
+def test_where_the_training_rows_are_not_there_any_more_it_is_told_and_scored(
+    trained: Path, command: Callable[..., Any], change: str
+) -> None:
+    before = (trained / "scores" / "test.json").read_text()
+    file = Path("data/xnli/train-en.tsv")
+    if change == "gone":
+        file.rename("data/moved.tsv")
+    else:
+        write(Path("data"), "train", "en", rows("en", "other"))
+    outcome = command("evaluate.py", "run=outputs/run", "split=test", "languages=[de]")
+
+    assert outcome.status == 0, outcome.err
+    assert "xnli test is not compared with the rows that outputs/run trained on" in outcome.err
+    assert ("no train split of xnli" if change == "gone" else "train-en.tsv changed since") in outcome.err
+    assert "LEAK" not in outcome.err
+    assert "de" not in json.loads((trained / "manifest.json").read_text())["leaks"]["test"]
+    assert (trained / "scores" / "test.json").read_text() != before
+
+
+def test_of_a_few_shot_run_only_the_few_are_compared_with_what_is_added_later(
+    in_folder: Path, train: Callable[..., Any], command: Callable[..., Any]
+) -> None:
+    planted(Path("data"))
+    write(Path("data"), "train", "de", rows("de", "train"))
+    few = ("data.regime=few_shot", "data.few_shot={k: 2, languages: [de]}", "seed=3")
+    outcome = train("data.folder=data", "data.languages=[en,de]", "data=xnli", "name=run", *few)
+    assert outcome.status == 0, outcome.err
+    drawn = json.loads(Path("outputs/run/manifest.json").read_text())["splits"]["train"]["de"]["drawn"]
+    write(Path("data"), "test", "fr", [*rows("de", "train"), *rows("fr", "test")])
+    outcome = command("evaluate.py", "run=outputs/run", "split=test", "languages=[fr]")
+
+    assert f"fr {len(drawn)} of 48 ({len(drawn)} word for word)" in outcome.err
+    assert f"row {min(drawn)} of data/xnli/test-fr.tsv" in outcome.err
+
+
+def test_on_other_data_than_the_runs_own_nothing_is_compared(trained: Path, command: Callable[..., Any]) -> None:
+    chosen = ("data=xnli", "data.folder=data", "name=other")
+    outcome = command("evaluate.py", "run=outputs/run", *chosen, "split=validation", "languages=[en,de]")
+
+    assert outcome.status == 0, outcome.err
+    assert "LEAK" not in outcome.err
+    assert "leaks" not in json.loads(Path("outputs/other/manifest.json").read_text())

@@ -103,6 +103,52 @@ def test_the_page_fits_any_screen_and_can_be_read_on_it(file: Path, width: int, 
         assert found.complaints == []
 
 
+NARROW = 390
+
+
+@pytest.mark.parametrize("scrolled", [0, 10_000])
+def test_captions_are_whole_on_a_narrow_screen_wherever_their_tables_are_scrolled_to(file: Path, scrolled: int) -> None:
+    with browser() as found:
+        found.open(file, width=NARROW)
+        found.ask(f"document.querySelectorAll('.scroll').forEach(one => one.scrollLeft = {scrolled})")
+        assert found.ask("document.querySelector('[aria-label=Data]').scrollLeft > 0") == (scrolled > 0)
+        captions = found.ask(PLACES.format("caption"))
+        assert len(captions) >= 5
+        assert all(left >= 0 and right <= NARROW for left, right in captions), captions
+        # And so are the names of the rows.
+        for one in ("#test-table tbody th", "[aria-label=Data] tbody th", ".name"):
+            places = found.ask(PLACES.format(one))
+            assert places
+            assert all(left >= 0 and right <= NARROW for left, right in places), one
+
+
+def test_what_the_keyboard_reaches_is_not_under_the_names_of_the_rows(file: Path) -> None:
+    with browser() as found:
+        found.open(file, width=NARROW)
+        found.ask("document.querySelector('[aria-label=\"Scores by language\"]').scrollLeft = 10000")
+        found.ask("document.querySelectorAll('#test-table th button')[1].focus()")
+        ((_, end),) = found.ask(PLACES.format("#test-table .name"))
+        ((start, _),) = found.ask(PLACES.format("#test-table th button:focus"))
+        assert start >= end
+
+
+def test_errors_on_a_narrow_screen_say_which_label_is_gold_and_text_stands_beside_its_name(file: Path) -> None:
+    with browser() as found:
+        found.open(file, width=NARROW)
+        found.ask("one = document.querySelector('select'); one.value = 'ar'; one.dispatchEvent(new Event('change'))")
+        row = "document.querySelector('article[data-choice=ar] .errors tbody tr')"
+        said = f"[...{row}.children].map(one => getComputedStyle(one, '::before').content)"
+        assert found.ask(said) == ['"row "', '"sure "', '"gold "', '"predicted "', "none", '"the same in en"']
+        parts = f"[...{row}.querySelector('p').children].map(one => one.getBoundingClientRect())"
+        assert found.ask(f"(([name, text]) => name.bottom > text.top && text.left > name.right)({parts})")
+
+
+PLACES = """
+[...document.querySelectorAll('{}')].filter((one) => one.offsetParent).map((one) => one.getBoundingClientRect())
+  .map((box) => [box.left, box.right])
+"""
+
+
 WEAK = """
 (() => {
   const rgba = (text) => { const n = text.match(/[\\d.]+/g).map(Number); return n.length < 4 ? [...n, 1] : n; };

@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 
 Command = Callable[..., Any]
+pytestmark = pytest.mark.page
+
 WRITTEN = ("report.md", "report.html", "model/README.md", "figures")
 
 
@@ -53,6 +55,7 @@ def test_a_run_ends_with_its_page_and_the_verb_writes_the_same_anew(train: Comma
     assert "training loss" in page
     assert 'lang="ar" dir="rtl"' in page
     assert "The text is not shown" not in page
+    assert "| train | en | " in written["report.md"].decode()
     assert "scores-test.png" in written
     for name in WRITTEN:
         path = folder / name

@@ -43,6 +43,7 @@ def best(values: dict[int, float]) -> int:
     return max(values, key=lambda step: (values[step], -step))
 
 
+@pytest.mark.page
 def test_what_others_would_have_chosen_is_scored(train: Callable[..., Any]) -> None:
     outcome = train(*COMPARED)
 

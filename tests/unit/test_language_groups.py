@@ -1,10 +1,21 @@
 """Groups of languages and their means are as counted by hand, and the facts about languages are whole."""
 
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
 import pytest
 
+from babelfit import language_groups
 from babelfit.data import DATA, LabelledDataModule
-from babelfit.language_groups import groups
 from babelfit.languages import LANGUAGES
+
+RESAMPLED = dict.fromkeys(LANGUAGES | {"xx": None}, np.full(2, 0.5))
+
+
+def groups(scores: Mapping[str, float], *, resampled: Mapping[str, Any] = RESAMPLED, **more: Any) -> dict[str, Any]:
+    return language_groups.groups(scores, resampled=resampled, **more)
+
 
 SCORES = {"en": 0.9, "de": 0.8, "nl": 0.6, "ru": 0.7, "sw": 0.5, "ace": 0.4, "sv": 0.75}
 
@@ -16,10 +27,25 @@ def test_means_and_gaps_are_those_of_the_target_languages() -> None:
     assert found["family"]["Germanic"] == {
         "languages": ["de", "nl", "sv"],
         "mean": pytest.approx(mean),
+        "interval": [0.5, 0.5],
         "gap": pytest.approx(0.9 - mean),
     }
     assert list(found["family"]) == ["Austronesian", "Germanic", "Niger-Congo", "Slavic"]
-    assert found["script"]["Cyrillic"] == {"languages": ["ru"], "mean": 0.7, "gap": pytest.approx(0.2)}
+    cyrillic = found["script"]["Cyrillic"]
+    assert (cyrillic["languages"], cyrillic["mean"], cyrillic["gap"]) == (["ru"], 0.7, pytest.approx(0.2))
+
+
+def test_the_interval_of_a_mean_is_that_of_the_mean_of_each_resample() -> None:
+    # 41 resamples: the 2.5 % quantile is the second lowest, the 97.5 % one the second highest.
+    up = np.arange(41) / 100
+    resampled = {"de": up, "nl": up[::-1], "sv": np.full(41, 0.6), "ru": 2 * up, "en": up}
+    scores = dict.fromkeys(resampled, 0.5)
+    found = groups(scores, resampled=resampled, source_languages=["en"], source=0.5)
+
+    # German and Dutch make up for each other in every resample.
+    assert found["family"]["Germanic"]["interval"] == pytest.approx([1 / 3, 1 / 3])
+    assert found["family"]["Slavic"]["interval"] == pytest.approx([0.02, 0.78])
+    assert found["pretraining"]["over 100 GiB"]["interval"] == pytest.approx([0.02, 0.78])
 
 
 def test_sizes_are_in_order_and_absence_is_not_ignorance() -> None:

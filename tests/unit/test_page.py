@@ -55,7 +55,8 @@ def with_richer_scores(run: Path) -> Path:
 def test_the_page_says_facts_scores_and_transfer(tmp_path: Path) -> None:
     text = page(made_run(tmp_path))
 
-    for told in (*FACTS, *FACTS.values(), "ar Arabic", "87.5", "49.0", "-38.5", "retention", "55.4", "worst target"):
+    facts = (*FACTS, *FACTS.values(), "ar Arabic")
+    for told in (*facts, "87.5", "49.0", "-38.5", "retention, in percent", "55.4", "worst target"):
         assert told in text
 
 
@@ -170,11 +171,28 @@ def test_scores_with_intervals_and_groups_show_them(tmp_path: Path) -> None:
     run = with_richer_scores(made_run(tmp_path))
     text = page(run)
 
-    for told in ("49.0 (39.0 to 59.0)", "31.0 to 45.0", "Semitic", "ECE 12.3", "Gold (rows)", "31.0 % of 80 items"):
+    for told in (
+        "49.0 (39.0 to 59.0)",
+        "31.0 to 45.0",
+        "Semitic",
+        "49.0 (42.0 to 57.0)",
+        "ECE 12.3",
+        "Gold (rows)",
+        "31.0 % of 80 items",
+    ):
         assert told in text
     figures = sorted((run / "figures").iterdir())
     assert [file.name for file in figures] == ["consistency-test.png", "groups-test.png", "scores-test.png"]
     assert all(file.read_bytes().startswith(b"\x89PNG") for file in figures)
+
+
+def test_what_was_read_says_letters_as_they_are_called(tmp_path: Path) -> None:
+    run = made_run(tmp_path)
+    manifest = json.loads((run / "manifest.json").read_text())
+    manifest["splits"]["test"]["de"]["scripts"] = {"LATIN": 0.9, "CJK": 0.1}
+    (run / "manifest.json").write_text(json.dumps(manifest))
+
+    assert "Latin 90.0 %, CJK 10.0 %" in page(run)
 
 
 def test_warnings_are_on_the_page(tmp_path: Path) -> None:

@@ -6,7 +6,9 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from babelfit.reporting import markdown, table, transfer_lines
+from babelfit.markdown import markdown
+from babelfit.page.tables import tokens
+from babelfit.reporting import table, transfer_lines
 
 SCORES: dict[str, Any] = {
     "schema": 1,
@@ -36,7 +38,7 @@ FULL: dict[str, Any] = SCORES | {
     "transfer": SCORES["transfer"]
     | {"intervals": {"source": [0.83, 0.85], "target_mean": [0.79, 0.81], "gap": [0.03, 0.05], "retention": None}},
     "groups": {
-        "family": {"Germanic": {"languages": ["de"], "mean": 0.7, "gap": 0.1436}},
+        "family": {"Germanic": {"languages": ["de"], "mean": 0.7, "gap": 0.1436, "interval": [0.68, 0.72]}},
         "script": {"Latin": {"languages": ["de"], "mean": 0.7, "gap": 0.1436}},
         "pretraining": {"10 to 100 GiB": {"languages": ["de"], "mean": 0.7, "gap": 0.1436}},
         "size_correlation": {"spearman": 0.5, "p": 0.1, "languages": 6},
@@ -262,13 +264,14 @@ def test_intervals_and_calibration_stand_beside_the_scores() -> None:
 def test_groups_and_consistency_are_on_the_page_and_on_the_terminal() -> None:
     page, printed = markdown([FULL], facts={}), terminal(FULL)
 
-    assert row(page, "Germanic") == ["Germanic", "de", "70.0", "-14.4"]
+    assert row(page, "Germanic") == ["Germanic", "de", "70.0 (68.0 to 72.0)", "-14.4"]
     assert row(page, "10 to 100 GiB") == ["10 to 100 GiB", "de", "70.0", "-14.4"]
     assert row(page, "answered alike") == ["answered alike", "en", "de"]
     for part in ("rho +0.50 over 6 languages", "75.0 % of 5,000 items", "10 items left out", "by language in 3 items"):
         assert part in " ".join(page.split())
         assert part in " ".join(printed.split())
-    assert "by family: Germanic 70.0" in printed
+    assert "by family: Germanic 70.0\n" in "\n".join(line.rstrip() for line in printed.splitlines()) + "\n"
+    assert "68.0 to 72.0" not in printed
 
 
 @pytest.mark.parametrize("key", ["(low to high)", "ECE", "Groups", "Answered alike"])
@@ -289,3 +292,26 @@ def test_the_terminal_table_fits_into_80_columns_with_nothing_cut(metric: str) -
     assert max(len(line) for line in text.getvalue().splitlines()) <= 80
     assert "…" not in text.getvalue()
     assert text.getvalue().count("100.0 (100.0 to 100.0)") == 3
+
+
+COUNTS = {"subwords": 150, "words": 100, "characters": 600, "unknown": 3, "targets": 90, "lengths": {"longest": 1234}}
+TOKENS = {"truncated": 2, "examples": 40, "labels": {"O": 80, "B-PER": 20}, "tokens": COUNTS}
+
+
+def test_what_the_tokenizer_makes_of_the_text_is_on_the_page_as_counted_by_hand() -> None:
+    read = {"splits": {"train": {"en": TOKENS}, "test": {"a|b": TOKENS, "de": {"examples": 40}}}}
+    page = markdown([SCORES], facts={}, tokens=tokens(read))
+
+    columns = ["split", "language", "subwords by word", "by character", "unknown, %", "cut, %", "gold tags reached, %"]
+    assert row(page, "split") == [*columns, "length, longest"]
+    numbers = ["1.50", "0.25", "2.00", "5.00", "90.0", "1,234"]
+    assert row(page, "train") == ["train", "en", *numbers]
+    assert f"| test | a\\|b | {' | '.join(numbers)} |" in page
+    assert "- **Tokenizer**" in page
+
+
+def test_without_tags_and_without_counts_there_is_nothing_to_say_of_them() -> None:
+    untagged = {"splits": {"test": {"en": TOKENS | {"labels": {"yes": 100}}}}}
+
+    assert "gold tags" not in markdown([SCORES], facts={}, tokens=tokens(untagged))
+    assert "Tokenizer" not in markdown([SCORES], facts={}, tokens=tokens({"splits": {"test": {"en": {}}}}))

@@ -8,6 +8,7 @@ import pytest
 
 from babelfit import predictions, reporting, scoring
 from babelfit.errors import UserError
+from babelfit.markdown import markdown
 from babelfit.predictions import Prediction
 
 NAMES = ("yes", "no", "maybe")
@@ -264,6 +265,35 @@ def test_scores_of_an_older_file_are_read_and_shown(golden: Path) -> None:
     [again] = scoring.read_all(golden)
 
     assert reporting.table(again).row_count == 3
-    page = reporting.markdown([again], facts={})
+    page = markdown([again], facts={})
     assert "| en English | 75.0 | 77.8 | 4 | source |" in page
     assert "ECE" not in page
+
+
+def test_groups_have_the_intervals_of_items_that_are_drawn_together(tmp_path: Path) -> None:
+    right, wrong = ("yes", "yes"), ("no", "yes")
+    # German is right where Dutch is wrong: whatever items are drawn, half of the answers are right.
+    keep(tmp_path, "de", [right, wrong] * 20)
+    keep(tmp_path, "nl", [wrong, right] * 20)
+    keep(tmp_path, "ru", [right, wrong] * 20)
+    together, apart = (score(tmp_path, is_parallel=one)["groups"]["family"] for one in (True, False))
+
+    assert together["Germanic"]["interval"] == [0.5, 0.5]
+    # Of 40 coins, the 95 % in the middle are 14 to 26 heads; of twice as many, 31 to 49. Give or take one.
+    assert together["Slavic"]["interval"] == pytest.approx([14 / 40, 26 / 40], abs=0.026)
+    assert apart["Germanic"]["interval"] == pytest.approx([31 / 80, 49 / 80], abs=0.026)
+
+
+def test_groups_of_an_older_file_have_no_interval_and_are_read(golden: Path) -> None:
+    old = score(golden)
+    for grouping in ("family", "script", "pretraining"):
+        for group in old["groups"][grouping].values():
+            del group["interval"]
+    scoring.write(old, golden)
+    [again] = scoring.read_all(golden)
+
+    assert "| Germanic | de | 50.0 | -25.0 |" in markdown([again], facts={})
+    broken = old | {"groups": {"family": {"Germanic": {"languages": [], "mean": 0, "gap": None, "interval": [1]}}}}
+    scoring.write(broken, golden)
+    with pytest.raises(UserError, match="interval"):
+        scoring.read_all(golden)

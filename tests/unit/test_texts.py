@@ -86,6 +86,7 @@ def test_a_file_in_the_script_of_another_language_is_doubted() -> None:
     assert look_alike("ar", shares={"LATIN": 0.97, "ARABIC": 0.03}) == (
         "97 % of the letters are Latin, where 'ar' is written in Arabic; is it another language's file?"
     )
+    assert "written in CJK;" in str(look_alike("zh", shares={"LATIN": 1.0}))
 
 
 @pytest.mark.parametrize(

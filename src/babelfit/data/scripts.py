@@ -36,6 +36,11 @@ def look_alike(language: str, *, shares: Mapping[str, float]) -> str | None:
         return None
     script, share = max(shares.items(), key=lambda pair: pair[1])
     return (
-        f"{100 * share:.0f} % of the letters are {script.title()}, where '{language}' is written in "
-        f"{' or '.join(one.title() for one in expected)}; is it another language's file?"
+        f"{100 * share:.0f} % of the letters are {in_words(script)}, where '{language}' is written in "
+        f"{' or '.join(in_words(one) for one in expected)}; is it another language's file?"
     )
+
+
+def in_words(script: str) -> str:
+    """Write what Unicode calls letters as in a text; CJK is short for Chinese, Japanese, Korean."""
+    return script if script == "CJK" else script.title()

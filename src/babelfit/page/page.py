@@ -39,7 +39,7 @@ TRANSFER = {
     "target_mean": "target mean",
     "mean": "mean of all",
     "gap": "gap, in points",
-    "retention": "retention",
+    "retention": "retention, in percent",
 }
 
 
@@ -60,6 +60,7 @@ def write_page(
         lstrip_blocks=True,
     )
     environment.filters["percent"] = lambda share: "" if share is None else reporting.percent(share)
+    environment.filters["within"] = reporting.within
     environment.filters["direction"] = lambda language: "rtl" if language in RIGHT_TO_LEFT else "auto"
     environment.globals["shade"] = charts.shade
     script = (here / "report.js").read_text(encoding="utf-8")
@@ -114,7 +115,7 @@ def _split(folder: Path, *, scores: Mapping[str, Any], read: Mapping[str, Any], 
         if any(found_groups.values())
         else None,
         "group_rows": [
-            {"grouping": charts.GROUPINGS[key], "name": name, **values}
+            {"grouping": charts.GROUPINGS[key], "name": name, "interval": None, **values}
             for key, members in found_groups.items()
             for name, values in members.items()
         ],
@@ -136,7 +137,6 @@ def _row(scores: Mapping[str, Any], language: str) -> dict[str, Any]:
     main, *others, examples = SHOWN[scores["metric"]]
     interval = values.get("interval")
     is_source = language in scores["source_languages"]
-    within = "" if interval is None else f" ({reporting.percent(interval[0])} to {reporting.percent(interval[1])})"
     unlabelled = f" + {values['unlabelled']:,} without label" if "unlabelled" in values else ""
     calibrated = any("ece" in one for one in scores["languages"].values())
     distance = None if source is None else values[main] - source
@@ -147,7 +147,7 @@ def _row(scores: Mapping[str, Any], language: str) -> dict[str, Any]:
         "score": values[main],
         "low": interval[0] if interval else None,
         "high": interval[1] if interval else None,
-        "main": (f"{reporting.percent(values[main])}{within}", values[main]),
+        "main": (f"{reporting.percent(values[main])}{reporting.within(interval)}", values[main]),
         "cells": [
             *((reporting.percent(values[key]), values[key]) for key in others),
             (f"{values[examples]:,}{unlabelled}", values[examples]),

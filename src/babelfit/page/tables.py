@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from babelfit.data.scripts import in_words
+
 
 def data(read: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Lay out what was read, a row a language of a split."""
@@ -17,7 +19,7 @@ def data(read: Mapping[str, Any]) -> list[dict[str, Any]]:
             "truncated": entry.get("truncated", 0),
             "duplicates": entry.get("duplicates"),
             "leaked": _leaked(read.get("leaks", {}).get(split, {}).get(language)),
-            "scripts": entry.get("scripts", {}),
+            "scripts": {in_words(script): share for script, share in entry.get("scripts", {}).items()},
             "labels": entry.get("labels", {}),
         }
         for split, entries in read.get("splits", {}).items()
@@ -33,25 +35,32 @@ def _leaked(found: Mapping[str, Any] | None) -> str:
     return f"{found['rows']:,}{translated}"
 
 
-def tokens(read: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Lay out what the tokenizer makes of each language of each split, where the manifest says it."""
-    rows = []
+def tokens(read: Mapping[str, Any]) -> list[dict[str, str]]:
+    """Lay out what the tokenizer makes of each language of each split, where the manifest says it: column to cell.
+
+    Split and language are words, all else are numbers. What only tagging has is left out where there is none.
+    """
+    reached = "gold tags reached, %"
+    rows: list[dict[str, str]] = []
     for split, entries in read.get("splits", {}).items():
         for language, entry in entries.items():
             counts = entry.get("tokens")
             if counts is None:
                 continue
-            is_tagged = "labels" in entry and "O" in entry["labels"]
+            is_tagged = "O" in entry.get("labels", {})
+            share = counts["targets"] / max(1, sum(entry["labels"].values())) if is_tagged else None
             rows.append(
                 {
                     "split": split,
                     "language": language,
-                    "by_word": counts["subwords"] / max(1, counts["words"]),
-                    "by_character": counts["subwords"] / max(1, counts["characters"]),
-                    "unknown": counts["unknown"] / max(1, counts["subwords"]),
-                    "truncated": entry["truncated"] / max(1, entry["examples"]),
-                    "reached": counts["targets"] / max(1, sum(entry["labels"].values())) if is_tagged else None,
-                    "lengths": counts["lengths"],
+                    "subwords by word": f"{counts['subwords'] / max(1, counts['words']):.2f}",
+                    "by character": f"{counts['subwords'] / max(1, counts['characters']):.2f}",
+                    "unknown, %": f"{100 * counts['unknown'] / max(1, counts['subwords']):.2f}",
+                    "cut, %": f"{100 * entry['truncated'] / max(1, entry['examples']):.2f}",
+                    reached: "" if share is None else f"{100 * share:.1f}",
+                    **{f"length, {name}": f"{length:,}" for name, length in counts["lengths"].items()},
                 }
             )
+    if not any(row[reached] for row in rows):
+        rows = [{column: cell for column, cell in row.items() if column != reached} for row in rows]
     return rows
