@@ -17,7 +17,12 @@ from babelfit.reporting import SHOWN, escaped, percent
 
 log = logging.getLogger(__name__)
 
-TASKS = {"sequence_classification": "text-classification", "token_classification": "token-classification"}
+TASKS = {
+    "sequence_classification": "text-classification",
+    "token_classification": "token-classification",
+    "masked_language_modeling": "fill-mask",
+}
+COLUMNS = SHOWN | {"log_likelihood": {"perplexity": "perplexity", "accuracy": "accuracy"}}
 _MARK = re.compile(r"\n<!-- babelfit ([0-9a-f]{64}): without this line, the file is never written anew -->\n\Z")
 
 
@@ -79,7 +84,8 @@ def _metadata(config: TrainConfig, *, all_scores: Sequence[Mapping[str, Any]], r
 
 def _metrics(scores: Mapping[str, Any]) -> list[str]:
     """List what is measured, by the names that it has on the Hub."""
-    return [metric for metric in SHOWN[scores["metric"]] if metric in ("accuracy", "f1", "precision", "recall")]
+    known = ("accuracy", "f1", "precision", "recall", "perplexity")
+    return [metric for metric in COLUMNS[scores["metric"]] if metric in known]
 
 
 def _results(scores: Mapping[str, Any], *, config: TrainConfig, revision: str | None) -> Iterator[EvalResult]:
@@ -97,7 +103,7 @@ def _results(scores: Mapping[str, Any], *, config: TrainConfig, revision: str | 
                 dataset_split=scores["split"],
                 dataset_revision=revision,
                 metric_type=metric,
-                metric_name=SHOWN[scores["metric"]][metric],
+                metric_name=COLUMNS[scores["metric"]][metric],
                 metric_value=round(values[metric], 4),
             )
 
@@ -112,19 +118,20 @@ def _body(
     told = dict(facts) | {"data": f"{config.data.name}, {config.data.train_split}"}
     lines += [f"- {name}: {escaped(value)}" for name, value in told.items()]
     for scores in all_scores:
-        main = scores["metric"]
-        name = SHOWN[main][main]
+        main, name = next(iter(COLUMNS[scores["metric"]].items()))
+        number, unit = ("{:,.2f}".format, "") if main == "perplexity" else (percent, ", in percent")
         lines += ["", f"## {escaped(scores['data'])} {escaped(scores['split'])}", ""]
         if "contaminated" in scores:
             why = escaped(scores["contaminated"]["why"])
             lines += [f"**Contaminated:** the model was {why}. These scores are no measure of transfer.", ""]
-        lines += [f"| language | {name}, in percent | 95 % interval | examples |", "|---|---:|---:|---:|"]
+        lines += [f"| language | {name}{unit} | 95 % interval | examples |", "|---|---:|---:|---:|"]
         for language, values in scores["languages"].items():
             interval = values.get("interval")
-            within = f"{percent(interval[0])} to {percent(interval[1])}" if interval else ""
+            within = f"{number(interval[0])} to {number(interval[1])}" if interval else ""
             named = escaped(f"{language} {LANGUAGE_NAMES.get(language, '')}".strip())
-            lines.append(f"| {named} | {percent(values[main])} | {within} | {values['examples']:,} |")
-        lines += ["", *(f"- {escaped(line)}" for line in reporting.transfer_lines(scores))]
+            lines.append(f"| {named} | {number(values[main])} | {within} | {values['examples']:,} |")
+        if "transfer" in scores:
+            lines += ["", *(f"- {escaped(line)}" for line in reporting.transfer_lines(scores))]
     kind = TASKS[DATA[config.data.name].head]
     lines += [
         "",

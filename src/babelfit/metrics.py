@@ -54,10 +54,9 @@ class MaskedTokens(Metric):
         self.masked += len(nll)
 
     def compute(self) -> dict[str, torch.Tensor]:
-        """Return log_likelihood, perplexity and accuracy of a masked token."""
-        masked = self.masked.clamp(min=1)
-        mean = self.nll / masked
-        return {"log_likelihood": -mean, "perplexity": mean.exp(), "accuracy": self.right.double() / masked}
+        """Return log_likelihood, perplexity and accuracy of a masked token; NaN where there was none."""
+        mean = self.nll / self.masked
+        return {"log_likelihood": -mean, "perplexity": mean.exp(), "accuracy": self.right.double() / self.masked}
 
 
 class SpanF1(Metric):

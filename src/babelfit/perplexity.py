@@ -16,7 +16,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from babelfit import bootstrap, durable, manifest, predictions, scoring, shapes
+from babelfit import bootstrap, durable, manifest, predictions, reports, scoring, shapes
 from babelfit.config import DataConfig, EncoderConfig
 from babelfit.data import MultilingualDataModule
 from babelfit.data.batching import NO_LABEL, Array
@@ -197,7 +197,9 @@ def report(
     )
     doubts = manifest.doubts(manifest.read(folder))
     scoring.write(scores, folder)
-    durable.write_text(folder / "report.md", markdown(read_all(folder), facts=facts, doubts=doubts))
+    all_scores = read_all(folder)
+    durable.write_text(folder / "report.md", markdown(all_scores, facts=facts, doubts=doubts))
+    reports.write_card(folder, all_scores=all_scores, facts=facts)
     Console().print(table(scores))
     log.info("report: %s", folder / "report.md")
 

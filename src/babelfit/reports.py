@@ -28,14 +28,21 @@ def write(folder: Path, *, all_scores: Sequence[Mapping[str, Any]], facts: Mappi
         selections="" if selected_otherwise is None else sheets.markdown(selected_otherwise, level=2),
     )
     page.write_page(folder, all_scores=all_scores, facts=facts, selections=selected_otherwise)
-    run = Run(folder)
-    if (folder / CONFIG).is_file() and run.model.is_dir():
-        card.write_card(
-            run.model,
-            config=run.config(),
-            all_scores=all_scores,
-            facts=facts,
-            doubts=doubts,
-            revision=known.get("origin", {}).get("revision"),
-        )
+    write_card(folder, all_scores=all_scores, facts=facts)
     log.info("report: %s, %s", folder / "report.md", folder / page.FILE)
+
+
+def write_card(folder: Path, *, all_scores: Sequence[Mapping[str, Any]], facts: Mapping[str, str]) -> None:
+    """Write the card of a run's model, where the folder is a run and has it still."""
+    run = Run(folder)
+    if not (folder / CONFIG).is_file() or not run.model.is_dir():
+        return
+    known = manifest.read(folder)
+    card.write_card(
+        run.model,
+        config=run.config(),
+        all_scores=all_scores,
+        facts=facts,
+        doubts=manifest.doubts(known),
+        revision=known.get("origin", {}).get("revision"),
+    )

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import torch
+from huggingface_hub import ModelCard
 from safetensors.torch import load_file
 from transformers import AutoModelForMaskedLM, AutoTokenizer
 
@@ -22,6 +23,7 @@ from made_text import MadeText
 from tiny import write_folder
 
 IN_RANKS = Path(__file__).with_name("in_ranks.py")
+NO_LABELS = {"0": "LABEL_0", "1": "LABEL_1"}
 RUN = Path("outputs/made-mini")
 TEXT = ("data.name=made", "head=masked_language_modeling", "data.train_languages=[en,de]", "data.languages=[en,de]",
         "validation.every=5", "logger.every=1", "logger.tensorboard=false", "optimization.epochs=2",
@@ -72,6 +74,13 @@ def test_a_run_learns_and_tells_how_well_tokens_are_guessed(pretrain: Callable[.
     report = (RUN / "report.md").read_text()
     assert all(words in report for words in ("perplexity", found["vocabulary"], "Synthetic data"))
     assert "regime" not in report
+    card = ModelCard.load(RUN / "model/README.md")
+    assert (card.data.pipeline_tag, card.data.metrics) == ("fill-mask", ["accuracy", "perplexity"])
+    shown = f"{found['languages']['de']['perplexity']:,.2f}"
+    assert f"| de German | {shown} |" in card.content
+    assert {one.metric_value for one in card.data.eval_results if one.dataset_config == "de"} == {
+        round(found["languages"]["de"][name], 4) for name in ("perplexity", "accuracy")
+    }
 
 
 def test_the_export_is_a_masked_language_model_whose_tables_are_tied(pretrain: Callable[..., Any]) -> None:
@@ -102,6 +111,12 @@ def test_another_task_goes_on_from_it(pretrain: Callable[..., Any], command: Cal
                     "data.limit={train: 192, validation: 48, test: 48}")  # fmt: skip
     assert again.status == 0, again.err
     assert "starts from random weights" not in again.err
+    # From a model of another task, with a new one.
+    back = command("train.py", *TEXT, "name=back", "encoder.path=outputs/tuned/model", "encoder.pretrained=true",
+                   "optimization.max_steps=1", "data.limit={train: 64, validation: 8, test: 8}")  # fmt: skip
+    assert back.status == 0, back.err
+    assert "has no head for masked tokens, or a part of it: it starts from random weights" in back.err
+    assert json.loads(Path("outputs/back/model/config.json").read_text()).get("id2label") in (None, NO_LABELS)
     assert metrics(Path("outputs/more"), "train/loss")[1] < metrics(RUN, "train/loss")[1]
 
 

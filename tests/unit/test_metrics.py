@@ -113,3 +113,9 @@ def test_masked_tokens_are_counted_alike_in_any_parts(tokens: list[tuple[float, 
         rel=1e-9,
         abs=1e-9,
     )
+
+
+def test_where_nothing_is_masked_there_is_no_perfect_score() -> None:
+    metrics = build_metrics("masked_language_modeling", label_names=[], across_ranks=False)
+    metrics.update(nll=torch.zeros(0), right=torch.zeros(0, dtype=torch.bool), sentences=torch.zeros(0))
+    assert all(value.isnan() for value in metrics.compute().values())
