@@ -13,7 +13,7 @@ from babelfit import durable, reporting
 from babelfit.config import TrainConfig
 from babelfit.data import DATA
 from babelfit.languages import LANGUAGE_NAMES
-from babelfit.reporting import SHOWN, escaped, percent
+from babelfit.reporting import SHOWN, escaped, percent, perplexity
 
 log = logging.getLogger(__name__)
 
@@ -119,7 +119,7 @@ def _body(
     lines += [f"- {name}: {escaped(value)}" for name, value in told.items()]
     for scores in all_scores:
         main, name = next(iter(COLUMNS[scores["metric"]].items()))
-        number, unit = ("{:,.2f}".format, "") if main == "perplexity" else (percent, ", in percent")
+        number, unit = (perplexity, "") if main == "perplexity" else (percent, ", in percent")
         lines += ["", f"## {escaped(scores['data'])} {escaped(scores['split'])}", ""]
         if "contaminated" in scores:
             why = escaped(scores["contaminated"]["why"])

@@ -24,7 +24,7 @@ from babelfit.errors import UserError
 from babelfit.languages import LANGUAGE_NAMES
 from babelfit.metrics import MAIN_METRIC
 from babelfit.predictions import MaskedPrediction
-from babelfit.reporting import escaped, percent
+from babelfit.reporting import escaped, percent, perplexity
 from babelfit.scoring import INTERVAL, NUMBER, SCHEMA
 from babelfit.shapes import Each, Fields
 
@@ -221,7 +221,7 @@ def _read(file: Path) -> dict[str, Any]:
 
 
 def table(scores: Mapping[str, Any]) -> Table:
-    """Lay out one split's scores for the terminal: a row a language."""
+    """Lay out one split's scores for the terminal: a row a language, in bold those trained on."""
     laid_out = Table(
         title=escape(_title(scores)),
         caption=Text("\n".join([*_warnings(scores), *_lines(scores)]), justify="left"),
@@ -230,12 +230,12 @@ def table(scores: Mapping[str, Any]) -> Table:
         box=SIMPLE_HEAD,
         padding=(0, 1, 0, 0),
     )
-    language, *numbers = COLUMNS
+    language, *numbers, _ = COLUMNS
     laid_out.add_column(language, overflow="fold")
     for column in numbers:
         laid_out.add_column(column, justify="right", no_wrap=True)
-    for row in _rows(scores):
-        laid_out.add_row(*(escape(cell) for cell in row))
+    for *cells, trained in _rows(scores):
+        laid_out.add_row(*(escape(cell) for cell in cells), style="bold" if trained else None)
     return laid_out
 
 
@@ -266,7 +266,8 @@ def _rows(scores: Mapping[str, Any]) -> list[tuple[str, ...]]:
         rows.append(
             (
                 f"{language} {LANGUAGE_NAMES.get(language, '')}".strip(),
-                f"{values['perplexity']:,.2f}" + (f" ({within[0]:,.2f} to {within[1]:,.2f})" if within else ""),
+                perplexity(values["perplexity"])
+                + (f" ({perplexity(within[0])} to {perplexity(within[1])})" if within else ""),
                 percent(values["accuracy"]),
                 f"{values['masked']:,}",
                 f"{values['examples']:,}",

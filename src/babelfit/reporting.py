@@ -187,6 +187,11 @@ def percent(share: float) -> str:
     return f"{100 * share:.1f}"
 
 
+def perplexity(value: float) -> str:
+    """Write a perplexity with two decimals, where these say anything."""
+    return f"{value:,.2f}" if value < 1000 else f"{value:,.0f}"
+
+
 def escaped(text: str) -> str:
     """Keep text from being read as Markdown or HTML, and on one line."""
     return re.sub(r"([\\`*_\[\]|<>&~])", r"\\\1", re.sub(r"\s+", " ", text))

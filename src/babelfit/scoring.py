@@ -194,7 +194,7 @@ def _read(file: Path) -> dict[str, Any]:
         scores: dict[str, Any] = shapes.loads(file.read_text(encoding="utf-8"))
         if isinstance(scores, dict) and scores.get("metric") == MAIN_METRIC["masked_language_modeling"]:
             raise UserError(
-                f"{file}: its scores are log-likelihoods of masked tokens, which are not compared: report.md"
+                f"{file}: scores of masked tokens, which this command does not read: they stand in report.md"
             )
         check(scores, SCORES, where="it")
         if scores["schema"] != SCHEMA or scores["metric"] not in SHOWN:

@@ -19,6 +19,7 @@ from transformers import AutoModelForMaskedLM, AutoTokenizer
 from babelfit.data import DATA
 from babelfit.data.sample import write_nli
 from babelfit.finetuner import Finetuner
+from babelfit.reporting import perplexity
 from made_text import MadeText
 from tiny import write_folder
 
@@ -76,7 +77,7 @@ def test_a_run_learns_and_tells_how_well_tokens_are_guessed(pretrain: Callable[.
     assert "regime" not in report
     card = ModelCard.load(RUN / "model/README.md")
     assert (card.data.pipeline_tag, card.data.metrics) == ("fill-mask", ["accuracy", "perplexity"])
-    shown = f"{found['languages']['de']['perplexity']:,.2f}"
+    shown = perplexity(found["languages"]["de"]["perplexity"])
     assert f"| de German | {shown} |" in card.content
     assert {one.metric_value for one in card.data.eval_results if one.dataset_config == "de"} == {
         round(found["languages"]["de"][name], 4) for name in ("perplexity", "accuracy")

@@ -109,7 +109,7 @@ def test_scores_are_read_again_and_are_no_scores_of_a_task(tmp_path: Path) -> No
     found = scored(tmp_path, en=RECORDS)
     scoring.write(found, tmp_path)
     assert perplexity.read_all(tmp_path) == [found]
-    with pytest.raises(UserError, match="are log-likelihoods of masked tokens, which are not compared"):
+    with pytest.raises(UserError, match="scores of masked tokens, which this command does not read"):
         scoring.read_all(tmp_path)
     (tmp_path / "scores/validation.json").write_text(json.dumps(found | {"metric": "accuracy"}))
     with pytest.raises(UserError, match="metric 'accuracy' are not known here"):
