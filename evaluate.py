@@ -21,8 +21,8 @@ else:
         """Check the configuration and evaluate."""
         with told():
             from babelfit.config import EvaluateConfig, checked
-            from babelfit.launch import supervised
-            from babelfit.ranks import joined
+            from babelfit.devices.launch import supervised
+            from babelfit.devices.ranks import joined
 
             settings = checked(config, EvaluateConfig)
             if not supervised(settings.trainer):

@@ -18,8 +18,8 @@ def main(config: DictConfig) -> None:
             run_as_job()
             return
         from babelfit.config import TrainConfig, checked
-        from babelfit.launch import supervised
-        from babelfit.ranks import joined
+        from babelfit.devices.launch import supervised
+        from babelfit.devices.ranks import joined
 
         settings = checked(config, TrainConfig)
         if not supervised(settings.trainer):

@@ -22,12 +22,12 @@ from rich.progress import track
 from rich.table import Table
 from transformers import AutoModelForSequenceClassification
 
-from babelfit import attention
 from babelfit.commands import composed
 from babelfit.config import TrainConfig, checked
 from babelfit.data.batching import RaggedBatch
-from babelfit.dropout import take_faster_dropout
-from babelfit.encoder import compile_layers, encode, use_kernel
+from babelfit.encoder import attention
+from babelfit.encoder.dropout import take_faster_dropout
+from babelfit.encoder.encoder import compile_layers, encode, use_kernel
 from babelfit.evaluation import build_data
 from babelfit.loading import load_config, load_tokenizer
 

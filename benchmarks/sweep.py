@@ -31,7 +31,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from babelfit.run import Run
+from babelfit.run.run import Run
 from babelfit.sweep.study import Trial, holds, read
 
 ROOT = Path(__file__).resolve().parents[1]

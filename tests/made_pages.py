@@ -5,9 +5,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-from babelfit import predictions, scoring
+from babelfit import predictions
 from babelfit.page.page import write_page
 from babelfit.predictions import Prediction
+from babelfit.scoring import scoring
 
 LABELS = ("entailment", "neutral", "contradiction")
 ATTACK = "<script>document.title = 'taken over'</script><img src=x onerror=alert(1)>"

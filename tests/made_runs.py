@@ -4,10 +4,11 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from babelfit import predictions, scoring
+from babelfit import predictions
 from babelfit.data.wikiann import LABELS as TAGS
 from babelfit.data.xnli import LABELS
 from babelfit.predictions import Prediction, TagPrediction
+from babelfit.scoring import scoring
 
 
 def labels(right: Sequence[int], *, gold: str = "entailment", wrong: str = "neutral") -> list[Prediction]:

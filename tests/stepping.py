@@ -6,7 +6,7 @@ from pytorch_lightning import LightningDataModule, Trainer
 from pytorch_lightning.callbacks import Callback
 from transformers import PreTrainedModel
 
-from babelfit import attention
+from babelfit.encoder import attention
 from babelfit.finetuner import Finetuner
 from babelfit.recipe import Recipe
 

@@ -12,7 +12,7 @@ from transformers import PreTrainedTokenizerFast as Tokenizer
 
 from babelfit import mini
 from babelfit.data.batching import RaggedBatch
-from babelfit.encoder import takes_token_types
+from babelfit.encoder.encoder import takes_token_types
 from babelfit.heads import HEADS
 
 KINDS = ("xlm-roberta", "xlm-roberta-xl", "bert", "deberta-v2")

@@ -6,21 +6,21 @@ from pytorch_lightning import seed_everything
 from transformers import PreTrainedModel
 
 from babelfit import evaluation
+from babelfit.checkpoints.rankings import kept
 from babelfit.config import TrainConfig
 from babelfit.data import MultilingualDataModule
 from babelfit.data.checks import check_selectable
-from babelfit.dropout import take_faster_dropout
-from babelfit.encoder import checkpoint_activations, choose_kernels, freeze, is_ragged
+from babelfit.devices.launch import check_devices, num_workers
+from babelfit.encoder.dropout import take_faster_dropout
+from babelfit.encoder.encoder import checkpoint_activations, choose_kernels, freeze, is_ragged
+from babelfit.encoder.vocabulary import take_active
 from babelfit.errors import UserError
 from babelfit.finetuner import Finetuner
 from babelfit.heads import HEADS
-from babelfit.launch import check_devices, num_workers
 from babelfit.loading import check_precision, load_model, load_tokenizer
-from babelfit.metrics import MAIN_METRIC
-from babelfit.objectives import dev_languages
-from babelfit.rankings import kept
 from babelfit.recipe import Recipe
-from babelfit.vocabulary import take_active
+from babelfit.scoring.metrics import MAIN_METRIC
+from babelfit.scoring.objectives import dev_languages
 
 log = logging.getLogger(__name__)
 

@@ -16,7 +16,7 @@ from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
 from rich.markup import escape
 
-from babelfit import launch, preemption, ranks
+from babelfit.devices import launch, preemption, ranks
 from babelfit.errors import Pruned, UserError
 
 CONF = Path(__file__).resolve().parents[2] / "conf"

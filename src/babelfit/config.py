@@ -12,8 +12,8 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from babelfit.errors import UserError
-from babelfit.objectives import OBJECTIVES
 from babelfit.regimes import REGIMES
+from babelfit.scoring.objectives import OBJECTIVES
 
 
 @dataclass

@@ -13,21 +13,25 @@ import torch
 from rich.console import Console
 from transformers import PreTrainedTokenizerFast
 
-from babelfit import manifest, perplexity, predictions, ranks, reporting, reports, scoring
+from babelfit import predictions
 from babelfit.config import DataConfig, EvaluateConfig, TrainerConfig
 from babelfit.data import DATA, MultilingualDataModule
 from babelfit.data.batching import NOBODY, Array, token_ids
-from babelfit.encoder import choose_kernels
+from babelfit.devices import ranks
+from babelfit.devices.launch import check_devices, num_workers
+from babelfit.devices.trainer import build_trainer, stopped_by_keyboard
+from babelfit.encoder.encoder import choose_kernels
+from babelfit.encoder.vocabulary import take_active
 from babelfit.errors import UserError
 from babelfit.finetuner import Finetuner
 from babelfit.heads import HEADS
 from babelfit.labels import label_order
-from babelfit.launch import check_devices, num_workers
 from babelfit.loading import check_precision, files_read, load_fine_tuned, load_tokenizer
-from babelfit.overlap import compare_added
-from babelfit.run import Run, opened_evaluation
-from babelfit.trainer import build_trainer, stopped_by_keyboard
-from babelfit.vocabulary import take_active
+from babelfit.reporting import reporting, reports
+from babelfit.run import manifest
+from babelfit.run.overlap import compare_added
+from babelfit.run.run import Run, opened_evaluation
+from babelfit.scoring import perplexity, scoring
 
 log = logging.getLogger(__name__)
 

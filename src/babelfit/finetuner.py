@@ -19,14 +19,14 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.nn.utils import clip_grad_norm_, get_total_norm
 from transformers import PreTrainedModel
 
-from babelfit import ranks
 from babelfit.data.batching import NO_LABEL, NOBODY, RaggedBatch, StepBatch
-from babelfit.encoder import encode_targets, layers
+from babelfit.devices import ranks
+from babelfit.devices.memory import TokenBudget, is_out_of_memory
+from babelfit.encoder.encoder import encode_targets, layers
 from babelfit.heads import HEADS, Kept
-from babelfit.memory import TokenBudget, is_out_of_memory
-from babelfit.metrics import MAIN_METRIC, build_metrics
-from babelfit.objectives import objectives
 from babelfit.recipe import Recipe
+from babelfit.scoring.metrics import MAIN_METRIC, build_metrics
+from babelfit.scoring.objectives import objectives
 
 
 class Finetuner(LightningModule):

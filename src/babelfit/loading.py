@@ -17,8 +17,8 @@ from transformers import AutoConfig, AutoTokenizer, PreTrainedConfig, PreTrained
 from transformers.utils.logging import set_verbosity_error
 
 from babelfit import hub, mini
-from babelfit.agreement import assume_attention, choose_attention
-from babelfit.encoder import max_tokens
+from babelfit.encoder.agreement import assume_attention, choose_attention
+from babelfit.encoder.encoder import max_tokens
 from babelfit.errors import UserError, first_line
 from babelfit.heads import Head
 from babelfit.labels import has_labels, has_own_labels, label_order

@@ -10,7 +10,7 @@ from transformers import (
     get_linear_schedule_with_warmup,
 )
 
-from babelfit.encoder import depths
+from babelfit.encoder.encoder import depths
 
 
 @dataclass(frozen=True, kw_only=True)

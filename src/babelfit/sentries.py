@@ -10,7 +10,7 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.callbacks import EarlyStopping
 from pytorch_lightning.trainer.states import TrainerFn
 
-from babelfit import ranks
+from babelfit.devices import ranks
 from babelfit.errors import UserError
 
 log = logging.getLogger(__name__)

@@ -9,7 +9,7 @@ from pytorch_lightning import Callback
 from pytorch_lightning.loggers import Logger, TensorBoardLogger
 from transformers import PreTrainedModel
 
-from babelfit import candidates, evaluation, manifest, perplexity, preemption, ranks, scoring, selections
+from babelfit import evaluation
 from babelfit.building import (
     build_finetuner,
     build_model,
@@ -18,23 +18,27 @@ from babelfit.building import (
     ranked_steps,
     steps_between_validations,
 )
-from babelfit.checkpoint_files import CheckpointFiles, DurableCheckpointIO
-from babelfit.checkpoints import Checkpoints
+from babelfit.checkpoints import candidates
+from babelfit.checkpoints.checkpoint_files import CheckpointFiles, DurableCheckpointIO
+from babelfit.checkpoints.checkpoints import Checkpoints
+from babelfit.checkpoints.export import export
+from babelfit.checkpoints.rankings import SOURCE_DEV, Rankings, steps_of
 from babelfit.config import TrainConfig
 from babelfit.data import MultilingualDataModule
 from babelfit.data.batching import NO_LABEL
+from babelfit.devices import preemption, ranks
+from babelfit.devices.memory import return_freed_memory
+from babelfit.devices.trainer import build_trainer, stopped_by_keyboard
 from babelfit.errors import UserError
-from babelfit.export import export
 from babelfit.loading import files_read
-from babelfit.memory import return_freed_memory
-from babelfit.metrics_log import MetricsLog, TrainingLog
-from babelfit.objectives import of_scores
-from babelfit.overlap import warned_leaks
-from babelfit.rankings import SOURCE_DEV, Rankings, steps_of
-from babelfit.run import Run
+from babelfit.run import manifest
+from babelfit.run.metrics_log import MetricsLog, TrainingLog
+from babelfit.run.overlap import warned_leaks
+from babelfit.run.run import Run
+from babelfit.scoring import perplexity, scoring, selections
+from babelfit.scoring.objectives import of_scores
 from babelfit.sentries import AtChance, FiniteLoss, Patience, chance_level
 from babelfit.sweep.pruning import Pruning
-from babelfit.trainer import build_trainer, stopped_by_keyboard
 
 log = logging.getLogger(__name__)
 

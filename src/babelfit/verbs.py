@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from babelfit.sheets import Sheet
+    from babelfit.reporting.sheets import Sheet
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +50,7 @@ def plan(given: argparse.Namespace) -> None:
             raise UserError(f"{override}: of plan, there is only plan.probe=true or plan.probe=false")
     theirs = [override for override in given.overrides if override not in own]
     config = checked(composed("train", theirs), TrainConfig)
-    from babelfit import plan as planning
+    from babelfit.planning import plan as planning
 
     planning.plan(config, probe=own[-1:] == ["plan.probe=true"])
 
@@ -71,7 +71,7 @@ def sweep(given: argparse.Namespace) -> None:
 
 def compare(given: argparse.Namespace) -> None:
     """Say whether one run is better than another."""
-    from babelfit import compare as comparing
+    from babelfit.comparing import compare as comparing
 
     compared = comparing.compare(given.runs, split=given.split)
     laid_out = comparing.sheets(compared)
@@ -80,7 +80,7 @@ def compare(given: argparse.Namespace) -> None:
 
 def matrix(given: argparse.Namespace) -> None:
     """Lay out what runs with different source languages score."""
-    from babelfit import matrix as crossing
+    from babelfit.comparing import matrix as crossing
 
     crossed = crossing.matrix(given.runs, split=given.split)
     shown = crossing.sheets(crossed, most_columns=crossing.MOST_COLUMNS)
@@ -97,7 +97,8 @@ def _tell(
 
     from rich.console import Console
 
-    from babelfit import durable, sheets
+    from babelfit import durable
+    from babelfit.reporting import sheets
 
     for sheet in shown:
         Console().print(sheets.terminal(sheet))
@@ -109,9 +110,9 @@ def _tell(
 
 def import_predictions(given: argparse.Namespace) -> None:
     """Score predictions that were made elsewhere."""
-    from babelfit import exchange
     from babelfit.commands import composed
     from babelfit.config import TrainConfig, checked
+    from babelfit.exchange import exchange
 
     config = checked(composed("train", [f"data={given.data}", f"name={given.name}"]), TrainConfig)
     exchange.import_predictions(
@@ -126,6 +127,6 @@ def import_predictions(given: argparse.Namespace) -> None:
 
 def export_predictions(given: argparse.Namespace) -> None:
     """Write a run's predictions in another format."""
-    from babelfit import exchange
+    from babelfit.exchange import exchange
 
     exchange.export_predictions(given.run, format=given.format, to=given.to, split=given.split)

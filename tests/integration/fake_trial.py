@@ -10,7 +10,7 @@ import sys
 import time
 from pathlib import Path
 
-from babelfit.objectives import objectives
+from babelfit.scoring.objectives import objectives
 from babelfit.transfer.numbers import transfer_numbers
 
 LANGUAGES = {"en": 0.0, "de": -0.1, "sw": -0.2}

@@ -18,9 +18,9 @@ from unittest import mock
 
 from hydra import compose, initialize_config_dir
 
-from babelfit import preemption, ranks
 from babelfit.commands import introduce_to_hydra, told
 from babelfit.config import EvaluateConfig, TrainConfig, TrainerConfig, checked
+from babelfit.devices import preemption, ranks
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
 
@@ -117,7 +117,7 @@ def main() -> None:
         workers=None,
     )
     with told():
-        from babelfit.launch import supervised
+        from babelfit.devices.launch import supervised
 
         if supervised(config):
             return

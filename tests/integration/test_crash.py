@@ -16,8 +16,8 @@ from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from babelfit.finetuner import Finetuner
-from babelfit.lock import locked
-from babelfit.run import Run
+from babelfit.run.lock import locked
+from babelfit.run.run import Run
 
 ARGUMENTS = (
     "validation.every=4",
@@ -633,7 +633,7 @@ def test_a_complete_run_that_is_started_in_vain_stays_complete(
 
     assert train("name=whole", *ARGUMENTS).status == 0
     before = (WHOLE / "status.json").read_bytes()
-    monkeypatch.setattr("babelfit.manifest.add", broken)
+    monkeypatch.setattr("babelfit.run.manifest.add", broken)
     assert train("name=whole", *ARGUMENTS).status in (1, 130)
     assert (WHOLE / "status.json").read_bytes() == before
     # Without its model it is complete no more.

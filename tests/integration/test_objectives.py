@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 
 from babelfit import building
 from babelfit.finetuner import Finetuner
-from babelfit.objectives import OBJECTIVES, of_scores
+from babelfit.scoring.objectives import OBJECTIVES, of_scores
 
 RUN = Path("outputs/xnli-mini")
 

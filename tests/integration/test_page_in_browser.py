@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from babelfit import scoring
+from babelfit.scoring import scoring
 from browser import CHROMIUM, Page, browser
 from made_pages import ATTACK, made_run, page, richer
 

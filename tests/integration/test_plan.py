@@ -12,7 +12,9 @@ from typing import Any
 
 import pytest
 
-from babelfit import cli, footprint, vocabulary
+from babelfit import cli
+from babelfit.encoder import vocabulary
+from babelfit.planning import footprint
 
 ROOT = Path(__file__).resolve().parents[2]
 SMALL = (

@@ -19,7 +19,7 @@ from transformers import AutoModelForMaskedLM, AutoTokenizer
 from babelfit.data import DATA
 from babelfit.data.sample import write_nli
 from babelfit.finetuner import Finetuner
-from babelfit.reporting import perplexity
+from babelfit.reporting.reporting import perplexity
 from made_text import MadeText
 from tiny import write_folder
 

@@ -16,9 +16,9 @@ from safetensors.torch import load_file
 from torch.utils._python_dispatch import TorchDispatchMode
 from transformers import AttentionInterface
 
-from babelfit import attention
-from babelfit.checkpoints import Checkpoints
+from babelfit.checkpoints.checkpoints import Checkpoints
 from babelfit.data.batching import RaggedBatch
+from babelfit.encoder import attention
 from babelfit.finetuner import Finetuner
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -237,7 +237,9 @@ def test_a_run_stopped_after_its_last_step_is_not_trained_again(
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(f"babelfit.run.Run.{stage}" if stage == "set_status" else f"babelfit.training.{stage}", stopped)
+        patch.setattr(
+            f"babelfit.run.run.Run.{stage}" if stage == "set_status" else f"babelfit.training.{stage}", stopped
+        )
         assert train("name=stopped", "data.languages=[en]").status == 130
     assert not Path("outputs/stopped/scores").exists()
     monkeypatch.setattr(Finetuner, "training_step", lambda *_: pytest.fail("trained again"))

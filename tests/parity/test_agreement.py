@@ -9,9 +9,9 @@ import torch
 from transformers import PreTrainedModel
 from transformers.models.bert import modeling_bert
 
-from babelfit import agreement, attention
-from babelfit.agreement import choose_attention
-from babelfit.encoder import encode, encode_targets, is_ragged
+from babelfit.encoder import agreement, attention
+from babelfit.encoder.agreement import choose_attention
+from babelfit.encoder.encoder import encode, encode_targets, is_ragged
 from babelfit.errors import UserError
 from babelfit.heads import HEADS
 from tiny import KINDS, model, padded, ragged

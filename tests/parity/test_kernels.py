@@ -8,9 +8,9 @@ import pytest
 import torch
 from transformers import PreTrainedModel
 
-from babelfit import agreement, attention
-from babelfit.agreement import choose_attention
-from babelfit.encoder import (
+from babelfit.encoder import agreement, attention
+from babelfit.encoder.agreement import choose_attention
+from babelfit.encoder.encoder import (
     TARGETS_ALONE,
     checkpoint_activations,
     compile_layers,

@@ -10,13 +10,13 @@ from datasets import Dataset, Features, Sequence, Value
 from torch.nn.utils.rnn import pad_sequence
 from transformers import AutoModelForMaskedLM, PreTrainedModel
 
-from babelfit.agreement import choose_attention
 from babelfit.data.batching import NO_LABEL, Examples, RaggedBatch, StepBatch
 from babelfit.data.masking import Masking
 from babelfit.data.steps import TrainingSteps
-from babelfit.encoder import encode_targets, freeze
+from babelfit.encoder.agreement import choose_attention
+from babelfit.encoder.encoder import encode_targets, freeze
+from babelfit.encoder.vocabulary import take_active, whole_again
 from babelfit.heads import HEADS, summed_loss, summed_loss_in_place
-from babelfit.vocabulary import take_active, whole_again
 from tiny import model, without_dropout
 
 KIND, HEAD = "xlm-roberta", "masked_language_modeling"

@@ -11,9 +11,9 @@ from pytorch_lightning.plugins import MixedPrecision
 from torch.utils.data import DataLoader
 from transformers import AutoModelForSequenceClassification, PreTrainedModel, XLMRobertaConfig
 
-from babelfit import attention
 from babelfit.data.batching import RaggedBatch, StepBatch
-from babelfit.encoder import encode
+from babelfit.encoder import attention
+from babelfit.encoder.encoder import encode
 from babelfit.finetuner import Finetuner
 from babelfit.heads import SequenceClassification, summed_loss
 from babelfit.recipe import Recipe

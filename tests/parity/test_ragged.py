@@ -5,10 +5,10 @@ import pytest
 import torch
 from transformers import PreTrainedModel
 
-from babelfit.agreement import choose_attention
 from babelfit.data.batching import RaggedBatch
 from babelfit.data.steps import cut
-from babelfit.encoder import encode, encode_targets
+from babelfit.encoder.agreement import choose_attention
+from babelfit.encoder.encoder import encode, encode_targets
 from babelfit.heads import HEADS, summed_loss
 from tiny import KINDS, model, padded, ragged, without_dropout
 

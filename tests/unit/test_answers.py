@@ -5,8 +5,8 @@ import pytest
 from seqeval.metrics import f1_score
 from sklearn.metrics import confusion_matrix
 
-from babelfit.answers import answers, calibration, confusion, parts
 from babelfit.predictions import Prediction, TagPrediction
+from babelfit.scoring.answers import answers, calibration, confusion, parts
 
 NAMES = ("yes", "no", "maybe")
 TAGS = ("O", "B-PER", "I-PER", "B-ORG", "I-ORG", "B-LOC", "I-LOC")

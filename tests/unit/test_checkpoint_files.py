@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 import torch
 
-from babelfit.checkpoint_files import CheckpointFiles, DurableCheckpointIO
+from babelfit.checkpoints.checkpoint_files import CheckpointFiles, DurableCheckpointIO
+from babelfit.checkpoints.rankings import steps_of
 from babelfit.errors import UserError
-from babelfit.rankings import steps_of
 
 
 class Killed(BaseException):

@@ -15,11 +15,11 @@ from rich.console import Console
 from scipy.stats import ttest_ind
 
 from babelfit import cli
-from babelfit.compare import compare, sheets
+from babelfit.comparing.compare import compare, sheets
+from babelfit.comparing.scored_runs import folders
 from babelfit.errors import UserError
 from babelfit.predictions import TagPrediction
-from babelfit.scored_runs import folders
-from babelfit.sheets import Sheet, markdown, terminal
+from babelfit.reporting.sheets import Sheet, markdown, terminal
 from made_runs import labels, write_run
 
 HERE = Path(__file__).parent

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from babelfit import manifest
-from babelfit.answers import Answers
-from babelfit.bootstrap import Array
-from babelfit.consistency import consistency
 from babelfit.errors import UserError
+from babelfit.run import manifest
+from babelfit.scoring.answers import Answers
+from babelfit.scoring.bootstrap import Array
+from babelfit.scoring.consistency import consistency
 
 GOLD = (0, 1, 2, 0)
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from babelfit.dropout import Dropout, dropped, take_faster_dropout
+from babelfit.encoder.dropout import Dropout, dropped, take_faster_dropout
 from tiny import model
 
 

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from babelfit import checkpoint_files, durable
+from babelfit import durable
+from babelfit.checkpoints import checkpoint_files
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import torch
 
-from babelfit.agreement import choose_attention
-from babelfit.encoder import checkpoint_activations, depths, encode, freeze, max_tokens
+from babelfit.encoder.agreement import choose_attention
+from babelfit.encoder.encoder import checkpoint_activations, depths, encode, freeze, max_tokens
 from babelfit.errors import UserError
 from babelfit.heads import HEADS, summed_loss
 from babelfit.loading import files_read

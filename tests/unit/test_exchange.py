@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from babelfit import cli, predictions, scoring
+from babelfit import cli, predictions
 from babelfit.predictions import AnyPrediction, Prediction, TagPrediction
+from babelfit.scoring import scoring
 
 XNLI = {"en": ["entailment", "neutral", "contradiction"], "de": ["entailment", "neutral", "contradiction"]}
 PAWSX = ["0", "1", "1"]

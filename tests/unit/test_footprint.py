@@ -9,11 +9,12 @@ import torch
 from transformers import PreTrainedModel
 
 import tiny
-from babelfit import attention, footprint
 from babelfit.data.batching import StepBatch
-from babelfit.encoder import checkpoint_activations, freeze
-from babelfit.footprint import Devices, Footprint, Heaviest
+from babelfit.encoder import attention
+from babelfit.encoder.encoder import checkpoint_activations, freeze
 from babelfit.heads import HEADS
+from babelfit.planning import footprint
+from babelfit.planning.footprint import Devices, Footprint, Heaviest
 from babelfit.sentries import FiniteLoss
 
 HEAD = HEADS["sequence_classification"]

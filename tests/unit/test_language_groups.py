@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from babelfit import language_groups
 from babelfit.data import DATA, LabelledDataModule
 from babelfit.languages import LANGUAGES
+from babelfit.scoring import language_groups
 
 RESAMPLED = dict.fromkeys(LANGUAGES | {"xx": None}, np.full(2, 0.5))
 

@@ -11,8 +11,8 @@ from unittest import mock
 import pytest
 from torch import distributed
 
-from babelfit import launch, ranks
 from babelfit.config import TrainerConfig
+from babelfit.devices import launch, ranks
 from babelfit.errors import UserError
 
 CONFIG = TrainerConfig(

@@ -6,7 +6,7 @@ import pytest
 import torch
 from transformers import PreTrainedModel, Trainer
 
-from babelfit.encoder import depths, freeze
+from babelfit.encoder.encoder import depths, freeze
 from babelfit.finetuner import Finetuner
 from babelfit.recipe import Recipe
 from tiny import KINDS, model

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from babelfit import manifest
 from babelfit.errors import UserError
+from babelfit.run import manifest
 
 
 def entry(digest: str, **facts: Any) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, f1_score
 from torchmetrics import MetricCollection
 
-from babelfit.metrics import build_metrics
+from babelfit.scoring.metrics import build_metrics
 
 Labels = tuple[int, list[tuple[int, int]]]
 

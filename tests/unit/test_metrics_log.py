@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from babelfit.metrics_log import MetricsLog
+from babelfit.run.metrics_log import MetricsLog
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from babelfit.errors import UserError
-from babelfit.objectives import OBJECTIVES, dev_languages, objectives, of_scores
+from babelfit.scoring.objectives import OBJECTIVES, dev_languages, objectives, of_scores
 
 SCORES = {"en": 0.75, "de": 0.5, "sw": 0.125, "ur": 0.25}
 
@@ -102,5 +102,5 @@ def test_a_target_mean_without_a_target_is_refused() -> None:
 
 
 def test_whoever_asks_for_objectives_need_not_wait_for_torch() -> None:
-    code = "import sys; import babelfit.objectives; assert 'torch' not in sys.modules"
+    code = "import sys; import babelfit.scoring.objectives; assert 'torch' not in sys.modules"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

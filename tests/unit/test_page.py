@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from babelfit import scoring
 from babelfit.errors import UserError
 from babelfit.page.mistakes import MOST, most_of_each
 from babelfit.predictions import TagPrediction
+from babelfit.scoring import scoring
 from made_pages import ATTACK, FACTS, made_run, page, richer
 
 

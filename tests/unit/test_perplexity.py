@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from babelfit import perplexity, predictions, scoring
+from babelfit import predictions
 from babelfit.data.batching import NO_LABEL
 from babelfit.errors import UserError
 from babelfit.predictions import MaskedPrediction
+from babelfit.scoring import perplexity, scoring
 
 RECORDS = [
     MaskedPrediction(index=0, masked=3, right=1, nll=6.0),

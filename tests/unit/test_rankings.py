@@ -1,6 +1,6 @@
 """Rankings choose as each way of selecting would, and forget what none would choose."""
 
-from babelfit.rankings import by_language, kept, ranked, steps_of
+from babelfit.checkpoints.rankings import by_language, kept, ranked, steps_of
 
 KEPT = kept(keep=2, compared=["en", "sw"], metric="f1", average=3)
 

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from babelfit.markdown import markdown
 from babelfit.page.tables import tokens
-from babelfit.reporting import table, transfer_lines
+from babelfit.reporting.markdown import markdown
+from babelfit.reporting.reporting import table, transfer_lines
 
 SCORES: dict[str, Any] = {
     "schema": 1,

@@ -6,10 +6,12 @@ from typing import Any
 
 import pytest
 
-from babelfit import predictions, reporting, scoring
+from babelfit import predictions
 from babelfit.errors import UserError
-from babelfit.markdown import markdown
 from babelfit.predictions import Prediction
+from babelfit.reporting import reporting
+from babelfit.reporting.markdown import markdown
+from babelfit.scoring import scoring
 
 NAMES = ("yes", "no", "maybe")
 Pair = tuple[str, str | None]

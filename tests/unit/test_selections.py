@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
-from babelfit import predictions, selections
+from babelfit import predictions
 from babelfit.data.xnli import XNLI
 from babelfit.errors import UserError
-from babelfit.sheets import markdown
+from babelfit.reporting.sheets import markdown
+from babelfit.scoring import selections
 from made_runs import labels, write_run
 
 RANKINGS = {

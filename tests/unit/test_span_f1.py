@@ -8,7 +8,7 @@ from seqeval.metrics import f1_score, precision_score, recall_score
 from seqeval.scheme import IOB2
 
 from babelfit.data.wikiann import LABELS
-from babelfit.metrics import SpanF1
+from babelfit.scoring.metrics import SpanF1
 
 tag = st.sampled_from(LABELS)
 sentence = st.lists(st.tuples(tag, tag), min_size=1, max_size=12)

@@ -9,8 +9,9 @@ import evaluate
 import pytest
 
 import babelfit.transfer
-from babelfit import predictions, scoring
+from babelfit import predictions
 from babelfit.predictions import Prediction
+from babelfit.scoring import scoring
 
 MODULE = Path(babelfit.transfer.__file__).parent
 NAMES = ("yes", "no", "maybe")

@@ -16,7 +16,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from babelfit import durable, reporting
+from babelfit import durable
+from babelfit.reporting import reporting
 
 # Told apart by all kinds of eyes: Okabe & Ito 2008, without black, and without what is faint on white or on black.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")

@@ -16,7 +16,7 @@ import jinja2
 import pyarrow as pa
 from markupsafe import Markup
 
-from babelfit import durable, manifest, predictions, reporting
+from babelfit import durable, predictions
 from babelfit.data import DATA, LabelledDataModule, MultilingualDataModule
 from babelfit.data.rows import read_again
 from babelfit.errors import UserError
@@ -24,10 +24,12 @@ from babelfit.languages import LANGUAGE_NAMES
 from babelfit.page import charts, tables
 from babelfit.page.mistakes import Mistakes, mistakes, most_of_each
 from babelfit.predictions import AnyPrediction
-from babelfit.reporting import SHOWN
-from babelfit.run import CONFIG, EVALUATION
-from babelfit.scoring import RECORDS
-from babelfit.sheets import Sheet
+from babelfit.reporting import reporting
+from babelfit.reporting.reporting import SHOWN
+from babelfit.reporting.sheets import Sheet
+from babelfit.run import manifest
+from babelfit.run.run import CONFIG, EVALUATION
+from babelfit.scoring.scoring import RECORDS
 
 FILE = "report.html"
 FIGURES = "figures"

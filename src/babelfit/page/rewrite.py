@@ -4,10 +4,12 @@ from pathlib import Path
 
 from rich.console import Console
 
-from babelfit import manifest, reporting, reports, scoring
 from babelfit.errors import UserError
-from babelfit.lock import locked
-from babelfit.run import CONFIG, EVALUATION, Run
+from babelfit.reporting import reporting, reports
+from babelfit.run import manifest
+from babelfit.run.lock import locked
+from babelfit.run.run import CONFIG, EVALUATION, Run
+from babelfit.scoring import scoring
 from babelfit.trust import check_folder
 
 

@@ -18,8 +18,8 @@ from omegaconf.errors import OmegaConfBaseException
 from babelfit.config import MultirunConfig, SweepConfig, checked
 from babelfit.config_files import identity
 from babelfit.errors import UserError, first_line
-from babelfit.lock import locked
-from babelfit.run import CONFIG, EVALUATION, OUTPUTS, check_place
+from babelfit.run.lock import locked
+from babelfit.run.run import CONFIG, EVALUATION, OUTPUTS, check_place
 from babelfit.sweep import outcome, trials
 from babelfit.sweep import study as record
 from babelfit.sweep.space import Space

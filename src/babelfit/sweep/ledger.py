@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from babelfit.objectives import OBJECTIVES
-from babelfit.run import OUTPUTS
+from babelfit.run.run import OUTPUTS
+from babelfit.scoring.objectives import OBJECTIVES
 from babelfit.sweep import comparison, importance, results
 from babelfit.sweep.comparison import Comparison
 from babelfit.sweep.groups import Group, grouped

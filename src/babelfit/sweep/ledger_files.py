@@ -17,8 +17,8 @@ from rich.text import Text
 from babelfit import durable
 from babelfit.commands import printable
 from babelfit.errors import UserError
-from babelfit.reporting import escaped
-from babelfit.run import CONFIG, EVALUATION
+from babelfit.reporting.reporting import escaped
+from babelfit.run.run import CONFIG, EVALUATION
 from babelfit.sweep import layout, study
 from babelfit.sweep.comparison import TEST
 from babelfit.sweep.groups import Group, Spread

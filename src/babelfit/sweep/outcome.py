@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from babelfit import preemption
+from babelfit.devices import preemption
 from babelfit.errors import UserError
-from babelfit.run import Run
+from babelfit.run.run import Run
 
 STOPPED = (preemption.EXIT_STATUS, preemption.KEYBOARD_STATUS)
 """Exit statuses of trials that somebody stopped: who stops one wants no other."""

@@ -7,7 +7,7 @@ from typing import Any
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.trainer.states import TrainerFn
 
-from babelfit import ranks
+from babelfit.devices import ranks
 from babelfit.errors import Pruned, first_line
 from babelfit.sweep.study import Study, Trial, holds
 

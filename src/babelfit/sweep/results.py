@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from babelfit import scoring
 from babelfit.errors import UserError
+from babelfit.scoring import scoring
 
 SOURCE_DEV = "source_dev"
 """What selects checkpoints unless a run says otherwise, so that every run logs it."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from babelfit import durable
 from babelfit.errors import UserError, first_line
-from babelfit.run import is_score
+from babelfit.run.run import is_score
 from babelfit.sweep.space import as_text
 
 if TYPE_CHECKING:

@@ -16,9 +16,9 @@ from hydra.types import HydraContext, RunMode, TaskFunction
 from omegaconf import DictConfig, read_write
 from omegaconf.errors import OmegaConfBaseException
 
-from babelfit import launch
 from babelfit.commands import told
 from babelfit.config import TrainConfig, checked
+from babelfit.devices import launch
 from babelfit.errors import UserError
 from babelfit.sweep.leader import Leader, without_hydra
 

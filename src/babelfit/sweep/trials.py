@@ -17,13 +17,13 @@ from hydra.plugins.launcher import Launcher
 from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
-from babelfit import preemption
 from babelfit.commands import CONF
 from babelfit.config import SweepConfig, TrainerConfig
+from babelfit.devices import preemption
+from babelfit.devices.launch import Processes, check_devices, count_cores, count_gpus, looked_after
 from babelfit.errors import UserError, first_line
-from babelfit.launch import Processes, check_devices, count_cores, count_gpus, looked_after
-from babelfit.lock import holder
-from babelfit.run import OUTPUTS, Run
+from babelfit.run.lock import holder
+from babelfit.run.run import OUTPUTS, Run
 from babelfit.sweep.outcome import Before, Ended, log_of, of_job, of_process
 from babelfit.sweep.study import Study, Trial
 

@@ -1,0 +1,1 @@
+"""Checkpoints: when and how they are written, which are selected, what becomes of them."""

@@ -1,0 +1,248 @@
+"""Checkpoint files: written so that a crash at any moment leaves the earlier ones, and checked before they are used.
+
+`checksums.json` names the SHA-256 of every checkpoint that was written whole, and its step. A file is whole if its hash
+is named there, whatever the file is called: renaming and linking need no second bookkeeping that could fall behind.
+"""
+
+import hashlib
+import json
+import logging
+import os
+import shutil
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from pytorch_lightning.plugins.io import TorchCheckpointIO
+
+from babelfit import durable
+from babelfit.checkpoints.rankings import SOURCE_DEV, Rankings, steps_of
+from babelfit.errors import UserError
+from babelfit.trust import load_weights
+
+log = logging.getLogger(__name__)
+
+LAST = "last.ckpt"
+PREVIOUS = "previous.ckpt"
+TEMPORARY = "unfinished.tmp"
+CHECKSUMS = "checksums.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """A whole checkpoint, and what it says of itself."""
+
+    path: Path
+    step: int
+    rankings: Rankings
+
+
+class DurableCheckpointIO(TorchCheckpointIO):
+    """Write straight to the disk, and remember the hash of what was to be written.
+
+    Lightning's own collects the whole checkpoint in memory first, and then goes through the system's temporary folder.
+    """
+
+    def __init__(self) -> None:
+        self._sha256 = ""
+        self._failure: Exception | None = None
+
+    def save_checkpoint(
+        self, checkpoint: dict[str, Any], path: str | os.PathLike[str], storage_options: Any = None
+    ) -> None:
+        """Write a checkpoint and wait until the disk has it; if that fails, `sha256` says so.
+
+        Rank 0 alone comes here, while the others wait for it to return.
+        """
+        self._failure = None
+        try:
+            Path(path).parent.mkdir(parents=True, exist_ok=True)
+            with Path(path).open("wb") as file:
+                stream = _Hashing(file)
+                torch.save(checkpoint, stream)  # type: ignore[arg-type]
+                file.flush()
+                os.fsync(file.fileno())
+            self._sha256 = stream.sha256.hexdigest()
+        # Any: the others wait for this rank, and would wait for ever.
+        except Exception as error:
+            self._failure = error
+
+    def sha256(self) -> str:
+        """Return the hash of the latest checkpoint, or raise why it could not be written."""
+        if self._failure is not None:
+            raise self._failure
+        return self._sha256
+
+
+class _Hashing:
+    """A stream that hashes what passes through."""
+
+    def __init__(self, file: Any) -> None:
+        self._file = file
+        self.sha256 = hashlib.sha256()
+
+    def write(self, data: bytes) -> int:
+        self.sha256.update(data)
+        return int(self._file.write(data))
+
+    def flush(self) -> None:
+        self._file.flush()
+
+
+class CheckpointFiles:
+    """The files in a run's `checkpoints/`: the last, its forerunner, and `step-N.ckpt` for the best."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.last = folder / LAST
+        self.temporary = folder / TEMPORARY
+        self._hashes: dict[tuple[int, ...], str] = {}
+
+    def at(self, step: int) -> Path:
+        """Name the file of a step that is among the best."""
+        return self.folder / f"step-{step}.ckpt"
+
+    # Writing
+
+    def accept(self, sha256: str, *, step: int, ranked: Collection[int], before: Collection[int]) -> None:
+        """Make the temporary file the last checkpoint, once it reads back as it was written.
+
+        `ranked` are the steps in this checkpoint's rankings, `before` those of the one before it; files of neither go.
+        Every crash in between leaves the earlier checkpoints as they were, under one name or another.
+        """
+        if (read := _sha256(self.temporary)) != sha256:
+            raise OSError(f"{self.temporary} reads back otherwise than it was written ({read[:12]}, not {sha256[:12]})")
+        kept = {*ranked, *before}
+        listed = {key: of for key, of in (self._listed() or {}).items() if key != sha256}
+        newest = list(listed)[-2:]  # the last and its forerunner
+        self._list({key: of for key, of in listed.items() if of in kept or key in newest} | {sha256: step})
+        if step in ranked:
+            same_file(self.temporary, self.at(step))
+        if self.last.exists():
+            self.last.replace(self.folder / PREVIOUS)
+        self.temporary.replace(self.last)
+        durable.sync(self.folder)
+        self.keep(kept)
+
+    def keep(self, steps: Collection[int]) -> None:
+        """Delete the files of all steps but these."""
+        kept = {self.at(step) for step in steps}
+        for path in self.folder.glob("step-*.ckpt"):
+            if path not in kept:
+                path.unlink()
+
+    def prune(self) -> None:
+        """Leave only the best, once the run needs no resume any more."""
+        for path in (self.last, self.folder / PREVIOUS, self.temporary):
+            path.unlink(missing_ok=True)
+        if (listed := self._listed()) is not None:
+            self._list({sha256: step for sha256, step in listed.items() if self.at(step).exists()})
+
+    # Reading
+
+    def is_whole(self, path: Path) -> bool:
+        """Tell whether a file is a checkpoint as it was written; a missing one is not."""
+        if not path.is_file():
+            return False
+        listed = self._listed()
+        if listed is None:
+            log.warning("%s is taken unchecked: %s is missing", path, self.folder / CHECKSUMS)
+            return True
+        return self._sha256(path) in listed
+
+    def newest(self) -> Found | None:
+        """Find the newest whole checkpoint whose ranked ones are whole, too; none where there is no checkpoint.
+
+        One that is damaged is named and passed over. So is one whose best checkpoint is damaged: training goes on from
+        before that step, and comes to the same checkpoint again. Raises UserError where nothing whole is left.
+        """
+        there = [path for path in (self.last, self.folder / PREVIOUS) if path.is_file()]
+        there += sorted(self.folder.glob("step-*.ckpt"), key=lambda path: -self._step_by_name(path))
+        found: list[Found] = []
+        for path in there:
+            if not self.is_whole(path):
+                log.warning("%s is damaged: it is not as it was written, and is not used", path)
+                continue
+            one = _read(path)
+            lost = [self.at(step) for step in sorted(steps_of(one.rankings)) if not self.is_whole(self.at(step))]
+            if lost:
+                log.warning("%s is not used: %s, among the best then, is damaged or missing", path, lost[0])
+                continue
+            if path == self.last:
+                return one
+            found.append(one)
+        if there and not found:
+            raise UserError(
+                f"no checkpoint in {self.folder} can be used: delete this folder and the same command trains again "
+                "from the start; nothing else in the run is lost"
+            )
+        if not found:
+            return None
+        newest = max(found, key=lambda one: one.step)
+        log.warning("going on from %s (step %d) instead", newest.path, newest.step)
+        # In the place of the damaged one, which must not become the forerunner of the next.
+        same_file(newest.path, self.last)
+        return newest
+
+    @staticmethod
+    def _step_by_name(path: Path) -> int:
+        number = path.stem.removeprefix("step-")
+        return int(number) if number.isdecimal() else -1
+
+    def _sha256(self, path: Path) -> str:
+        """Hash a file, once for all its names."""
+        status = path.stat()
+        key = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+        if key not in self._hashes:
+            self._hashes[key] = _sha256(path)
+        return self._hashes[key]
+
+    def _listed(self) -> dict[str, int] | None:
+        """Read which hashes are right, and the step of each, oldest first; none where there is no list."""
+        path = self.folder / CHECKSUMS
+        if not path.is_file():
+            return None
+        try:
+            listed = json.loads(path.read_text(encoding="utf-8"))
+            return {str(sha256): int(step) for sha256, step in listed.items()}
+        except (ValueError, AttributeError, TypeError, OverflowError, RecursionError) as error:
+            raise UserError(
+                f"{path} is damaged ({error}): delete it, and the checkpoints beside it are taken unchecked"
+            ) from error
+
+    def _list(self, listed: Mapping[str, int]) -> None:
+        durable.write_text(self.folder / CHECKSUMS, json.dumps(listed, indent=2) + "\n")
+
+
+def _read(path: Path) -> Found:
+    """Read what a checkpoint says of itself; its weights stay on disk. Raises UserError for one that is not ours."""
+    try:
+        state = load_weights(path, mmap=True)
+        return Found(path=path, step=int(state["global_step"]), rankings=rankings_in(state["callbacks"]["Checkpoints"]))
+    except (RuntimeError, ValueError, KeyError, TypeError, OverflowError, EOFError) as error:
+        raise UserError(f"{path} is no checkpoint of babelfit ({type(error).__name__}: {error})") from error
+
+
+def rankings_in(state: Mapping[str, Any]) -> Rankings:
+    """Read the rankings in the state of a checkpoint's callback; earlier ones had the best alone."""
+    return {
+        name: [{"step": int(one["step"]), "score": float(one["score"])} for one in ranking]
+        for name, ranking in state.get("rankings", {SOURCE_DEV: state.get("best", ())}).items()
+    }
+
+
+def same_file(source: Path, target: Path) -> None:
+    """Give a file a second name, or a copy where the file system has no hard links."""
+    target.unlink(missing_ok=True)
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
+        durable.sync(target)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,46 @@
+"""From checkpoints to a Hugging Face folder: safetensors, label names, tokenizer."""
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from babelfit import durable
+from babelfit.building import whole_model
+from babelfit.config import TrainConfig
+from babelfit.data import MultilingualDataModule
+from babelfit.encoder.vocabulary import whole_again
+from babelfit.trust import load_weights
+
+PREFIX = "model."
+
+
+def export(config: TrainConfig, *, checkpoints: Sequence[Path], data: MultilingualDataModule, folder: Path) -> None:
+    """Write the weights of a run's checkpoint, or the mean of those of several, as a Hugging Face folder."""
+    model = whole_model(config, data=data)
+    model.load_state_dict(whole_again(_mean_of(checkpoints), before=model), assign=True)
+    model.tie_weights()
+    unfinished = folder.with_name(f"{folder.name}.tmp")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    model.save_pretrained(unfinished)
+    data.tokenizer.save_pretrained(unfinished)
+    durable.rename(unfinished, folder)
+
+
+def _mean_of(checkpoints: Sequence[Path]) -> dict[str, torch.Tensor]:
+    """Read the weights of checkpoints, and average those that are real numbers; of one they are as they are."""
+    states = [_weights(path) for path in checkpoints]
+    if len(states) == 1:
+        return states[0]
+    return {
+        name: torch.stack([state[name].double() for state in states]).mean(0).to(value.dtype)
+        if value.is_floating_point()
+        else value
+        for name, value in states[0].items()
+    }
+
+
+def _weights(path: Path) -> dict[str, torch.Tensor]:
+    state = load_weights(path, mmap=True)["state_dict"]
+    return {name.removeprefix(PREFIX): value for name, value in state.items() if name.startswith(PREFIX)}

@@ -1,0 +1,1 @@
+"""Comparisons of scored runs: which is better, and sources by targets."""

@@ -1,0 +1,1 @@
+"""Devices and processes: starting them, how they agree, what happens when memory or time runs out."""

@@ -1,0 +1,1 @@
+"""Predictions of others in, ours out."""

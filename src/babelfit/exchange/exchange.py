@@ -1,0 +1,267 @@
+"""Predictions of others in, ours out: checked against the data, scored and reported like any evaluation."""
+
+import hashlib
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from babelfit import durable, evaluation, predictions
+from babelfit.config import EvaluateConfig, TrainConfig
+from babelfit.data import DATA, LabelledDataModule, MultilingualDataModule
+from babelfit.data.batching import NO_LABEL
+from babelfit.errors import UserError
+from babelfit.exchange import prediction_formats
+from babelfit.exchange.prediction_formats import TSV, XTREME, Spoken
+from babelfit.loading import load_tokenizer
+from babelfit.predictions import AnyPrediction, Prediction, TagPrediction
+from babelfit.run import manifest
+from babelfit.run.run import opened_evaluation
+from babelfit.scoring import scoring
+from babelfit.trust import check_folder
+
+log = logging.getLogger(__name__)
+
+
+def import_predictions(
+    given: Path, *, format: str, config: TrainConfig, data_folder: str, split: str, sources: Sequence[str]
+) -> Path:
+    """Take predictions into `outputs/<config.name>`, score them against the data, report, and return the folder.
+
+    `given` is a file or a folder of files, one a language; `sources` are the languages that the model was trained on,
+    as the user says. Nothing is written where a file does not fit the data: another number of rows or of words, an
+    unknown label, other gold; nor where the folder has predictions from other files, or of a model with other sources.
+    Raises UserError then, with file and line.
+    """
+    chosen = replace(config.data, folder=data_folder, train_languages=list(sources))
+    files = _files(given, format=format, data=_labelled(chosen.name), split=split)
+    data = evaluation.build_data(
+        chosen,
+        head=DATA[chosen.name].head,
+        languages=list(files),
+        # Of the rows only gold is needed; which tokenizer reads them does not matter.
+        tokenizer=load_tokenizer(config.encoder.path),
+        tokens_per_device=config.trainer.tokens_per_device,
+    )
+    records = {
+        language: _records(file, format=format, data=data, split=split, language=language)
+        for language, file in files.items()
+    }
+    # Files of one folder are predictions of one model, given at once or one by one.
+    origin = given if given.is_dir() else given.parent
+    told = EvaluateConfig(
+        run=None,
+        model=str(origin),
+        name=config.name,
+        split=split,
+        languages=list(files),
+        data=chosen,
+        head=config.head,
+        trainer=config.trainer,
+    )
+    with opened_evaluation(told, data_name=data.data_name) as folder:
+        # Before the first is written: it refuses to mix them with predictions from other files.
+        imported = {language: {"path": str(file), "sha256": _sha256(file)} for language, file in files.items()}
+        manifest.add(folder, splits=data.read, imported={split: imported})
+        for language, theirs in records.items():
+            predictions.write(predictions.path(folder, split=split, language=language), theirs)
+        facts = {
+            "predictions": f"imported from {origin} ({format})",
+            "source languages": f"{', '.join(sources)}, as --sources says; not checked",
+        }
+        evaluation.report(data=data, split=split, folder=folder, trained_on=chosen, facts=facts)
+    return folder
+
+
+def _labelled(name: str) -> type[LabelledDataModule]:
+    data = DATA[name]
+    if not issubclass(data, LabelledDataModule):
+        raise UserError(f"{name} has no labels, so there are no predictions of it in files of other forms")
+    return data
+
+
+def _files(given: Path, *, format: str, data: type[LabelledDataModule], split: str) -> dict[str, Path]:
+    """Find the file of each language; raises UserError where there is none."""
+    if given.is_dir():
+        check_folder(given)
+    found: dict[str, Path] = {}
+    patterns = [Path(_pattern(data, format=format, split=split))]
+    patterns.append(Path(patterns[0].name))
+    for language in data.known_rows:
+        names = [Path(str(pattern).replace("{language}", language)) for pattern in patterns]
+        places = [given / name for name in names] if given.is_dir() else [given] * (given.name == names[0].name)
+        for place in places:
+            if place.is_file():
+                found.setdefault(language, place)
+    known = set(found.values())
+    others = [one for pattern in patterns for one in given.glob(str(pattern).replace("{language}", "*"))]
+    for other in sorted(set(others) - known):
+        log.warning("%s is left out: %s has no such language, or another file of it", other, data.data_name)
+    if not found:
+        raise UserError(
+            f"{given} has no predictions of {data.data_name} {split}: expected a file a language, named "
+            f"{' or '.join(dict.fromkeys(map(str, patterns)))}, or the folder of them"
+        )
+    return found
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _pattern(data: type[LabelledDataModule], *, format: str, split: str) -> str:
+    """Name a language's file in a folder; raises UserError where XTREME does not have the dataset."""
+    if format == TSV:
+        return f"{split}-{{language}}.tsv"
+    for layout in data.layouts:
+        if layout.name == "XTREME":
+            return layout.patterns[split]
+    raise UserError(f"--format {XTREME}: XTREME does not have {data.data_name}; use --format {TSV}")
+
+
+def _records(
+    file: Path, *, format: str, data: MultilingualDataModule, split: str, language: str
+) -> list[AnyPrediction]:
+    """Make a record of each example of the data from what a file says of it."""
+    per_word = data.head == "token_classification"
+    spoken = prediction_formats.read(file, format=format, per_word=per_word)
+    dataset = data.open(split, language)
+    indices = dataset.data["index"].to_pylist()
+    labels = dataset.data["labels"].to_pylist()
+    by_index = _by_index(spoken, file=file, indices=indices, num_rows=data.read[split][language]["rows"])
+    ours = {name.casefold(): name for name in data.label_names}
+    ours |= {alias.casefold(): name for alias, name in data.label_aliases.items()}
+
+    def named(label: str, where: str) -> str:
+        if label.casefold() not in ours:
+            known = ", ".join([*data.label_names, *data.label_aliases])
+            raise UserError(f"{where}: unknown label {label!r}; {data.data_name} has {known}")
+        return ours[label.casefold()]
+
+    records: list[AnyPrediction] = []
+    for index, label_ids in zip(indices, labels, strict=True):
+        one = by_index[index]
+        predicted = [named(label, one.where) for label in one.predicted]
+        if len(predicted) != len(label_ids):
+            raise UserError(
+                f"{one.where}: {len(predicted)} tags for the {len(label_ids)} words of row {index}; each word needs one"
+            )
+        gold = None if NO_LABEL in label_ids else [data.label_names[label_id] for label_id in label_ids]
+        if one.gold is not None and gold is not None and [named(label, one.where) for label in one.gold] != gold:
+            raise UserError(f"{one.where}: gold {' '.join(one.gold)} is {' '.join(gold)} in the data, row {index}")
+        shares = one.probabilities
+        if isinstance(shares, Mapping):
+            columns = list(shares)
+            shares = {named(label, one.where): share for label, share in shares.items()}
+            if len(shares) < len(columns):
+                raise UserError(f"{one.where}: of {', '.join(columns)}, two columns are the same label")
+        records.append(_record(index, gold=gold, predicted=predicted, shares=shares, per_word=per_word))
+    if num_odd := sum(isinstance(record, Prediction) and _is_odd(record) for record in records):
+        log.warning(
+            "%s: in %s of %s rows another label than the predicted one has the highest probability; are the columns "
+            "named rightly?",
+            file,
+            f"{num_odd:,}",
+            f"{len(records):,}",
+        )
+    return records
+
+
+def _is_odd(record: Prediction) -> bool:
+    """Tell whether a label is predicted that is not the most probable one, as far as probabilities are known."""
+    shares = record.probabilities
+    return record.predicted in shares and shares[record.predicted] < max(shares.values())
+
+
+def _record(
+    index: int,
+    *,
+    gold: Sequence[str] | None,
+    predicted: Sequence[str],
+    shares: Mapping[str, float] | Sequence[float],
+    per_word: bool,
+) -> AnyPrediction:
+    if per_word:
+        assert not isinstance(shares, Mapping)
+        return TagPrediction(index=index, gold=gold, predicted=predicted, probabilities=shares)
+    return Prediction(
+        index=index,
+        gold=None if gold is None else gold[0],
+        predicted=predicted[0],
+        probabilities=shares if isinstance(shares, Mapping) else {},
+    )
+
+
+def _by_index(spoken: Sequence[Spoken], *, file: Path, indices: Sequence[int], num_rows: int) -> dict[int, Spoken]:
+    """Find what is said of each example: by index, or by place among all rows or among those that are examples."""
+    by_index: dict[int, Spoken] = {}
+    if spoken[0].index is None:
+        if len(spoken) not in (num_rows, len(indices)):
+            dropped = f", {len(indices):,} without those that are dropped" if len(indices) < num_rows else ""
+            raise UserError(f"{file}: {len(spoken):,} predictions; the data have {num_rows:,} rows{dropped}")
+        return dict(zip(range(num_rows) if len(spoken) == num_rows else indices, spoken, strict=True))
+    for one in spoken:
+        assert one.index is not None
+        if one.index in by_index or one.index >= num_rows:
+            why = "stands twice" if one.index in by_index else f"is none of the data's {num_rows:,} rows"
+            raise UserError(f"{one.where}: index {one.index} {why}")
+        by_index[one.index] = one
+    missing = [index for index in indices if index not in by_index]
+    if missing:
+        raise UserError(f"{file}: no prediction for {len(missing):,} rows, the first is row {missing[0]}")
+    return by_index
+
+
+def export_predictions(folder: Path, *, format: str, to: Path, split: str | None) -> list[Path]:
+    """Write the predictions of a run or an evaluation in another format, a file a language; return the files.
+
+    Raises UserError where one of them exists, and for rows that the format cannot leave out: nothing is written then.
+    """
+    if not folder.is_dir():
+        raise UserError(f"{folder} is no folder: give that of a run or an evaluation, outputs/NAME")
+    check_folder(folder)
+    name = manifest.read(folder).get("data")
+    if name not in DATA:
+        raise UserError(f"{folder}/manifest.json names no dataset (data: {name!r}): expected one of {', '.join(DATA)}")
+    data = _labelled(name)
+    predicted = [one for one in ("test", "validation") if predictions.languages(folder, split=one)]
+    split = split or next(iter(predicted), None)
+    if split not in predicted:
+        raise UserError(f"{folder} has no predictions of {split or 'any split'}: evaluate it first")
+    files = {
+        language: to / _pattern(data, format=format, split=split).replace("{language}", language)
+        for language in predictions.languages(folder, split=split)
+    }
+    for file in files.values():
+        if file.exists():
+            raise UserError(f"{file} exists: choose another --to, or move it away")
+    # All before the first is written: half of an export would stand in the way of the next.
+    texts = {}
+    for language, file in files.items():
+        entry = manifest.entry(folder, split=split, language=language)
+        records = predictions.read(
+            predictions.path(folder, split=split, language=language),
+            scoring.RECORDS[data.head],
+            label_names=data.label_names,
+            num_examples=entry.get("examples"),
+            dropped=manifest.dropped(folder, split=split, language=language),
+        )
+        texts[file] = prediction_formats.laid_out(
+            records,
+            format=format,
+            spellings=_spellings(data),
+            num_rows=entry.get("rows"),
+            where=file,
+        )
+    for file, text in texts.items():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        durable.write_text(file, text)
+    log.info("%d files of %s %s in %s", len(files), name, split, to)
+    return list(files.values())
+
+
+def _spellings(data: type[MultilingualDataModule]) -> dict[str, str]:
+    """Return how a dataset's own files spell its labels, where they spell all of them otherwise: PAWS-X's 0 and 1."""
+    spellings = {name: alias for alias, name in data.label_aliases.items()}
+    return spellings if spellings.keys() == set(data.label_names) else {}

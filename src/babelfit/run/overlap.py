@@ -1,0 +1,48 @@
+"""Rows that a run trained on among those that are scored: warned about, and kept in its manifest. Drops none."""
+
+import logging
+from typing import Any
+
+from babelfit.data import MultilingualDataModule
+from babelfit.data.leaks import told
+from babelfit.errors import UserError
+from babelfit.run import manifest
+from babelfit.run.run import Run
+
+log = logging.getLogger(__name__)
+
+
+def warned_leaks(data: MultilingualDataModule) -> dict[str, dict[str, Any]]:
+    """Look for rows of all that was read among those trained on, and warn about what is found."""
+    leaks = data.leaks()
+    for leak in told(leaks, dataset=data.data_name):
+        log.warning("LEAK: %s", leak)
+    return leaks
+
+
+def compare_added(run: Run, *, data: MultilingualDataModule, split: str) -> None:
+    """Compare what is read to be scored with the rows that a run trained on, and keep what is found in its manifest.
+
+    Where these rows are not there any more, or are others, nothing is compared, and that is told.
+    """
+    known = manifest.add(run.folder, splits=data.read)
+    read = {name: dict(entries) for name, entries in data.read.items()}
+    try:
+        for language in data.trained_languages:
+            data.open("train", language)
+        # In parallel data a language's rows are translations of those that leak in others.
+        compared = known.get("leaks", {}).get(split, {})
+        for language in (*compared, *data.origin.available(split, languages=data.trained_languages)):
+            data.open(split, language)
+        manifest.add(run.folder, splits=data.read)
+    except UserError as error:
+        data.read = read  # what was opened in vain is nothing that the evaluation needs
+        log.warning(
+            "%s %s is not compared with the rows that %s trained on, so a leak would go unnoticed: %s",
+            data.data_name,
+            split,
+            run.folder,
+            error,
+        )
+        return
+    manifest.add(run.folder, splits={}, leaks=warned_leaks(data))

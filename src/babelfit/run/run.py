@@ -1,0 +1,296 @@
+"""The run folder: what it holds, who may write to it, and how a run ended. Nothing in it is overwritten unasked."""
+
+import json
+import logging
+import math
+import os
+import platform
+import re
+import subprocess
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from babelfit import config_files, durable
+from babelfit.checkpoints.rankings import SHAPE as RANKINGS
+from babelfit.config import EvaluateConfig, TrainConfig
+from babelfit.devices import ranks
+from babelfit.devices.preemption import Preempted
+from babelfit.errors import Pruned, UserError
+from babelfit.regimes import in_words
+from babelfit.run.lock import FILE as LOCK
+from babelfit.run.lock import holder, locked
+from babelfit.shapes import check
+from babelfit.trust import check_folder
+
+log = logging.getLogger(__name__)
+
+OUTPUTS = Path("outputs")
+
+PACKAGES = (
+    "babelfit",
+    "torch",
+    "pytorch-lightning",
+    "transformers",
+    "tokenizers",
+    "datasets",
+    "hydra-core",
+    "torchmetrics",
+    "numpy",
+)
+
+CONFIG = "config.yaml"
+EVALUATION = "evaluation.yaml"
+UNFINISHED = {f"{CONFIG}.tmp", LOCK}
+"""What a folder may hold that no run was made in yet."""
+
+WRITTEN_STATES = ("running", "complete", "interrupted", "failed", "pruned")
+
+
+class Run:
+    """One run's folder and the files in it that are about the run itself."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.checkpoints = folder / "checkpoints"
+        self.model = folder / "model"
+        self.metrics = folder / "metrics.csv"
+        self._facts: dict[str, Any] | None = None  # status.json without its state, while this process writes it
+
+    @classmethod
+    @contextmanager
+    def opened(cls, config: TrainConfig) -> Iterator["Run"]:
+        """Make the folder of this configuration's run, or come back to it, and work in it alone.
+
+        status.json is right while the run goes on and however it ends. Raises UserError where the folder holds another
+        run, or something that is no run, or where another process works in it.
+        """
+        run = cls(OUTPUTS / config.name)
+        run._check(config)
+        before = run.status()
+        run.folder.mkdir(parents=True, exist_ok=True)
+        with locked(run.folder):
+            # Again, now that nobody else can make a run here.
+            run._check(config)
+            if not (run.folder / CONFIG).exists():
+                temporary = run.folder / f"{CONFIG}.tmp"
+                config_files.save(config, temporary)
+                durable.rename(temporary, run.folder / CONFIG)
+            if before["state"] == "killed":
+                log.warning("%s: %s; going on", run.folder, before["why"])
+            if before["state"] == "complete":
+                log.info("%s is complete: nothing to train, only what is missing is evaluated", run.folder)
+            try:
+                with run._recorded():
+                    yield run
+            except BaseException:
+                # Started again in vain, a run that is complete stays so.
+                if before["state"] == "complete" and run.model.is_dir():
+                    write_json(run.folder / "status.json", before)
+                raise
+
+    def _check(self, config: TrainConfig) -> None:
+        """Raise UserError unless this configuration may work in the folder; touch nothing."""
+        check_place(self.folder)
+        if not self.folder.exists() or {path.name for path in self.folder.iterdir()} <= UNFINISHED:
+            return
+        if config.resume == "never":
+            raise UserError(f"{self.folder} exists and resume=never: choose another name=")
+        check_folder(self.folder)
+        changed = config_files.differences(asdict(self.config()), asdict(config))
+        if changed:
+            lines = "\n  ".join(changed)
+            raise UserError(f"{self.folder} holds another run; it differs in\n  {lines}\nChoose another name=")
+
+    @classmethod
+    def existing(cls, folder: Path) -> "Run":
+        """Open a folder that must hold a run, made by whomever."""
+        run = cls(folder)
+        if folder.is_dir():
+            check_folder(folder)
+        run.config()
+        return run
+
+    def config(self) -> TrainConfig:
+        """Read the run's configuration; raises UserError where the folder is no run."""
+        path = self.folder / CONFIG
+        if not path.is_file():
+            raise UserError(f"{self.folder} is no run: it has no {CONFIG}")
+        return config_files.load(path, TrainConfig)
+
+    def status(self) -> dict[str, Any]:
+        """Read how the run stands: at least its `state`.
+
+        It is new, running, complete, interrupted (by a signal or the keyboard), failed, pruned (in a sweep), or killed:
+        that is what a `running` is whose process is gone. Raises UserError for a damaged file.
+        """
+        path = self.folder / "status.json"
+        if not path.is_file():
+            return {"state": "new"}
+        try:
+            status = json.loads(path.read_text(encoding="utf-8"))
+            _check_status(status)
+        except (ValueError, RecursionError) as error:
+            raise UserError(
+                f"{path} is damaged ({error}). Delete it and start the training command again: what it said is found "
+                "again in checkpoints/ and model/, and no step is taken twice"
+            ) from error
+        if status["state"] == "running" and holder(self.folder) is None:
+            process, host = status.get("process"), status.get("host")
+            why = f"process {process} on {host} is gone without a word: killed, or the machine went down"
+            return {**status, "state": "killed", "why": why}
+        return dict(status)
+
+    def set_status(self, state: str, **facts: Any) -> None:
+        """Write how the run stands, keeping the facts of before."""
+        if self._facts is None:
+            self._facts = {key: value for key, value in self.status().items() if key not in ("state", "why")}
+        why = {"why": facts.pop("why")} if "why" in facts else {}
+        self._facts |= facts
+        write_json(self.folder / "status.json", {"state": state, **why, **self._facts})
+
+    def facts(self) -> dict[str, str]:
+        """Say in words what a reader of the report wants to know of the run."""
+        config, selected = self.config(), self.status()["selected"]
+        is_of_tokens = config.head.name == "masked_language_modeling"
+        score = f"perplexity {math.exp(-selected['score']):.2f}" if is_of_tokens else f"{100 * selected['score']:.1f}"
+        per_label = config.head.name == "sequence_classification"
+        regime = in_words(config.data.regime, **asdict(config.data.few_shot), per_label=per_label)
+        return {
+            "run": config.name,
+            "encoder": f"{config.encoder.path}{'' if config.encoder.pretrained else ', from random weights'}",
+            "trained on": ", ".join(config.data.train_languages),
+            **({"vocabulary": config.encoder.vocabulary} if is_of_tokens else {"regime": regime}),
+            "seed": str(config.seed),
+            "checkpoint": f"step {selected['step']} of {selected['of']}, chosen by {selected['by']} ({score})",
+        }
+
+    @contextmanager
+    def locked(self) -> Iterator[Path]:
+        """Work in the folder alone, without changing how the run stands."""
+        with locked(self.folder):
+            yield self.folder
+
+    @contextmanager
+    def _recorded(self) -> Iterator[None]:
+        """Keep status.json right while the run goes on and however it ends."""
+        self.set_status("running", process=os.getpid(), host=platform.node())
+        try:
+            write_json(self.folder / "environment.json", environment())
+            yield
+        except BaseException as error:
+            stopped = isinstance(error, KeyboardInterrupt | Preempted)
+            state = "interrupted" if stopped else "pruned" if isinstance(error, Pruned) else "failed"
+            # Where another process has failed, this one knows only that it is gone.
+            why = (ranks.why_another_ended() if state == "failed" else None) or _why(error)
+            try:
+                self.set_status(state, why=why)
+            except OSError:
+                log.warning("%s could not be written", self.folder / "status.json")
+            raise
+        self.set_status("complete")
+
+
+def _check_status(status: Any) -> None:
+    """Raise ValueError for what no run writes: a stranger's status.json must not choose what is read."""
+    if not isinstance(status, dict) or "state" not in status:
+        raise ValueError("it has no state")
+    if status["state"] not in WRITTEN_STATES:
+        raise ValueError(f"state {status['state']!r} is none of {', '.join(WRITTEN_STATES)}")
+    objectives = status.get("objectives", {})
+    if not isinstance(objectives, dict) or not all(is_score(value) for value in objectives.values()):
+        raise ValueError(f"objectives {objectives!r} are not numbers from 0 to 1")
+    check(status.get("rankings", {}), RANKINGS, where="rankings")
+    if "selected" in status:
+        selected = status["selected"]
+        kinds: dict[str, Any] = {"file": str, "step": int, "score": float | int, "by": str, "of": int}
+        if not isinstance(selected, dict) or not all(isinstance(selected.get(key), kinds[key]) for key in kinds):
+            raise ValueError(f"selected {selected!r} is not a file, step, score, by and of")
+        if not re.fullmatch(r"step-\d+\.ckpt", selected["file"]):
+            raise ValueError(f"selected file {selected['file']!r} is no step-NUMBER.ckpt")
+
+
+def is_score(value: object) -> bool:
+    """Tell whether something is a score, a fraction of 1."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1
+
+
+def check_place(folder: Path) -> None:
+    """Raise UserError for a folder inside of a run or an evaluation, whose files it would be among."""
+    for parent in folder.relative_to(OUTPUTS).parents[:-1]:
+        for name in (CONFIG, EVALUATION):
+            if (OUTPUTS / parent / name).exists():
+                raise UserError(f"{folder} lies inside {OUTPUTS / parent}, which has a {name}: choose another name=")
+
+
+def _why(error: BaseException) -> str:
+    if isinstance(error, KeyboardInterrupt):
+        return "by the keyboard"
+    if isinstance(error, Preempted):
+        return f"by {error}"
+    if isinstance(error, Pruned):
+        return str(error)
+    return "".join(traceback.format_exception_only(error)).strip()
+
+
+@contextmanager
+def opened_evaluation(config: EvaluateConfig, *, data_name: str) -> Iterator[Path]:
+    """Make the folder of an evaluation outside any run, or come back to it, and work in it alone.
+
+    Raises UserError if it holds another evaluation, or something else, or another process works in it.
+    """
+    model = Path(str(config.run or config.model)).name
+    folder = OUTPUTS / (config.name or f"{data_name}-{model}")
+    check_place(folder)
+    path = folder / EVALUATION
+    if folder.exists() and not path.is_file() and {one.name for one in folder.iterdir()} - {LOCK, f"{path.name}.tmp"}:
+        raise UserError(f"{folder} exists and is no evaluation (it has no evaluation.yaml): choose another name=")
+    folder.mkdir(parents=True, exist_ok=True)
+    check_folder(folder)
+    with locked(folder):
+        if not path.is_file():
+            temporary = path.with_name(f"{path.name}.tmp")
+            config_files.save(config, temporary)
+            durable.rename(temporary, path)
+        changed = config_files.differences(asdict(config_files.load(path, EvaluateConfig)), asdict(config))
+        if changed:
+            lines = "\n  ".join(changed)
+            raise UserError(f"{folder} holds another evaluation; it differs in\n  {lines}\nChoose another name=")
+        yield folder
+
+
+def write_json(path: Path, values: Any) -> None:
+    """Write JSON so that a reader finds the old file or the new one, never half of one."""
+    durable.write_text(path, json.dumps(values, indent=2, ensure_ascii=False) + "\n")
+
+
+def environment() -> dict[str, Any]:
+    """Describe what decides a run's bits besides its configuration: versions, commit, hardware, threads."""
+    import torch
+
+    return {
+        "command": sys.argv,
+        "python": platform.python_version(),
+        "packages": {name: version(name) for name in PACKAGES},
+        "commit": _commit(),
+        "platform": platform.platform(),
+        "cores": os.cpu_count(),
+        "processes": ranks.world_size(),
+        "threads": torch.get_num_threads(),
+        "gpus": [torch.cuda.get_device_name(number) for number in range(torch.cuda.device_count())],
+    }
+
+
+def _commit() -> str | None:
+    """Name the commit of the source that runs, with a mark where it was changed since; null outside a clone."""
+    source = Path(__file__).parent
+    command = ["git", "-C", str(source), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None
