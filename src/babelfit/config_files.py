@@ -7,7 +7,8 @@ from typing import Any
 import yaml
 from omegaconf import MISSING, OmegaConf
 
-from babelfit.config import Config, EvaluateConfig, TrainConfig, by_full_key, checked
+from babelfit.config import Config, EvaluateConfig, TrainConfig, checked
+from babelfit.config_values import by_full_key
 from babelfit.errors import UserError
 from babelfit.trust import read_yaml
 

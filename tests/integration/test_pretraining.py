@@ -14,7 +14,7 @@ import pytest
 import torch
 from huggingface_hub import ModelCard
 from safetensors.torch import load_file
-from transformers import AutoModelForMaskedLM, AutoTokenizer
+from transformers import AutoModelForMaskedLM, AutoTokenizer, pipeline
 
 from babelfit.data import DATA
 from babelfit.data.sample import write_nli
@@ -92,6 +92,12 @@ def test_the_export_is_a_masked_language_model_whose_tables_are_tied(pretrain: C
     tokenizer = AutoTokenizer.from_pretrained(RUN / "model")
     assert len(tokenizer) == len(model.lm_head.bias)
     assert "lm_head.decoder.weight" not in load_file(RUN / "model/model.safetensors")
+    text = f"The {tokenizer.mask_token} sleeps."
+    guesses = pipeline("fill-mask", model=str(RUN / "model"))(text)
+    with torch.no_grad():
+        (logits,) = model(**tokenizer(text, return_tensors="pt")).logits
+    place = tokenizer(text)["input_ids"].index(tokenizer.mask_token_id)
+    assert [one["token"] for one in guesses] == logits[place].topk(5).indices.tolist()
 
 
 def test_another_task_goes_on_from_it(pretrain: Callable[..., Any], command: Callable[..., Any]) -> None:

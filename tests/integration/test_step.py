@@ -17,9 +17,11 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from transformers import AttentionInterface
 
 from babelfit.checkpoints.checkpoints import Checkpoints
+from babelfit.data import DATA
 from babelfit.data.batching import RaggedBatch
 from babelfit.encoder import attention
 from babelfit.finetuner import Finetuner
+from made_text import MadeText
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -42,9 +44,11 @@ class Waits(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
+@pytest.mark.parametrize("arguments", [(), ("data.name=made", "head=masked_language_modeling")])
 def test_no_step_waits_for_the_device_but_those_that_are_logged(
-    train: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+    train: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
 ) -> None:
+    monkeypatch.setitem(DATA, "made", MadeText)
     waits = Waits()
     training_step, at_end, tolist = Finetuner.training_step, Checkpoints.on_train_batch_end, torch.Tensor.tolist
 
@@ -65,7 +69,8 @@ def test_no_step_waits_for_the_device_but_those_that_are_logged(
     monkeypatch.setattr(Checkpoints, "on_train_batch_end", ended)
     monkeypatch.setattr(torch.Tensor, "tolist", listed)
     with waits:
-        outcome = train("data.languages=[en]", "logger.every=4", "trainer.tokens_per_device=300", "validation.every=6")
+        outcome = train("data.languages=[en]", "logger.every=4", "trainer.tokens_per_device=300", "validation.every=6",
+                        *arguments)  # fmt: skip
     assert outcome.status == 0, outcome.err
     assert set(waits.counted) == {4, 8, 12}
 
