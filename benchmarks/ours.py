@@ -18,7 +18,7 @@ import torch
 from measuring import machine, now, peak_memory, useful_operations
 from pytorch_lightning import Callback, Trainer, seed_everything
 
-from babelfit import evaluation, training
+from babelfit import building, evaluation, training
 from babelfit.commands import composed
 from babelfit.config import EvaluateConfig, TrainConfig, checked
 from babelfit.data import MultilingualDataModule
@@ -168,7 +168,7 @@ def prepare(task: dict[str, Any]) -> dict[str, Any]:
     _, head = DATA[task["work"].split("_")[0]]
     tokenizer = load_tokenizer(task["encoder"])
     config = checked(composed("train", training_overrides(task | {"compile": False})), TrainConfig)
-    data = evaluation.build_data(
+    data = building.build_data(
         config.data,
         head=head,
         languages=config.data.languages,

@@ -1,14 +1,15 @@
 """From a configuration to what a run is made of: data, model, finetuner, and how many steps. Trains nothing."""
 
 import logging
+from collections.abc import Sequence
+from dataclasses import asdict
 
 from pytorch_lightning import seed_everything
-from transformers import PreTrainedModel
+from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
-from babelfit import evaluation
 from babelfit.checkpoints.rankings import kept
-from babelfit.config import TrainConfig
-from babelfit.data import MultilingualDataModule
+from babelfit.config import DataConfig, TrainConfig
+from babelfit.data import DATA, MultilingualDataModule
 from babelfit.data.checks import check_selectable
 from babelfit.devices.launch import check_devices, num_workers
 from babelfit.encoder.dropout import take_faster_dropout
@@ -25,6 +26,44 @@ from babelfit.scoring.objectives import dev_languages
 log = logging.getLogger(__name__)
 
 
+def build_data(
+    chosen: DataConfig,
+    *,
+    head: str,
+    languages: Sequence[str] | None,
+    tokenizer: PreTrainedTokenizerFast,
+    tokens_per_device: int,
+    batch_size: int = 1,
+    seed: int = 0,
+    num_workers: int = 0,
+    pin_memory: bool = False,
+) -> MultilingualDataModule:
+    """Build the DataModule that a configuration names; raises UserError for an unknown one or another head."""
+    settings = asdict(chosen) | {"languages": languages}
+    name = settings.pop("name")
+    if name not in DATA:
+        raise UserError(f"data.name={name}: must be one of {', '.join(DATA)}")
+    if head != DATA[name].head:
+        raise UserError(f"head={head}: {name} needs head={DATA[name].head}, which data={name} chooses by itself")
+    return DATA[name](
+        **settings,
+        tokenizer=tokenizer,
+        tokens_per_device=tokens_per_device,
+        batch_size=batch_size,
+        seed=seed,
+        num_workers=num_workers,
+        pin_memory=pin_memory,
+    )
+
+
+def chosen_split(data: MultilingualDataModule) -> str:
+    """Choose test where every evaluated language has it with labels, else validation, and say so."""
+    if data.has("test"):
+        return "test"
+    log.info("scoring validation: not every language has a test split with labels")
+    return "validation"
+
+
 def prepared(config: TrainConfig) -> tuple[MultilingualDataModule, dict[str, list[str]]]:
     """Read and tokenize all that a run reads; most mistakes show here.
 
@@ -34,7 +73,7 @@ def prepared(config: TrainConfig) -> tuple[MultilingualDataModule, dict[str, lis
     _check_scores(config)
     check_precision(config.encoder.path, revision=config.encoder.revision, precision=str(config.trainer.precision))
     accelerator = check_devices(config.trainer, precision=str(config.trainer.precision))
-    data = evaluation.build_data(
+    data = build_data(
         config.data,
         head=config.head.name,
         languages=config.data.languages,
@@ -61,7 +100,7 @@ def prepared(config: TrainConfig) -> tuple[MultilingualDataModule, dict[str, lis
     data.prepare("train", languages=data.trained_languages)
     check_selectable(data)
     data.prepare("validation", languages=data.validated_languages)
-    split = evaluation.chosen_split(data)
+    split = chosen_split(data)
     scored = {}
     if config.objective is not None:
         # Of all that have it, the source languages too, so that every objective can be told from the scores.

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 import torch
 from rich.console import Console
-from transformers import PreTrainedTokenizerFast
 
 from babelfit import predictions
+from babelfit.building import build_data, chosen_split
 from babelfit.config import DataConfig, EvaluateConfig, TrainerConfig
-from babelfit.data import DATA, MultilingualDataModule
+from babelfit.data import MultilingualDataModule
 from babelfit.data.batching import NOBODY, Array, token_ids
 from babelfit.devices import ranks
 from babelfit.devices.launch import check_devices, num_workers
@@ -101,44 +101,6 @@ def _facts_of(model: str, *, trained_on: DataConfig) -> dict[str, str]:
         log.warning("%s belongs to a run, which knows what it was trained on: run=%s", model, Path(model).parent)
     sources = ", ".join(trained_on.train_languages)
     return {"model": model, "source languages": f"{sources}, as data.train_languages says; not checked"}
-
-
-def build_data(
-    chosen: DataConfig,
-    *,
-    head: str,
-    languages: Sequence[str] | None,
-    tokenizer: PreTrainedTokenizerFast,
-    tokens_per_device: int,
-    batch_size: int = 1,
-    seed: int = 0,
-    num_workers: int = 0,
-    pin_memory: bool = False,
-) -> MultilingualDataModule:
-    """Build the DataModule that a configuration names; raises UserError for an unknown one or another head."""
-    settings = asdict(chosen) | {"languages": languages}
-    name = settings.pop("name")
-    if name not in DATA:
-        raise UserError(f"data.name={name}: must be one of {', '.join(DATA)}")
-    if head != DATA[name].head:
-        raise UserError(f"head={head}: {name} needs head={DATA[name].head}, which data={name} chooses by itself")
-    return DATA[name](
-        **settings,
-        tokenizer=tokenizer,
-        tokens_per_device=tokens_per_device,
-        batch_size=batch_size,
-        seed=seed,
-        num_workers=num_workers,
-        pin_memory=pin_memory,
-    )
-
-
-def chosen_split(data: MultilingualDataModule) -> str:
-    """Choose test where every evaluated language has it with labels, else validation, and say so."""
-    if data.has("test"):
-        return "test"
-    log.info("scoring validation: not every language has a test split with labels")
-    return "validation"
 
 
 def evaluate_model(

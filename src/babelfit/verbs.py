@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 
 def fetch(given: argparse.Namespace) -> None:
     """Download the encoder and the data that a configuration names, where they come from the Hub."""
-    from babelfit import evaluation, hub, loading
+    from babelfit import building, hub, loading
     from babelfit.commands import composed
     from babelfit.config import TrainConfig, checked
 
@@ -24,7 +24,7 @@ def fetch(given: argparse.Namespace) -> None:
     logging.getLogger(hub.__name__).setLevel(logging.DEBUG)
     path, revision = config.encoder.path, config.encoder.revision
     folder = loading.located(path, revision=revision, weights=config.encoder.pretrained)
-    data = evaluation.build_data(
+    data = building.build_data(
         config.data,
         head=config.head.name,
         languages=config.data.languages,

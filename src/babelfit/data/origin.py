@@ -127,7 +127,7 @@ class Origin:
     def evaluable(self, known: Sequence[str]) -> Sequence[str]:
         """List the languages that can be scored together, and tell which cannot: by test where no other has more.
 
-        Where some have only validation, it is validation that is scored (evaluation.chosen_split).
+        Where some have only validation, it is validation that is scored (building.chosen_split).
         """
         tested, validated = (set(self.available(split, languages=known)) for split in ("test", "validation"))
         found = tested if validated <= tested else validated

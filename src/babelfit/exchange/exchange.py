@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from babelfit import durable, evaluation, predictions
+from babelfit import building, durable, evaluation, predictions
 from babelfit.config import EvaluateConfig, TrainConfig
 from babelfit.data import DATA, LabelledDataModule, MultilingualDataModule
 from babelfit.data.batching import NO_LABEL
@@ -35,7 +35,7 @@ def import_predictions(
     """
     chosen = replace(config.data, folder=data_folder, train_languages=list(sources))
     files = _files(given, format=format, data=_labelled(chosen.name), split=split)
-    data = evaluation.build_data(
+    data = building.build_data(
         chosen,
         head=DATA[chosen.name].head,
         languages=list(files),
