@@ -157,7 +157,7 @@ def test_a_validation_made_up_for_is_not_made_again(
     stop(train, *arguments, at=at)
     with monkeypatch.context() as patch:
         patch.setattr(Finetuner, "training_step", broken)
-        patch.setattr("babelfit.training._selection", broken)  # where no step is left
+        patch.setattr("babelfit.training._trained", broken)  # where no step is left
         patch.setattr(Finetuner, "on_validation_epoch_start", noted)
         assert train("name=stopped", *ARGUMENTS, *arguments).status == 130
         assert validated == [at]
