@@ -9,6 +9,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from babelfit.data.sample import VERSION
+from babelfit.data.sample.corpus import CORPUS_ROWS
 from babelfit.finetuner import Finetuner
 
 TEXT = ("data=text", "data.folder=own", "logger.every=1", "logger.tensorboard=false", "validation.every=3",
@@ -45,6 +47,22 @@ def test_a_run_pretrains_on_all_that_a_folder_has(train: Callable[..., Any], own
         assert held["sentences"] == 10
         assert trained["sentences"] + trained["held_out"] + trained["left_out"] == 100
     assert "of each language, an epoch takes en " in outcome.err
+
+
+def test_the_bundled_text_is_there_to_pretrain_on(
+    train: Callable[..., Any], in_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BABELFIT_CACHE", str(in_folder / "cache"))
+    monkeypatch.setitem(CORPUS_ROWS, "text", 60)
+    monkeypatch.setitem(CORPUS_ROWS, "parallel", 60)
+    arguments = ("data.folder=sample", "data.train_languages=[de,en-de]", "data.languages=[de,en-de]")
+    outcome = train(*TEXT, *arguments)
+    assert outcome.status == 0, outcome.err
+
+    run = Path("outputs/text-mini")
+    assert json.loads((run / "scores/validation.json").read_text())["synthetic"]
+    assert json.loads((run / "manifest.json").read_text())["origin"] == {"sample": f"synthetic, version {VERSION}"}
+    assert "**Synthetic data.**" in (run / "report.md").read_text()
 
 
 def test_a_run_on_text_goes_on_where_it_stopped(

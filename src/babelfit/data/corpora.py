@@ -11,7 +11,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 from typing import Any
 
+from babelfit.data.origin import SAMPLE, written_sample
 from babelfit.data.passages import first_line
+from babelfit.data.sample import VERSION, write_corpus
 from babelfit.errors import UserError
 from babelfit.languages import LANGUAGES
 
@@ -65,15 +67,16 @@ def sides(code: str, *, is_code: Callable[[str], bool]) -> tuple[str, str] | Non
 class Corpora:
     """The files of a folder, or those that a pattern below it matches, by split and language."""
 
-    is_sample = False
-
     def __init__(self, folder: str | None, *, files: str | None, named: Sequence[str]) -> None:
         """Look for files; `named` are language codes that the user knows, whatever languages.tsv says.
+
+        The folder `sample` is the bundled synthetic text.
 
         In the pattern `files`, `{language}` stands for a code. Raises UserError for what is no folder, where nothing is
         found, for files of no language and for halves of pairs.
         """
-        self._folder = Path(folder or "").expanduser()
+        self.is_sample = folder == SAMPLE
+        self._folder = written_sample("text", write=write_corpus) if self.is_sample else Path(folder or "").expanduser()
         if folder is None or not self._folder.is_dir():
             raise UserError(f"data.folder={folder}: no folder of that name; give the folder of your text")
         self._named = {*named, *(side for code in named if "-" in code for side in code.split("-"))}
@@ -98,7 +101,8 @@ class Corpora:
 
     def facts(self) -> dict[str, Any]:
         """Say for the manifest where the files come from."""
-        return {"folder": str(self._folder)} | ({"files": self._pattern} if self._pattern else {})
+        where = {"sample": f"synthetic, version {VERSION}"} if self.is_sample else {"folder": str(self._folder)}
+        return where | ({"files": self._pattern} if self._pattern else {})
 
     def check(self, code: str, *, where: str) -> str:
         """Return a code; raises UserError where it is that of no language and of no pair."""

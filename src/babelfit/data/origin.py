@@ -49,7 +49,7 @@ class Origin:
         self._revision = revision
         self._downloaded: set[str] = set()
         if self.is_sample:
-            self._folder = _written_sample(dataset, write=write_sample)
+            self._folder = written_sample(dataset, write=write_sample)
 
     def facts(self) -> dict[str, Any]:
         """Say for the manifest where the files come from."""
@@ -139,7 +139,7 @@ class Origin:
         return [language for language in known if language in found] or known
 
 
-def _written_sample(name: str, *, write: Callable[[Path], None]) -> Path:
+def written_sample(name: str, *, write: Callable[[Path], None]) -> Path:
     """Write the bundled sample into the cache, unless it is there."""
     folder = cache_folder() / "sample" / f"{name}-{sample.VERSION}"
     if not folder.exists():

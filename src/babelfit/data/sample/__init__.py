@@ -3,6 +3,7 @@
 It lets a run, a test or a demonstration start without a network, and its scores say nothing of real languages.
 """
 
+from babelfit.data.sample.corpus import CORPUS_LANGUAGES, CORPUS_ROWS, write_corpus
 from babelfit.data.sample.ner import NER_LANGUAGES, NER_ROWS, write_ner
 from babelfit.data.sample.nli import NLI_LANGUAGES, NLI_ROWS, write_nli
 from babelfit.data.sample.paraphrase import PARAPHRASE_LANGUAGES, PARAPHRASE_ROWS, write_paraphrase
@@ -11,6 +12,8 @@ VERSION = 2
 """Of the files: any change to their bytes raises it, so that no cache keeps old ones."""
 
 __all__ = [
+    "CORPUS_LANGUAGES",
+    "CORPUS_ROWS",
     "NER_LANGUAGES",
     "NER_ROWS",
     "NLI_LANGUAGES",
@@ -18,6 +21,7 @@ __all__ = [
     "PARAPHRASE_LANGUAGES",
     "PARAPHRASE_ROWS",
     "VERSION",
+    "write_corpus",
     "write_ner",
     "write_nli",
     "write_paraphrase",

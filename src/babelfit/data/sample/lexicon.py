@@ -16,7 +16,7 @@ from pathlib import Path
 _FILE = Path(__file__).with_name("lexicon.tsv")
 _GENDERED = re.compile(r"\[([^|\]]*)\|([^|\]]*)\]")
 _JOINED = re.compile(r"<([^|>]*)\|([^|>]*)>")
-_PATTERNS = {(1, 1): "one", (1, 2): "two", (2, 2): "both"}  # by number of persons and of clauses
+_PATTERNS = {(1, 1): "one", (1, 2): "two", (1, 3): "three", (2, 2): "both"}  # by number of persons and of clauses
 
 
 @dataclass(frozen=True)
@@ -70,14 +70,16 @@ class Lexicon:
         phrase = self.phrase(language, slot=slot, concept=concept, reworded=reworded)
         return inflect(frame.replace("{}", phrase), gender=gender)
 
-    def sentence(self, language: str, *, names: Sequence[str], clauses: Sequence[str]) -> str:
-        """Make a sentence out of one or two clauses about one person, or a clause about each of two."""
-        pattern = self._cells["sentence", _PATTERNS[len(names), len(clauses)]][language]
+    def sentence(
+        self, language: str, *, names: Sequence[str], clauses: Sequence[str], pattern: str | None = None
+    ) -> str:
+        """Make a sentence out of one to three clauses about one person, or a clause about each of two."""
+        cell = self._cells["sentence", pattern or _PATTERNS[len(names), len(clauses)]][language]
         # Of two persons' clauses neither gets another form for its place, or the words alone would tell their order.
         num_joined = len(clauses) - len(names)
         forms = [_JOINED.sub(r"\2" if place < num_joined else r"\1", clause) for place, clause in enumerate(clauses)]
         persons = [self.name(language, concept=name) for name in names]
-        template = inflect(pattern, gender=self.genders[names[0]])
+        template = inflect(cell, gender=self.genders[names[0]])
         return template.format(*forms, name=persons[0], other=persons[-1])
 
     def _list_statements(self, slot: str) -> tuple[Statement, ...]:

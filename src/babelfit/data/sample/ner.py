@@ -31,7 +31,7 @@ _FIELDS = {
 _ABOUT_NOTHING = tuple(concept for concept, fields in _FIELDS.items() if "noun" in fields)
 _ABOUT_ENTITIES = tuple(concept for concept in _FIELDS if concept not in _ABOUT_NOTHING)
 
-_Names = Mapping[str, tuple[str, ...]]
+Names = Mapping[str, tuple[str, ...]]
 """The concepts of names by kind: given names for a man (m) and a woman (f), family, place, and both of the latter."""
 
 
@@ -45,7 +45,7 @@ class _Entity:
 
 
 @dataclass(frozen=True)
-class _Item:
+class Item:
     """A sentence: its template, what stands in each field in English order, and its person's gender."""
 
     template: str
@@ -56,17 +56,18 @@ class _Item:
 def write_ner(folder: Path, *, seed: int = 0) -> None:
     """Write `panx/{train,dev,test}-{language}.tsv` under a folder: a word and its tag a line, sentences apart."""
     generator = random.Random(seed)
-    names = _all_names()
+    names = all_names()
     seen = {kind: _kept(generator, concepts=concepts) for kind, concepts in names.items()}
     used: set[object] = set()
     for split, rows in NER_ROWS.items():
-        items = [_compose(generator, names=seen if split == "train" else names, used=used) for _ in range(rows)]
+        items = [compose(generator, names=seen if split == "train" else names, used=used) for _ in range(rows)]
         for language in NER_LANGUAGES:
             lines = (line for item in items for line in _lines(item, language=language))
             write_lines(folder / "panx", split=split, language=language, lines=lines)
 
 
-def _all_names() -> _Names:
+def all_names() -> Names:
+    """List the concepts of all names by kind."""
     given = {kind: tuple(name for name, gender in LEXICON.genders.items() if gender == kind) for kind in ("m", "f")}
     others = {kind: tuple(c for group, c in _CELLS if group == kind) for kind in ("family", "place", "both")}
     return given | others
@@ -76,7 +77,7 @@ def _kept(generator: random.Random, *, concepts: tuple[str, ...]) -> tuple[str, 
     return tuple(generator.sample(concepts, len(concepts) - round(len(concepts) * _UNSEEN)))
 
 
-def _compose(generator: random.Random, *, names: _Names, used: set[object]) -> _Item:
+def compose(generator: random.Random, *, names: Names, used: set[object]) -> Item:
     """Draw a sentence that was never drawn before."""
     while True:
         template = generator.choice(_ABOUT_NOTHING if generator.random() < _WITHOUT else _ABOUT_ENTITIES)
@@ -85,10 +86,10 @@ def _compose(generator: random.Random, *, names: _Names, used: set[object]) -> _
         # Some languages do not tell a man's sentence from a woman's.
         if (template, values) not in used and len(set(values)) == len(values):
             used.add((template, values))
-            return _Item(template, values, gender)
+            return Item(template, values, gender)
 
 
-def _value(generator: random.Random, *, field: str, gender: str, names: _Names) -> _Entity | str:
+def _value(generator: random.Random, *, field: str, gender: str, names: Names) -> _Entity | str:
     """Draw what stands in a field of a template."""
     if field == "time":
         return generator.choice([statement.concept for statement in LEXICON.statements(_TIME)])
@@ -112,15 +113,18 @@ def _value(generator: random.Random, *, field: str, gender: str, names: _Names) 
     return _Entity(label, form, (generator.choice(families + names["place"]),))
 
 
-def _lines(item: _Item, *, language: str) -> Iterator[str]:
-    """Yield the lines of a sentence in one language."""
-    for number, (word, tag) in enumerate(_say(item, language=language)):
-        yield f"{word if number else word[:1].upper() + word[1:]}\t{tag}\n"
+def say(item: Item, *, language: str) -> Iterator[tuple[str, str]]:
+    """Yield the words of a sentence in one language with their tags."""
+    for number, (word, tag) in enumerate(_words(item, language=language)):
+        yield (word if number else word[:1].upper() + word[1:]), tag
+
+
+def _lines(item: Item, *, language: str) -> Iterator[str]:
+    yield from (f"{word}\t{tag}\n" for word, tag in say(item, language=language))
     yield "\n"
 
 
-def _say(item: _Item, *, language: str) -> Iterator[tuple[str, str]]:
-    """Yield the words of a sentence with their tags."""
+def _words(item: Item, *, language: str) -> Iterator[tuple[str, str]]:
     values: dict[str, list[_Entity | str]] = {}
     for field, value in zip(_FIELDS[item.template], item.values, strict=True):
         values.setdefault(field, []).append(value)
@@ -146,6 +150,11 @@ def _say_entity(entity: _Entity, *, language: str) -> tuple[str, str]:
     names = [_say_name(name, language=language) for name in entity.names]
     article, _, text = _cell(entity.label, entity.form, language=language).rpartition("|")
     return article, text.format(*names)
+
+
+def say_full_name(given: str, *, family: str, language: str) -> str:
+    """Say a given name and a family's."""
+    return _say_entity(_Entity("PER", "full", (given, family)), language=language)[1]
 
 
 def _say_name(name: str, *, language: str) -> str:

@@ -1,0 +1,132 @@
+"""The sample's text for pretraining keeps its promises; what a model learns of it is not tested."""
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from transformers import AutoTokenizer
+
+from babelfit.data.sample import (
+    CORPUS_LANGUAGES,
+    NER_LANGUAGES,
+    NLI_LANGUAGES,
+    PARAPHRASE_LANGUAGES,
+    corpus,
+    write_corpus,
+    write_ner,
+    write_nli,
+    write_paraphrase,
+)
+from babelfit.data.sample.lexicon import LEXICON
+from babelfit.mini import make
+
+ROWS = {"text": 1500, "parallel": 500}  # fewer, for time
+OTHERS = [language for language in CORPUS_LANGUAGES if language != "en"]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("corpus")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(corpus, "CORPUS_ROWS", ROWS)
+        write_corpus(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("sample")
+    for write in (write_nli, write_paraphrase, write_ner):
+        write(path)
+    return path
+
+
+def documents(folder: Path, language: str) -> list[list[str]]:
+    text = (folder / "text" / f"{language}.txt").read_bytes().decode("utf-8")
+    assert text.endswith("\n")
+    return [document.split("\n") for document in text[:-1].split("\n\n")]
+
+
+def pairs(folder: Path, language: str) -> list[list[str]]:
+    text = (folder / "parallel" / f"en-{language}.tsv").read_bytes().decode("utf-8")
+    assert text.endswith("\n")
+    return [line.split("\t") for line in text[:-1].split("\n")]
+
+
+def sentences(folder: Path, language: str) -> set[str]:
+    told = {sentence for document in documents(folder, language) for sentence in document}
+    for other in OTHERS if language == "en" else [language]:
+        told |= {pair[language != "en"] for pair in pairs(folder, other)}
+    return told
+
+
+def sample_sentences(sample: Path, language: str) -> set[str]:
+    """Read the sentences of all splits of the labelled parts, tagged ones with their words apart."""
+    found: set[str] = set()
+    for path in [*sample.glob(f"xnli/*-{language}.tsv"), *sample.glob(f"pawsx/*-{language}.tsv")]:
+        found.update(sentence for line in path.read_text("utf-8").splitlines() for sentence in line.split("\t")[:2])
+    for path in sample.glob(f"panx/*-{language}.tsv"):
+        for block in path.read_text("utf-8").strip().split("\n\n"):
+            found.add(" ".join(line.split("\t")[0] for line in block.split("\n")))
+    return found
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in sorted(folder.glob("*/*"))}
+
+
+def test_the_seed_alone_decides_the_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(corpus, "CORPUS_ROWS", {"text": 40, "parallel": 40})
+    for name, seed in (("one", 0), ("again", 0), ("other", 1)):
+        write_corpus(tmp_path / name, seed=seed)
+    assert contents(tmp_path / "again") == contents(tmp_path / "one")
+    assert contents(tmp_path / "other").keys() == contents(tmp_path / "one").keys()
+    assert contents(tmp_path / "other") != contents(tmp_path / "one")
+
+
+def test_every_language_of_the_sample_has_text_and_pairs_with_english(folder: Path) -> None:
+    assert set(CORPUS_LANGUAGES) == {*NLI_LANGUAGES, *PARAPHRASE_LANGUAGES, *NER_LANGUAGES}
+    expected = {*(f"text/{one}.txt" for one in CORPUS_LANGUAGES), *(f"parallel/en-{one}.tsv" for one in OTHERS)}
+    assert set(contents(folder)) == expected
+    for language in CORPUS_LANGUAGES:
+        found = documents(folder, language)
+        assert len(found) == ROWS["text"]
+        assert all(sentence == sentence.strip() != "" for document in found for sentence in document)
+        assert {len(document) for document in found} == {1, 2}
+    for language in OTHERS:
+        found = pairs(folder, language)
+        assert len(found) == ROWS["parallel"]
+        assert all(len(pair) == 2 and all(pair) for pair in found)
+
+
+@pytest.mark.parametrize("language", CORPUS_LANGUAGES)
+def test_no_sentence_is_of_the_labelled_parts(folder: Path, sample: Path, language: str) -> None:
+    known = sample_sentences(sample, language)
+    assert len(known) > 1000
+    assert known.isdisjoint(sentences(folder, language))
+
+
+@pytest.mark.parametrize("language", CORPUS_LANGUAGES)
+def test_it_has_the_words_of_the_labelled_parts_and_none_that_the_tokenizer_lacks(
+    folder: Path, sample: Path, language: str
+) -> None:
+    tokenizer = AutoTokenizer.from_pretrained(make.FOLDER)
+    met, wanted = (
+        Counter(piece for ids in tokenizer(sorted(texts), add_special_tokens=False).input_ids for piece in ids)
+        for texts in (sentences(folder, language), sample_sentences(sample, language))
+    )
+    assert tokenizer.unk_token_id not in met
+    assert sum(count for piece, count in wanted.items() if piece not in met) / wanted.total() < 0.01
+
+
+@pytest.mark.parametrize("language", ["fr", "es", "ru", "ar", "th", "hi", "sw", "zh", "ja", "ko"])
+def test_pairs_are_translations(folder: Path, language: str) -> None:
+    """Who eats what is the same on both sides."""
+    told_of = [("food", concept) for concept in LEXICON.values("food")]
+    told_of += [("name", concept) for concept in LEXICON.genders]
+    words = {key: [LEXICON.phrase(one, slot=key[0], concept=key[1]) for one in ("en", language)] for key in told_of}
+    about_food = [pair for pair in pairs(folder, language) if "is eating" in pair[0]]
+    assert len(about_food) > 30
+    for pair in about_food:
+        told = [{key for key, forms in words.items() if forms[side] in pair[side]} for side in (0, 1)]
+        assert told[0] == told[1], pair
