@@ -1,6 +1,7 @@
 """One training run, top to bottom: data, model, steps, export, evaluation."""
 
 import logging
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -9,7 +10,7 @@ from pytorch_lightning import Callback
 from pytorch_lightning.loggers import Logger, TensorBoardLogger
 from transformers import PreTrainedModel
 
-from babelfit import evaluation
+from babelfit import candidates, evaluation
 from babelfit.building import (
     build_finetuner,
     build_model,
@@ -18,7 +19,6 @@ from babelfit.building import (
     ranked_steps,
     steps_between_validations,
 )
-from babelfit.checkpoints import candidates
 from babelfit.checkpoints.checkpoint_files import CheckpointFiles, DurableCheckpointIO
 from babelfit.checkpoints.checkpoints import Checkpoints
 from babelfit.checkpoints.export import export
@@ -61,6 +61,12 @@ def fit(config: TrainConfig) -> None:
         # Where training reads them, other ones are another run.
         objective_languages=data.dev_languages or config.objective_languages,
     )
+    *_, (last_split, scored_languages) = scored.items()
+    # Selections choose by dev scores, so these are what is compared; few-shot languages may have none.
+    compared: dict[str, Any] = {
+        "split": last_split,
+        "languages": [language for language in scored_languages if language in data.validated_languages],
+    }
     model = build_model(config, data=data)
     with ranks.entered_by_first(lambda: Run.opened(config)) as run:
         files = CheckpointFiles(run.checkpoints)
@@ -75,7 +81,7 @@ def fit(config: TrainConfig) -> None:
                 origin=data.origin.facts(),
                 encoder=encoder,
             )
-            return _trained_before(config, run=run, files=files, data=data)
+            return _trained_before(config, run=run, files=files, data=data, **compared)
 
         trained = ranks.from_first(begun)
         if trained is None:
@@ -107,11 +113,8 @@ def fit(config: TrainConfig) -> None:
             )
             return_freed_memory()  # that of the model, before it is loaded again
         if config.checkpoint.compare:
-            *_, (split, languages) = scored.items()
             rankings = trained["rankings"]
-            candidates.compare(
-                config, run=run, files=files, data=data, split=split, languages=languages, rankings=rankings
-            )
+            candidates.compare(config, run=run, files=files, data=data, rankings=rankings, **compared)
 
             def ended() -> None:
                 files.keep(steps_of({SOURCE_DEV: rankings[SOURCE_DEV]}))
@@ -233,7 +236,13 @@ def _trained(rankings: Rankings, *, config: TrainConfig, files: CheckpointFiles,
 
 
 def _trained_before(
-    config: TrainConfig, *, run: Run, files: CheckpointFiles, data: MultilingualDataModule
+    config: TrainConfig,
+    *,
+    run: Run,
+    files: CheckpointFiles,
+    data: MultilingualDataModule,
+    split: str,
+    languages: Sequence[str],
 ) -> dict[str, Any] | None:
     """Find out what an earlier start's training came to; none where there is still training to do.
 
@@ -244,7 +253,7 @@ def _trained_before(
         if not run.model.exists():
             return None
         # The model is exported, and status.json was lost.
-        found = files.newest()
+        found = files.newest(whole={SOURCE_DEV} if selections.is_done(run.folder) else None)
         if found is None or not found.rankings[config.selection]:
             raise UserError(
                 f"{run.model} is there, but neither status.json nor a checkpoint says which step it is. Score it as it "
@@ -256,5 +265,7 @@ def _trained_before(
     if config.checkpoint.compare and not selections.is_done(run.folder):
         if status.get("rankings", {}).keys() != ranked_steps(config, data=data).keys():
             return None
-        needed |= steps_of(status["rankings"])
+        averages = config.checkpoint.average is not None
+        left = candidates.asked(status["rankings"], run=run.folder, split=split, languages=languages, averages=averages)
+        needed |= {step for steps in left for step in steps}
     return trained if all(files.is_whole(files.at(step)) for step in needed) else None

@@ -67,6 +67,7 @@ WINDOWS = ("data=wikiann", "data.folder=sample", "data.max_length=8", "trainer.t
            "optimization.batch_size=3")  # fmt: skip
 """Sentences of several windows, each as long as the budget."""
 
+COMPARED = ("checkpoint.compare=true", "checkpoint.average=2", "optimization.max_steps=6")
 POOR = {"kind": "little memory", "rank": 1, "tokens": 40}
 DOUBLE, SINGLE, FSDP = "trainer.precision=64-true", "trainer.precision=32-true", "trainer.strategy=fsdp"
 
@@ -155,6 +156,7 @@ def several(empty: Folder) -> Iterator[tuple[Folder, Ended, Ended]]:
         assert alone(train("double-1", DOUBLE)) == 0
         assert alone(train("single-1", SINGLE)) == 0
         assert alone(evaluate("evaluated-1")) == 0
+        assert alone(train("compared-1", DOUBLE, *COMPARED)) == 0
         assert alone(train("sharded", SINGLE, fault={"kind": "signal", "rank": 0, "step": 2})) == 75
         slurm = _slow_scontrol(empty.path)
         two = empty.in_ranks(
@@ -173,6 +175,7 @@ def several(empty: Folder) -> Iterator[tuple[Folder, Ended, Ended]]:
             train("sharded", SINGLE, FSDP, fault={"kind": "signal", "rank": 1, "step": 4}),
             train("sharded", SINGLE, FSDP),
             train("windows", *WINDOWS, FSDP),
+            train("compared-2", DOUBLE, *COMPARED),
             train("unlucky", DOUBLE, fault={"kind": "no memory for the last backward", "rank": 1}),
             **slurm,
         )
@@ -214,6 +217,13 @@ def test_several_processes_take_the_steps_of_one(several: tuple[Folder, Ended, E
     same(folder, f"single-{devices}", "single-1", within=1e-5)
     environment = json.loads((folder.run(f"double-{devices}") / "environment.json").read_text())
     assert environment["processes"] == devices
+
+
+def test_other_selections_of_several_processes_are_those_of_one(several: tuple[Folder, Ended, Ended]) -> None:
+    one, two = (
+        json.loads((several[0].run(name) / "selections.json").read_text()) for name in ("compared-1", "compared-2")
+    )
+    assert one == two
 
 
 def test_sharded_weights_take_the_same_steps(several: tuple[Folder, Ended, Ended]) -> None:

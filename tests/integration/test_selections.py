@@ -119,6 +119,58 @@ def test_killed_between_two_models_it_goes_on_with_the_second(
     assert predicted(RUN) == predicted(Path("whole/run"))
 
 
+@pytest.mark.parametrize("lost", ["status.json", "selections.json"])
+def test_a_lost_file_of_a_complete_run_is_made_again_without_training(
+    train: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, lost: str
+) -> None:
+    assert train(*COMPARED).status == 0
+    before = found(), json.loads((RUN / "status.json").read_text())["selected"]
+    (RUN / lost).unlink()
+    monkeypatch.setattr("babelfit.training.train", None)
+    monkeypatch.setattr(evaluation, "predict", None)
+    outcome = train(*COMPARED)
+
+    assert outcome.status == 0, outcome.err
+    assert (found(), json.loads((RUN / "status.json").read_text())["selected"]) == before
+
+
+def test_an_exported_candidate_does_not_outlive_its_predictions(
+    train: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = evaluation.write_predictions
+
+    def killed(columns: Any, *, folder: Path, **options: Any) -> None:
+        written(columns, folder=folder, **options)
+        if folder != RUN:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(evaluation, "write_predictions", killed)
+        assert train(*COMPARED).status != 0
+    assert list((RUN / "selections").glob("*/model"))
+    assert train(*COMPARED).status == 0
+    assert not list((RUN / "selections").glob("*/model"))
+
+
+def test_few_shot_languages_that_are_not_evaluated_are_not_compared(train: Callable[..., Any]) -> None:
+    outcome = train(*COMPARED, "data.regime=few_shot", "data.few_shot.k=2", "data.few_shot.languages=[fr]",
+                    "objective=mean_dev", "data.limit.test=null", "data.limit.train=30")  # fmt: skip
+
+    assert outcome.status == 0, outcome.err
+    assert sorted(found()["oracle"]["languages"]) == sorted(LANGUAGES)
+    assert "true zero-shot" not in outcome.out
+
+
+def test_sentences_are_compared_by_span_f1_each_language_for_itself(train: Callable[..., Any]) -> None:
+    outcome = train(*COMPARED, "data=wikiann", "data.folder=sample")
+
+    assert outcome.status == 0, outcome.err
+    document = json.loads((RUN / "selections.json").read_text())
+    assert (document["metric"], document["resamples"]["of"]) == ("f1", "examples of each language")
+    dev = logged(RUN)
+    assert found()["oracle"]["steps"] == {one: [best(dev[f"validation/f1/{one}"])] for one in LANGUAGES}
+
+
 def test_a_damaged_candidate_is_made_again(train: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
     assert train(*COMPARED).status == 0
     shutil.move("outputs", "whole")

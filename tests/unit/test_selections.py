@@ -10,6 +10,7 @@ import pytest
 from babelfit import predictions
 from babelfit.data.xnli import XNLI
 from babelfit.errors import UserError
+from babelfit.reporting.selection_sheets import sheets
 from babelfit.reporting.sheets import markdown
 from babelfit.scoring import selections
 from made_runs import labels, write_run
@@ -49,7 +50,7 @@ def found(tmp_path: Path) -> dict[str, Any]:
         is_parallel=True,
         read={"test": {language: {"examples": 10} for language in ("en", "de", "sw")}},
     )
-    found = selections.compared(tmp_path, data=data, split="test", chosen=chosen, selected=(20,))
+    found = selections.compared(tmp_path, data=data, split="test", chosen=chosen)
     (tmp_path / selections.FILE).write_text(json.dumps(found))
     assert selections.read(tmp_path) == found
     return found
@@ -97,7 +98,8 @@ def test_the_price_is_resampled_on_the_same_items(found: dict[str, Any]) -> None
 
 
 def test_the_table_has_a_row_a_selection(found: dict[str, Any]) -> None:
-    page = markdown(selections.sheet(found), level=2)
+    summary, by_language = sheets(found)
+    page = markdown(summary, level=2)
 
     assert page.startswith("## Checkpoints otherwise selected: xnli, test, accuracy in percent\n")
     rows = [[cell.strip(" *") for cell in line.strip("|").split("|")] for line in page.splitlines() if "|" in line][2:]
@@ -110,7 +112,24 @@ def test_the_table_has_a_row_a_selection(found: dict[str, Any]) -> None:
     ]
     assert [row[5].split(" ")[0] for row in rows] == ["", "+10.0", "+25.0", "+10.0", "+15.0"]
     assert "These rows are those that selected" not in page
-    assert "These rows are those that selected" in markdown(selections.sheet(found | {"split": "validation"}))
+    assert "true zero-shot" in page
+    assert "These rows are those that selected" in markdown(sheets(found | {"split": "validation"})[0])
+    assert by_language.columns == ("language", "source dev", "mean dev", "own dev (oracle)", "last", "mean of last 2")
+    assert by_language.rows[1] == ["de German", "50.0", "50.0", "80.0", "80.0", "70.0"]
+
+
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [
+        ({"regime": "few_shot"}, "Regime: few"),
+        ({"contaminated": {"languages": ["en"], "why": "trained on it"}}, "Contaminated: the model was trained on it."),
+    ],
+)
+def test_what_is_not_zero_shot_is_not_called_so(found: dict[str, Any], more: dict[str, Any], told: str) -> None:
+    page = markdown(sheets(found | more)[0])
+
+    assert "true zero-shot" not in page
+    assert told in page
 
 
 @pytest.mark.parametrize(

@@ -152,9 +152,10 @@ class CheckpointFiles:
             return True
         return self._sha256(path) in listed
 
-    def newest(self) -> Found | None:
+    def newest(self, *, whole: Collection[str] | None = None) -> Found | None:
         """Find the newest whole checkpoint whose ranked ones are whole, too; none where there is no checkpoint.
 
+        Of its rankings those that must be whole may be named, where the others have served.
         One that is damaged is named and passed over. So is one whose best checkpoint is damaged: training goes on from
         before that step, and comes to the same checkpoint again. Raises UserError where nothing whole is left.
         """
@@ -166,7 +167,8 @@ class CheckpointFiles:
                 log.warning("%s is damaged: it is not as it was written, and is not used", path)
                 continue
             one = _read(path)
-            lost = [self.at(step) for step in sorted(steps_of(one.rankings)) if not self.is_whole(self.at(step))]
+            needed = {name: of for name, of in one.rankings.items() if whole is None or name in whole}
+            lost = [self.at(step) for step in sorted(steps_of(needed)) if not self.is_whole(self.at(step))]
             if lost:
                 log.warning("%s is not used: %s, among the best then, is damaged or missing", path, lost[0])
                 continue

@@ -30,15 +30,18 @@ def export(config: TrainConfig, *, checkpoints: Sequence[Path], data: Multilingu
 
 def _mean_of(checkpoints: Sequence[Path]) -> dict[str, torch.Tensor]:
     """Read the weights of checkpoints, and average those that are real numbers; of one they are as they are."""
-    states = [_weights(path) for path in checkpoints]
-    if len(states) == 1:
-        return states[0]
-    return {
-        name: torch.stack([state[name].double() for state in states]).mean(0).to(value.dtype)
-        if value.is_floating_point()
-        else value
-        for name, value in states[0].items()
-    }
+    first, *others = [_weights(path) for path in checkpoints]
+    if not others:
+        return first
+    means = {}
+    for name, value in first.items():
+        if value.is_floating_point():
+            total = value.double()
+            for other in others:
+                total += other[name]
+            value = (total / len(checkpoints)).to(value.dtype)
+        means[name] = value
+    return means
 
 
 def _weights(path: Path) -> dict[str, torch.Tensor]:

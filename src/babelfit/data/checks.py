@@ -23,8 +23,8 @@ def check_selectable(data: "MultilingualDataModule") -> None:
     for language in data.dev_languages:
         if language not in there or not data.has_gold("validation", language):
             raise UserError(
-                f"{data.data_name} validation {language}: no gold labels, which the objective needs; give a file "
-                "with labels, or objective_languages without this one"
+                f"{data.data_name} validation {language}: no gold labels, which the objective or checkpoint.compare "
+                "needs; give a file with labels, or objective_languages (to compare: data.languages) without this one"
             )
 
 

@@ -50,7 +50,7 @@ def write_page(
     *,
     all_scores: Sequence[Mapping[str, Any]],
     facts: Mapping[str, str],
-    selections: Sheet | None = None,
+    selections: Sequence[Sheet] = (),
 ) -> None:
     """Write report.html and figures/ into a run folder, from what lies there and the data that its manifest names."""
     here = Path(__file__).parent
@@ -122,6 +122,7 @@ def _split(folder: Path, *, scores: Mapping[str, Any], read: Mapping[str, Any], 
             for name, values in members.items()
         ],
         "consistency": scores.get("consistency"),
+        "alike": reporting.consistency_lines(scores),
         "languages": _languages(folder, scores=scores, read=read, most=most),
         "most": most,
     }

@@ -151,7 +151,7 @@ def plan(config: TrainConfig, *, probe: bool) -> None:
     if written > room:
         advice.append(
             f"DISK: {in_words(written)} would be written, and {in_words(room)} are free: make room, keep fewer "
-            f"(checkpoint.keep={config.checkpoint.keep}), or move outputs/ to another disk"
+            f"(checkpoint.keep={config.checkpoint.keep}, checkpoint.compare=false), or move outputs/ to another disk"
         )
     for line in advice:
         console.print(f"[bold red]{line}[/]", highlight=False, soft_wrap=True)

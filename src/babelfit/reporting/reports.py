@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from babelfit.reporting import card, markdown, sheets
+from babelfit.reporting import card, markdown, selection_sheets, sheets
 from babelfit.run import manifest
 from babelfit.run.run import CONFIG, Run
 from babelfit.scoring import selections
@@ -20,14 +20,14 @@ def write(folder: Path, *, all_scores: Sequence[Mapping[str, Any]], facts: Mappi
     known = manifest.read(folder)
     doubts = manifest.doubts(known)
     selected = selections.read(folder)
-    selected_otherwise = None if selected is None else selections.sheet(selected)
+    selected_otherwise = [] if selected is None else selection_sheets.sheets(selected)
     markdown.write_report(
         folder,
         all_scores=all_scores,
         facts=facts,
         doubts=doubts,
         tokens=tables.tokens(known),
-        selections="" if selected_otherwise is None else sheets.markdown(selected_otherwise, level=2),
+        selections="\n".join(sheets.markdown(sheet, level=2) for sheet in selected_otherwise),
     )
     page.write_page(folder, all_scores=all_scores, facts=facts, selections=selected_otherwise)
     write_card(folder, all_scores=all_scores, facts=facts)

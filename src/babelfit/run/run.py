@@ -205,7 +205,10 @@ def _check_status(status: Any) -> None:
     objectives = status.get("objectives", {})
     if not isinstance(objectives, dict) or not all(is_score(value) for value in objectives.values()):
         raise ValueError(f"objectives {objectives!r} are not numbers from 0 to 1")
-    check(status.get("rankings", {}), RANKINGS, where="rankings")
+    rankings = status.get("rankings", {})
+    check(rankings, RANKINGS, where="rankings")
+    if not all(rankings.values()):
+        raise ValueError("a ranking is empty")
     if "selected" in status:
         selected = status["selected"]
         kinds: dict[str, Any] = {"file": str, "step": int, "score": float | int, "by": str, "of": int}

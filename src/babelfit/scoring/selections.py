@@ -16,8 +16,7 @@ from babelfit import predictions, shapes
 from babelfit.checkpoints.rankings import LAST, MEAN_DEV, SOURCE_DEV, Rankings, by_language
 from babelfit.data import MultilingualDataModule
 from babelfit.errors import UserError
-from babelfit.reporting.reporting import SHOWN, percent
-from babelfit.reporting.sheets import Sheet
+from babelfit.reporting.reporting import SHOWN
 from babelfit.run import manifest
 from babelfit.scoring import bootstrap, scoring
 from babelfit.scoring.answers import answers, parts
@@ -31,7 +30,6 @@ FOLDER = "selections"
 SCHEMA = 1
 ORACLE, AVERAGE = "oracle", "average"
 
-NAMES = {SOURCE_DEV: "source dev", MEAN_DEV: "mean dev", ORACLE: "own dev (oracle)", LAST: "last"}
 NUMBER = (int, float)
 INTERVAL = (None, [NUMBER, NUMBER])
 SELECTIONS = Fields(
@@ -58,7 +56,11 @@ SELECTIONS = Fields(
             )
         ],
     },
-    optional={"synthetic": bool},
+    optional={
+        "synthetic": bool,
+        "regime": str,
+        "contaminated": Fields(required={"languages": [str], "why": str}),
+    },
 )
 """What is read again of the file, for reports."""
 
@@ -101,13 +103,12 @@ def compared(
     data: MultilingualDataModule,
     split: str,
     chosen: Mapping[str, Mapping[str, Steps]],
-    selected: Steps,
 ) -> dict[str, Any]:
-    """Score each selection from prediction files alone; those of the `selected` steps are the run's own."""
+    """Score each selection from prediction files alone; those of `source_dev` are the run's own."""
     (own,) = (scores for scores in scoring.read_all(folder) if scores["split"] == split)
     counted: dict[tuple[str, str], Parts] = {
         (language, by): _parts(
-            folder if steps == selected else folder_of(steps, run=folder),
+            folder if steps == chosen[SOURCE_DEV][language] else folder_of(steps, run=folder),
             run=folder,
             data=data,
             split=split,
@@ -122,7 +123,7 @@ def compared(
     return {
         "schema": SCHEMA,
         "data": own["data"],
-        **({"synthetic": True} if own.get("synthetic") else {}),
+        **{key: own[key] for key in ("synthetic", "regime", "contaminated") if key in own},
         "split": split,
         "metric": MAIN_METRIC[data.head],
         "selections": [
@@ -185,52 +186,11 @@ def read(folder: Path) -> dict[str, Any] | None:
             raise ValueError(f"schema {found['schema']} and metric {found['metric']!r} are not known here")
         if not all(steps for one in found["selections"] for steps in (one["steps"], *one["steps"].values())):
             raise ValueError("a selection has no steps")
+        if any(one["languages"].keys() != found["selections"][0]["languages"].keys() for one in found["selections"]):
+            raise ValueError("the selections have not the same languages")
     except (ValueError, RecursionError) as error:
-        raise UserError(f"{file} holds no selections ({error}): delete it, and the reports go without") from error
+        raise UserError(
+            f"{file} holds no selections ({error}): delete it, and the training command writes it anew from the "
+            "predictions in selections/"
+        ) from error
     return found
-
-
-def sheet(found: Mapping[str, Any]) -> Sheet:
-    """Lay the selections out, a row each, in percent and points."""
-    metric = SHOWN[found["metric"]][found["metric"]]
-    synthetic = " (synthetic sample)" if found.get("synthetic") else ""
-    after = [
-        "source dev: true zero-shot, and this run's model; mean dev and oracle ask for labels in every language, the "
-        "oracle takes for each its own checkpoint; last and mean weights ask for none.",
-        "price of honest selection: how far the target mean is above that of source dev, in points, with the 95 % "
-        "interval of a paired bootstrap; another seed might say otherwise.",
-    ]
-    if found["split"] == "validation":
-        after.append("These rows are those that selected: whoever chose by them looks better here than on others.")
-    return Sheet(
-        title=f"Checkpoints otherwise selected: {found['data']}{synthetic}, {found['split']}, {metric} in percent",
-        before=[],
-        columns=("selected by", "steps", "source", "targets", "worst", "price"),
-        rows=[_cells(one) for one in found["selections"]],
-        after=after,
-        bold={0},
-    )
-
-
-def _cells(one: Mapping[str, Any]) -> list[str]:
-    transfer, steps = one["transfer"], sorted({tuple(theirs) for theirs in one["steps"].values()})
-    source, targets = (
-        ("" if (value := transfer[key]) is None else percent(value)) for key in ("source", "target_mean")
-    )
-    worst = transfer["worst"]
-    return [
-        NAMES.get(one["by"], f"mean of last {len(steps[0])}"),
-        " ".join(map(str, steps[0])) if len(steps) == 1 else f"{steps[0][0]} to {steps[-1][-1]}",
-        source,
-        targets,
-        "" if worst is None else f"{percent(worst['score'])} {worst['language']}",
-        "" if one["price"] is None else _price(one["price"]),
-    ]
-
-
-def _price(price: Mapping[str, Any]) -> str:
-    within = price["interval"]
-    if within is None:
-        return f"{100 * price['target_mean']:+.1f}"
-    low, high = (f"{100 * bound:+.1f}" for bound in within)
-    return f"{100 * price['target_mean']:+.1f} ({low} to {high})"

@@ -6,7 +6,7 @@ Which ways there are: selections.py, which also computes what they score, from p
 import logging
 import shutil
 from collections.abc import Sequence
-from functools import partial
+from pathlib import Path
 
 from rich.console import Console
 
@@ -17,7 +17,8 @@ from babelfit.checkpoints.rankings import SOURCE_DEV, Rankings
 from babelfit.config import TrainConfig
 from babelfit.data import MultilingualDataModule
 from babelfit.devices import ranks
-from babelfit.reporting import reports, sheets
+from babelfit.devices.memory import return_freed_memory
+from babelfit.reporting import reports, selection_sheets, sheets
 from babelfit.run.run import Run, write_json
 from babelfit.scoring import scoring, selections
 from babelfit.scoring.selections import Steps, choices, folder_of, is_done, steps_in_words
@@ -41,29 +42,41 @@ def compare(
     """
     if ranks.from_first(lambda: is_done(run.folder)):
         return
-    chosen = choices(rankings, languages=languages, averages=config.checkpoint.average is not None)
-    (selected,) = set(chosen[SOURCE_DEV].values())
-    asked: dict[Steps, dict[str, None]] = {}
-    for of_language in chosen.values():
-        for language, steps in of_language.items():
-            if steps != selected:
-                asked.setdefault(steps, {})[language] = None
-    for number, (steps, theirs) in enumerate(asked.items(), start=1):
-        folder = folder_of(steps, run=run.folder)
-        done = ranks.from_first(partial(predictions.languages, folder, split=split))
-        if missing := [language for language in theirs if language not in done]:
-            log.info(
-                "selections: model %d of %d, %s, in %s", number, len(asked), steps_in_words(steps), " ".join(missing)
-            )
-            _predict(config, run=run, files=files, data=data, split=split, languages=missing, steps=steps)
+    average = config.checkpoint.average is not None
+    left = ranks.from_first(lambda: asked(rankings, run=run.folder, split=split, languages=languages, averages=average))
+    for number, (steps, theirs) in enumerate(left.items(), start=1):
+        log.info("selections: model %d of %d, %s, in %s", number, len(left), steps_in_words(steps), " ".join(theirs))
+        _predict(config, run=run, files=files, data=data, split=split, languages=theirs, steps=steps)
+        return_freed_memory()  # that of the model, before the next is loaded
 
     def told() -> None:
-        found = selections.compared(run.folder, data=data, split=split, chosen=chosen, selected=selected)
+        for exported in (run.folder / selections.FOLDER).glob("*/model*"):
+            shutil.rmtree(exported)  # of a start that was killed once it had predicted
+        chosen = choices(rankings, languages=languages, averages=average)
+        found = selections.compared(run.folder, data=data, split=split, chosen=chosen)
         write_json(run.folder / selections.FILE, found)
         reports.write(run.folder, all_scores=scoring.read_all(run.folder), facts=run.facts())
-        Console().print(sheets.terminal(selections.sheet(found)))
+        for sheet in selection_sheets.sheets(found)[:1]:
+            Console().print(sheets.terminal(sheet))
 
     ranks.from_first(told)
+
+
+def asked(
+    rankings: Rankings, *, run: Path, split: str, languages: Sequence[str], averages: bool
+) -> dict[Steps, list[str]]:
+    """Say which models have to predict which languages still, by the steps of their checkpoints."""
+    chosen = choices(rankings, languages=languages, averages=averages)
+    wanted: dict[Steps, dict[str, None]] = {}
+    for of_language in chosen.values():
+        for language, steps in of_language.items():
+            if steps != chosen[SOURCE_DEV][language]:
+                wanted.setdefault(steps, {})[language] = None
+    left = {}
+    for steps, theirs in wanted.items():
+        done = predictions.languages(folder_of(steps, run=run), split=split)
+        left[steps] = [language for language in theirs if language not in done]
+    return {steps: theirs for steps, theirs in left.items() if theirs}
 
 
 def _predict(
