@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from babelfit import verbs
+from babelfit.regimes import REGIMES
 
 if TYPE_CHECKING:
     Verbs = argparse._SubParsersAction[argparse.ArgumentParser]
@@ -133,6 +134,8 @@ def _import_predictions(subparsers: "Verbs") -> None:
     parser.add_argument("--folder", required=True, metavar="FOLDER", help="where it lies, as in data.folder=FOLDER")
     parser.add_argument("--name", required=True, help="predictions, scores and report go to outputs/NAME")
     parser.add_argument("--sources", default="en", metavar="LL,LL", help="what the model was trained on (default: en)")
+    regimes = [regime for regime in REGIMES if regime != "few_shot"]  # which would have to say how few
+    parser.add_argument("--regime", choices=regimes, help="what it saw of the target languages (default: unknown)")
     _add_format(parser)
     _add_split(parser, default="test")
     parser.set_defaults(verb=verbs.import_predictions)

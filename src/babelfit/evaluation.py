@@ -222,8 +222,12 @@ def report(
     trained_on: DataConfig,
     facts: Mapping[str, str],
     active: Array | None = None,
+    regime: str | None = None,
 ) -> None:
-    """Score every language of a split that has predictions, and report."""
+    """Score every language of a split that has predictions, and report.
+
+    `regime` is that of a model whose training `trained_on` knows only the languages of.
+    """
     whole = manifest.add(folder, splits=data.read, data=data.data_name, origin=data.origin.facts(), facts=dict(facts))
     read = whole["splits"][split]
     notes: dict[str, Any] = {"synthetic": True} if data.origin.is_sample else {}
@@ -238,7 +242,8 @@ def report(
         perplexity.report(folder, data=data, split=split, trained_on=trained_on, facts=facts, active=active, **told)
         return
     # How the rows are read is this evaluation's, how the model was trained is not.
-    notes["regime"] = data.regime if "translate_test" in (data.regime, trained_on.regime) else trained_on.regime
+    own = data.regime if "translate_test" in (data.regime, trained_on.regime) else trained_on.regime
+    notes["regime"] = regime or own
     if notes["regime"] == "few_shot":
         notes["few_shot"] = asdict(trained_on.few_shot)
     scores = scoring.score(

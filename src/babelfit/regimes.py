@@ -17,6 +17,9 @@ from babelfit.languages import checked_languages
 
 REGIMES = ("zero_shot", "translate_train", "translate_train_all", "translate_test", "few_shot")
 
+UNKNOWN = "unknown"
+"""Of predictions that were made elsewhere, unless the user says it."""
+
 
 def trained_languages(
     regime: str, chosen: Sequence[str], *, written_in: str | None, translated: Sequence[str], of: str

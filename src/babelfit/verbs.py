@@ -122,6 +122,7 @@ def import_predictions(given: argparse.Namespace) -> None:
         data_folder=given.folder,
         split=given.split or "test",
         sources=given.sources.split(","),
+        regime=given.regime,
     )
 
 

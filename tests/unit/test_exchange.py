@@ -172,6 +172,18 @@ def test_labels_are_those_of_the_files_and_dropped_rows_are_not_scored(in_folder
     assert (found["consistency"]["items"], found["consistency"]["left_out"]) == (2, 1)
 
 
+@pytest.mark.parametrize("regime", [None, "translate_test"])
+def test_what_a_strangers_model_saw_is_not_guessed(data: Path, tmp_path: Path, regime: str | None) -> None:
+    given = write(tmp_path / "theirs" / "test-en.tsv", SUBMISSION)
+    told = [] if regime is None else ["--regime", regime]
+    cli.main(["import-predictions", str(given), "--format", "xtreme", "--data", "xnli", "--folder", str(data),
+              "--name", "theirs", *told])  # fmt: skip
+    [found] = scoring.read_all(Path("outputs/theirs"))
+
+    assert found["regime"] == (regime or "unknown")
+    assert f"- regime: {regime or 'not known'}" in Path("outputs/theirs/report.md").read_text().replace("\\", "")
+
+
 def test_tags_are_one_a_word(in_folder: Path, data: Path) -> None:
     write(in_folder / "panx" / "test-en.tsv", "B-PER\nI-PER\n\nO\nO\n\n\n")
     run = run_import(in_folder, data, name="panx", of="wikiann")

@@ -15,6 +15,7 @@ from babelfit.exchange import prediction_formats
 from babelfit.exchange.prediction_formats import TSV, XTREME, Spoken
 from babelfit.loading import load_tokenizer
 from babelfit.predictions import AnyPrediction, Prediction, TagPrediction
+from babelfit.regimes import UNKNOWN
 from babelfit.run import manifest
 from babelfit.run.run import opened_evaluation
 from babelfit.scoring import scoring
@@ -24,14 +25,21 @@ log = logging.getLogger(__name__)
 
 
 def import_predictions(
-    given: Path, *, format: str, config: TrainConfig, data_folder: str, split: str, sources: Sequence[str]
+    given: Path,
+    *,
+    format: str,
+    config: TrainConfig,
+    data_folder: str,
+    split: str,
+    sources: Sequence[str],
+    regime: str | None = None,
 ) -> Path:
     """Take predictions into `outputs/<config.name>`, score them against the data, report, and return the folder.
 
     `given` is a file or a folder of files, one a language; `sources` are the languages that the model was trained on,
-    as the user says. Nothing is written where a file does not fit the data: another number of rows or of words, an
-    unknown label, other gold; nor where the folder has predictions from other files, or of a model with other sources.
-    Raises UserError then, with file and line.
+    and `regime` is what it saw of the target languages, as the user says. Nothing is written where a file does not fit
+    the data: another number of rows or of words, an unknown label, other gold; nor where the folder has predictions
+    from other files, or of a model with other sources. Raises UserError then, with file and line.
     """
     chosen = replace(config.data, folder=data_folder, train_languages=list(sources))
     files = _files(given, format=format, data=_labelled(chosen.name), split=split)
@@ -68,8 +76,11 @@ def import_predictions(
         facts = {
             "predictions": f"imported from {origin} ({format})",
             "source languages": f"{', '.join(sources)}, as --sources says; not checked",
+            "regime": f"{regime}, as --regime says; not checked" if regime else "not known; --regime says it",
         }
-        evaluation.report(data=data, split=split, folder=folder, trained_on=chosen, facts=facts)
+        evaluation.report(
+            data=data, split=split, folder=folder, trained_on=chosen, facts=facts, regime=regime or UNKNOWN
+        )
     return folder
 
 

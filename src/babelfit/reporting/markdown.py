@@ -52,7 +52,7 @@ def markdown(
         lines += [f"| {' | '.join(columns)} |", f"|---|{'---:|' * (len(columns) - 1)}"]
         lines += [f"| {' | '.join(escaped(cell) for cell in row)} |" for row in rows_of(scores)]
         lines += ["", *(f"- {escaped(line)}" for line in [*transfer_lines(scores), *consistency_lines(scores)])]
-        lines += _group_tables(scores) + _alike_table(scores)
+        lines += _group_tables(scores) + _alike_tables(scores)
     lines += ["", selections.rstrip()] if selections else []
     lines += _token_table(tokens)
     names = {SHOWN[scores["metric"]][scores["metric"]] for scores in all_scores}
@@ -119,16 +119,18 @@ def _group_tables(scores: Mapping[str, Any]) -> list[str]:
     return lines
 
 
-def _alike_table(scores: Mapping[str, Any]) -> list[str]:
-    """Lay out, for the page, which share of items each pair of languages answers alike."""
+def _alike_tables(scores: Mapping[str, Any]) -> list[str]:
+    """Lay out, for the page, which share of items each pair of languages answers alike, of all and of right ones."""
     found = scores.get("consistency")
     if found is None:
         return []
     languages = [escaped(language) for language in found["languages"]]
-    lines = ["", f"| answered alike | {' | '.join(languages)} |", f"|---|{'---:|' * len(languages)}"]
-    for language, shares in zip(languages, found["alike"], strict=True):
-        cells = ["" if share is None else percent(share) for share in shares]
-        lines.append(f"| {language} | {' | '.join(cells)} |")
+    lines = []
+    for key, name in (("alike", "answered alike"), ("alike_if_right", "the same, of those right in")):
+        lines += ["", f"| {name} | {' | '.join(languages)} |", f"|---|{'---:|' * len(languages)}"]
+        for language, shares in zip(languages, found.get(key, ()), strict=False):
+            cells = ["" if share is None else percent(share) for share in shares]
+            lines.append(f"| {language} | {' | '.join(cells)} |")
     return lines
 
 

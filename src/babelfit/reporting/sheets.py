@@ -43,7 +43,8 @@ def terminal(sheet: Sheet) -> Group:
 
 def markdown(sheet: Sheet, *, level: int = 1) -> str:
     """Write as Markdown, under a heading of this level; text is no markup."""
-    lines = [f"{'#' * level} {escaped(sheet.title)}", "", *(f"- {escaped(line)}" for line in sheet.before), ""]
+    lines = [f"{'#' * level} {escaped(sheet.title)}", "", *(f"- {escaped(line)}" for line in sheet.before)]
+    lines += [""] if sheet.before else []
     lines += [f"| {' | '.join(map(escaped, sheet.columns))} |", f"|---|{'---:|' * (len(sheet.columns) - 1)}"]
     for number, row in enumerate(sheet.rows):
         cells = [f"**{escaped(cell)}**" if number in sheet.bold and cell else escaped(cell) for cell in row]

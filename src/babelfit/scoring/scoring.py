@@ -64,6 +64,7 @@ SCORES = Fields(
                 "left_out": int,
                 "different_gold": Fields(required={"items": int}),
                 "alike": [[SHARE]],
+                "alike_if_right": [[SHARE]],
                 "all_alike": SHARE,
                 "all_right": SHARE,
                 "all_alike_if_right": Each(of=SHARE),
