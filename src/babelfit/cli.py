@@ -114,6 +114,7 @@ def _matrix(subparsers: "Verbs") -> None:
     parser.add_argument("runs", nargs="+", metavar="RUN", help="the folder of a run, an evaluation or a sweep")
     _add_split(parser, default="test where all have it, else validation")
     _add_files(parser)
+    parser.add_argument("--html", type=Path, metavar="FILE", help="also write it as a page, a heat map")
     parser.add_argument("--png", type=Path, metavar="FILE", help="also write it as a picture")
     parser.set_defaults(verb=verbs.matrix)
 

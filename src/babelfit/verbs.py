@@ -85,6 +85,8 @@ def matrix(given: argparse.Namespace) -> None:
     crossed = crossing.matrix(given.runs, split=given.split)
     shown = crossing.sheets(crossed, most_columns=crossing.MOST_COLUMNS)
     _tell(crossed, given, shown=shown, written=crossing.sheets(crossed, most_columns=None))
+    if given.html is not None:
+        crossing.write_page(crossed, path=given.html)
     if given.png is not None:
         crossing.draw(crossed, path=given.png)
 

@@ -2,13 +2,14 @@
 
 import io
 import json
+import re
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
 from babelfit import cli
-from babelfit.comparing.matrix import matrix, sheets
+from babelfit.comparing.matrix import matrix, sheets, write_page
 from babelfit.errors import UserError
 from babelfit.reporting.sheets import terminal
 from made_runs import labels, write_run
@@ -143,9 +144,31 @@ def test_the_command_writes_what_is_asked_for_and_nothing_else(runs: list[str], 
     cli.main(["matrix", *runs])
     assert sorted(tmp_path.rglob("*")) == before
 
-    files = {name: tmp_path / f"m.{name}" for name in ("json", "markdown", "png")}
+    files = {name: tmp_path / f"m.{name}" for name in ("json", "markdown", "png", "html")}
     cli.main(["matrix", *runs, *(word for name, file in files.items() for word in (f"--{name}", str(file)))])
     assert json.loads(files["json"].read_text())["languages"] == ["sw", "de", "en"]
     assert "| en+de | 25.0 | 50.0\\* | 75.0\\* | 25.0 |" in files["markdown"].read_text()
     assert files["png"].read_bytes().startswith(b"\x89PNG")
     assert sorted(tmp_path.rglob("*")) == sorted([*before, *files.values()])
+
+
+def test_the_page_is_a_heat_map_that_says_what_was_trained_on(tmp_path: Path, runs: list[str]) -> None:
+    write_page(matrix(runs, split=None), path=tmp_path / "matrix.html")
+    page = (tmp_path / "matrix.html").read_text()
+
+    assert page.count('class="trained"') == 4
+    assert re.findall(r"scope=\"row\">(.*?)</th>", page) == ["sw", "en", "en+de"]
+    # The lowest score is the darkest, the highest the lightest.
+    shades = {score: shade for shade, score in re.findall(r"background:(#\w+);color:#\w+\">([\d.]+)", page)}
+    assert shades == {"25.0": "#00224e", "50.0": shades["50.0"], "75.0": "#fee838"}
+    assert "http" not in page.replace("http-equiv", "")
+
+
+def test_what_a_run_says_of_itself_is_text_on_the_page(tmp_path: Path) -> None:
+    records = {one: labels(right) for one, right in RIGHT.items()}
+    runs = [str(write_run(tmp_path / name, records)) for name in ("a", "<script>alert(1)<")]
+    write_page(matrix(runs, split=None), path=tmp_path / "matrix.html")
+    page = (tmp_path / "matrix.html").read_text()
+
+    assert "<script" not in page
+    assert "&lt;script&gt;alert(1)&lt;" in page

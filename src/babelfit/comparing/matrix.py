@@ -130,6 +130,14 @@ def sheets(document: Mapping[str, Any], *, most_columns: int | None) -> list[She
     return laid_out
 
 
+def write_page(document: Mapping[str, Any], *, path: Path) -> None:
+    """Write the matrix as a page, HTML."""
+    from babelfit.page import matrix_page  # imports matplotlib
+
+    *_, last = sheets(document, most_columns=None)
+    matrix_page.write(document, title=_title(document), names=_names(document), after=last.after[1:], path=path)
+
+
 def draw(document: Mapping[str, Any], *, path: Path) -> None:
     """Write the matrix as a picture, PNG; what a row was trained on has a frame."""
     # Only here: it takes a second to import.

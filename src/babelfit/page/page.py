@@ -31,6 +31,7 @@ from babelfit.run import manifest
 from babelfit.run.run import CONFIG, EVALUATION
 from babelfit.scoring.scoring import RECORDS
 
+HERE = Path(__file__).parent
 FILE = "report.html"
 FIGURES = "figures"
 
@@ -45,17 +46,10 @@ TRANSFER = {
 }
 
 
-def write_page(
-    folder: Path,
-    *,
-    all_scores: Sequence[Mapping[str, Any]],
-    facts: Mapping[str, str],
-    selections: Sequence[Sheet] = (),
-) -> None:
-    """Write report.html and figures/ into a run folder, from what lies there and the data that its manifest names."""
-    here = Path(__file__).parent
+def template(name: str) -> jinja2.Template:
+    """Open a template of this folder; whatever it is given is escaped."""
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(here),
+        loader=jinja2.FileSystemLoader(HERE),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
@@ -65,13 +59,29 @@ def write_page(
     environment.filters["within"] = reporting.within
     environment.filters["direction"] = lambda language: "rtl" if language in RIGHT_TO_LEFT else "auto"
     environment.globals["shade"] = charts.shade
-    script = (here / "report.js").read_text(encoding="utf-8")
+    return environment.get_template(name)
+
+
+def style() -> Markup:
+    """Return the style sheet of all pages."""
+    return Markup((HERE / "report.css").read_text(encoding="utf-8"))
+
+
+def write_page(
+    folder: Path,
+    *,
+    all_scores: Sequence[Mapping[str, Any]],
+    facts: Mapping[str, str],
+    selections: Sequence[Sheet] = (),
+) -> None:
+    """Write report.html and figures/ into a run folder, from what lies there and the data that its manifest names."""
+    script = (HERE / "report.js").read_text(encoding="utf-8")
     read = manifest.read(folder)
-    page = environment.get_template("report.html.jinja").render(
+    page = template("report.html.jinja").render(
         title=" · ".join(filter(None, [facts.get("run") or facts.get("model"), str(all_scores[0]["data"])])),
         facts=facts,
         is_synthetic=any(scores.get("synthetic") for scores in all_scores),
-        style=Markup((here / "report.css").read_text(encoding="utf-8")),
+        style=style(),
         script=Markup(script),
         # Nothing else runs on the page, whatever text it shows.
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
