@@ -56,8 +56,8 @@ def compare(
         found = selections.compared(run.folder, data=data, split=split, chosen=chosen)
         write_json(run.folder / selections.FILE, found)
         reports.write(run.folder, all_scores=scoring.read_all(run.folder), facts=run.facts())
-        for sheet in selection_sheets.sheets(found)[:1]:
-            Console().print(sheets.terminal(sheet))
+        summary, _ = selection_sheets.sheets(found)
+        Console().print(sheets.terminal(summary))
 
     ranks.from_first(told)
 

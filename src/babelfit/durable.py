@@ -1,5 +1,9 @@
-"""Files that survive a crash: a reader, or a power cut, finds the old file or the new one, never half of one."""
+"""Files that survive a crash: a reader, or a power cut, finds the old file or the new one, never half of one.
 
+And the hash by which a file is known to be whole, or the same as before.
+"""
+
+import hashlib
 import os
 from contextlib import suppress
 from pathlib import Path
@@ -33,3 +37,9 @@ def sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def sha256(path: Path) -> str:
+    """Hash a file, as `sha256sum` does."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,7 +1,6 @@
 """From a path to a tokenizer, a config and a model that is ready for ragged batches; what it computes is not here."""
 
 import copy
-import hashlib
 import logging
 from collections.abc import Mapping
 from contextlib import nullcontext
@@ -17,6 +16,7 @@ from transformers import AutoConfig, AutoTokenizer, PreTrainedConfig, PreTrained
 from transformers.utils.logging import set_verbosity_error
 
 from babelfit import hub, mini
+from babelfit.durable import sha256
 from babelfit.encoder.agreement import assume_attention, choose_attention
 from babelfit.encoder.encoder import max_tokens
 from babelfit.errors import UserError, first_line
@@ -98,12 +98,7 @@ def files_read(path: str, *, revision: str | None = None) -> dict[str, Any]:
         file for kind in ("*.json", "*.safetensors", "*.bin", "*.model") for file in folder.glob(kind) if file.is_file()
     )
     commit = folder.name if hub.is_snapshot(str(folder)) else None
-    return {"path": path, "commit": commit, "files": {file.name: _sha256(file) for file in files}}
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return {"path": path, "commit": commit, "files": {file.name: sha256(file) for file in files}}
 
 
 def check_precision(path: str, *, revision: str | None = None, precision: str) -> None:

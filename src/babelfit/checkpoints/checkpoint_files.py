@@ -112,7 +112,7 @@ class CheckpointFiles:
         `ranked` are the steps in this checkpoint's rankings, `before` those of the one before it; files of neither go.
         Every crash in between leaves the earlier checkpoints as they were, under one name or another.
         """
-        if (read := _sha256(self.temporary)) != sha256:
+        if (read := durable.sha256(self.temporary)) != sha256:
             raise OSError(f"{self.temporary} reads back otherwise than it was written ({read[:12]}, not {sha256[:12]})")
         kept = {*ranked, *before}
         listed = {key: of for key, of in (self._listed() or {}).items() if key != sha256}
@@ -198,7 +198,7 @@ class CheckpointFiles:
         status = path.stat()
         key = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
         if key not in self._hashes:
-            self._hashes[key] = _sha256(path)
+            self._hashes[key] = durable.sha256(path)
         return self._hashes[key]
 
     def _listed(self) -> dict[str, int] | None:
@@ -243,8 +243,3 @@ def same_file(source: Path, target: Path) -> None:
     except OSError:
         shutil.copyfile(source, target)
         durable.sync(target)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -3,7 +3,6 @@
 How a file is read is for passages.py, and what becomes of its text for text.py.
 """
 
-import hashlib
 import logging
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -14,6 +13,7 @@ from typing import Any
 from babelfit.data.origin import SAMPLE, written_sample
 from babelfit.data.passages import first_line
 from babelfit.data.sample import VERSION, write_corpus
+from babelfit.durable import sha256
 from babelfit.errors import UserError
 from babelfit.languages import LANGUAGES
 
@@ -22,8 +22,6 @@ SPLITS = {"train": "train", "validation": "validation", "valid": "validation", "
 
 FORMS = {".txt": "text", ".jsonl": "jsonl", ".parquet": "parquet", ".tsv": "tsv"}
 MOSES = "moses"
-PARALLEL = ("tsv", MOSES)
-"""Forms of sentences in two languages, side by side."""
 
 WANTED = (
     "sw.txt or sw/*.txt (a sentence or paragraph a line), .jsonl or .parquet with a column of text, "
@@ -140,8 +138,7 @@ class Corpora:
         """Hash the files of a corpus, as `sha256sum` does, once for all that is read of them."""
         for path in corpus.paths:
             if path not in self._digests:
-                with path.open("rb") as file:
-                    self._digests[path] = hashlib.file_digest(file, "sha256").hexdigest()
+                self._digests[path] = sha256(path)
         return [self._digests[path] for path in corpus.paths]
 
     def _names(self) -> list[str]:

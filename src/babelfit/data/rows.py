@@ -1,6 +1,5 @@
 """The text of rows that a run has read, read again from the files that its manifest names. Knows no tokens."""
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ import pyarrow as pa
 
 from babelfit.data.readers import LABEL, TAGS
 from babelfit.data.sources import Layout, Source
+from babelfit.durable import sha256
 from babelfit.errors import UserError
 
 
@@ -27,7 +27,7 @@ def read_again(entry: Mapping[str, Any], *, layouts: Sequence[Layout], dataset: 
         try:
             if not path.is_file():
                 return f"{path} is not there any more"
-            if path.stat().st_size != file["bytes"] or _sha256(path) != file["sha256"]:
+            if path.stat().st_size != file["bytes"] or sha256(path) != file["sha256"]:
                 return f"{path} has changed since"
         except OSError as error:
             return str(error)
@@ -40,8 +40,3 @@ def read_again(entry: Mapping[str, Any], *, layouts: Sequence[Layout], dataset: 
     except UserError as error:
         return str(error)
     return table.drop_columns([name for name in (LABEL, TAGS) if name in table.column_names])
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

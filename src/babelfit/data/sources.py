@@ -4,7 +4,6 @@ Not for how a file is read, and not for tokens or choosing rows.
 """
 
 import difflib
-import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from typing import Protocol
 import pyarrow as pa
 
 from babelfit.data.readers import LABEL
+from babelfit.durable import sha256
 from babelfit.errors import UserError
 
 HUB_PARQUET = {split: f"{{language}}/{split}-*.parquet" for split in ("train", "validation", "test")}
@@ -69,11 +69,7 @@ class Source:
 
     def sha256(self) -> list[str]:
         """Hash each file that is read, as `sha256sum` does."""
-        digests = []
-        for path in self.read_files:
-            with path.open("rb") as file:
-                digests.append(hashlib.file_digest(file, "sha256").hexdigest())
-        return digests
+        return [sha256(path) for path in self.read_files]
 
     def read(self) -> pa.Table:
         """Read all rows; an example's index is its row here. Raises UserError for malformed files and for no rows."""

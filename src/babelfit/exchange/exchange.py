@@ -1,6 +1,5 @@
 """Predictions of others in, ours out: checked against the data, scored and reported like any evaluation."""
 
-import hashlib
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -69,7 +68,7 @@ def import_predictions(
     )
     with opened_evaluation(told, data_name=data.data_name) as folder:
         # Before the first is written: it refuses to mix them with predictions from other files.
-        imported = {language: {"path": str(file), "sha256": _sha256(file)} for language, file in files.items()}
+        imported = {language: {"path": str(file), "sha256": durable.sha256(file)} for language, file in files.items()}
         manifest.add(folder, splits=data.read, imported={split: imported})
         for language, theirs in records.items():
             predictions.write(predictions.path(folder, split=split, language=language), theirs)
@@ -114,11 +113,6 @@ def _files(given: Path, *, format: str, data: type[LabelledDataModule], split: s
             f"{' or '.join(dict.fromkeys(map(str, patterns)))}, or the folder of them"
         )
     return found
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _pattern(data: type[LabelledDataModule], *, format: str, split: str) -> str:

@@ -17,7 +17,6 @@ from babelfit.predictions import AnyPrediction, Prediction, TagPrediction
 from babelfit.shapes import MOST_DIGITS
 
 XTREME, TSV = "xtreme", "tsv"
-FORMATS = (XTREME, TSV)
 
 COLUMNS = ("index", "gold", "predicted")
 PROBABILITY = "probability"

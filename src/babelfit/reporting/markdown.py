@@ -40,11 +40,7 @@ def markdown(
 
     `tokens` says what the tokenizer makes of each language, column to cell; `selections` is a section of its own.
     """
-    lines = ["# Cross-lingual report", ""]
-    if any(scores.get("synthetic") for scores in all_scores):
-        lines += ["**Synthetic data.** The bundled sample shows how babelfit works, not how good a model is.", ""]
-    lines += [line for doubt in doubts for line in (f"**Data.** {escaped(doubt)}", "")]
-    lines += [f"- {key}: {escaped(value)}" for key, value in facts.items()]
+    lines = preamble("Cross-lingual report", all_scores=all_scores, facts=facts, doubts=doubts)
     for scores in all_scores:
         lines += ["", f"## {escaped(title(scores))}", ""]
         lines += [line for warning in warnings_of(scores) for line in (f"**{escaped(warning)}**", "")]
@@ -70,6 +66,17 @@ def markdown(
         "",
     ]
     return "\n".join(lines)
+
+
+def preamble(
+    heading: str, *, all_scores: Sequence[Mapping[str, Any]], facts: Mapping[str, str], doubts: Sequence[str]
+) -> list[str]:
+    """Begin a report: what is wrong with the data, and what was scored."""
+    lines = [f"# {heading}", ""]
+    if any(scores.get("synthetic") for scores in all_scores):
+        lines += ["**Synthetic data.** The bundled sample shows how babelfit works, not how good a model is.", ""]
+    lines += [line for doubt in doubts for line in (f"**Data.** {escaped(doubt)}", "")]
+    return lines + [f"- {key}: {escaped(value)}" for key, value in facts.items()]
 
 
 _MEANINGS = {

@@ -24,6 +24,7 @@ from babelfit.errors import UserError
 from babelfit.languages import LANGUAGE_NAMES
 from babelfit.predictions import MaskedPrediction
 from babelfit.reporting import reports
+from babelfit.reporting.markdown import preamble
 from babelfit.reporting.reporting import escaped, percent, perplexity
 from babelfit.run import manifest
 from babelfit.scoring import bootstrap, scoring
@@ -244,11 +245,7 @@ def table(scores: Mapping[str, Any]) -> Table:
 
 def markdown(all_scores: Sequence[Mapping[str, Any]], *, facts: Mapping[str, str], doubts: Sequence[str] = ()) -> str:
     """Write report.md: what was scored, a section a split, what the numbers mean."""
-    lines = ["# Masked tokens of held-out text", ""]
-    if any(scores.get("synthetic") for scores in all_scores):
-        lines += ["**Synthetic data.** The bundled sample shows how babelfit works, not how good a model is.", ""]
-    lines += [line for doubt in doubts for line in (f"**Data.** {escaped(doubt)}", "")]
-    lines += [f"- {key}: {escaped(value)}" for key, value in facts.items()]
+    lines = preamble("Masked tokens of held-out text", all_scores=all_scores, facts=facts, doubts=doubts)
     for scores in all_scores:
         lines += ["", f"## {escaped(_title(scores))}", ""]
         lines += [line for warning in _warnings(scores) for line in (f"**{escaped(warning)}**", "")]

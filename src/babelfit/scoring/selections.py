@@ -22,6 +22,7 @@ from babelfit.scoring import bootstrap, scoring
 from babelfit.scoring.answers import answers, parts
 from babelfit.scoring.bootstrap import Array, Parts, interval
 from babelfit.scoring.metrics import MAIN_METRIC
+from babelfit.scoring.scoring import INTERVAL, NUMBER, SHARE
 from babelfit.shapes import Each, Fields
 from babelfit.transfer.numbers import transfer_numbers
 
@@ -30,8 +31,6 @@ FOLDER = "selections"
 SCHEMA = 1
 ORACLE, AVERAGE = "oracle", "average"
 
-NUMBER = (int, float)
-INTERVAL = (None, [NUMBER, NUMBER])
 SELECTIONS = Fields(
     required={
         "schema": int,
@@ -46,8 +45,8 @@ SELECTIONS = Fields(
                     "languages": Each(of=NUMBER),
                     "transfer": Fields(
                         required={
-                            "source": (None, *NUMBER),
-                            "target_mean": (None, *NUMBER),
+                            "source": SHARE,
+                            "target_mean": SHARE,
                             "worst": (None, Fields(required={"language": str, "score": NUMBER})),
                         }
                     ),

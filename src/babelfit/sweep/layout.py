@@ -3,13 +3,14 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from babelfit.checkpoints.rankings import SOURCE_DEV
 from babelfit.languages import LANGUAGE_NAMES
 from babelfit.reporting.reporting import percent
 from babelfit.sweep.comparison import LEVEL, NO_NOISE, SEEDS, TEST, TOO_FEW
 from babelfit.sweep.groups import Group, Spread, number
 from babelfit.sweep.importance import ENOUGH_BEST, METHOD
 from babelfit.sweep.ledger import COMPLETE, Ledger, Row
-from babelfit.sweep.results import MEANS, SOURCE_DEV
+from babelfit.sweep.results import MEANS
 
 MOST_GROUPS = 6
 """So many groups have a column of languages; sweep.json has all."""

@@ -6,13 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from babelfit.checkpoints.rankings import SOURCE_DEV
 from babelfit.run.run import OUTPUTS
 from babelfit.scoring.objectives import OBJECTIVES
 from babelfit.sweep import comparison, importance, results
 from babelfit.sweep.comparison import Comparison
 from babelfit.sweep.groups import Group, grouped
 from babelfit.sweep.importance import Importance
-from babelfit.sweep.results import SOURCE_DEV, Curve, Scores
+from babelfit.sweep.results import Curve, Scores
 from babelfit.sweep.study import Sweep, Trial
 
 COMPLETE = "complete"

@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from babelfit import durable
+from babelfit.checkpoints.rankings import SOURCE_DEV
 from babelfit.commands import printable
 from babelfit.errors import UserError
 from babelfit.reporting.reporting import escaped
@@ -25,7 +26,6 @@ from babelfit.sweep.groups import Group, Spread
 from babelfit.sweep.importance import METHOD
 from babelfit.sweep.layout import Sheet
 from babelfit.sweep.ledger import Ledger, Row, collect
-from babelfit.sweep.results import SOURCE_DEV
 from babelfit.trust import check_folder
 
 SCHEMA = 1

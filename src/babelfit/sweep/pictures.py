@@ -13,10 +13,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from babelfit import durable
+from babelfit.checkpoints.rankings import SOURCE_DEV
 from babelfit.sweep.groups import Group
 from babelfit.sweep.layout import counted, label
 from babelfit.sweep.ledger import COMPLETE, Ledger
-from babelfit.sweep.results import SOURCE_DEV
 
 # Told apart by all kinds of eyes: Okabe & Ito 2008, without black and without yellow, which is faint on white.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")

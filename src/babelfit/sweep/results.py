@@ -7,11 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from babelfit.checkpoints.rankings import SOURCE_DEV
 from babelfit.errors import UserError
 from babelfit.scoring import scoring
-
-SOURCE_DEV = "source_dev"
-"""What selects checkpoints unless a run says otherwise, so that every run logs it."""
 
 MEANS = {"source": "source mean", "target_mean": "target mean", "worst": "worst target", "gap": "gap, in points"}
 """The transfer numbers that are shown, by key in the scores, and their names."""
