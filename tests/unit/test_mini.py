@@ -7,6 +7,7 @@ import pytest
 from transformers import AutoConfig, AutoTokenizer, PreTrainedTokenizerBase
 
 from babelfit.data.sample import write_ner, write_nli, write_paraphrase
+from babelfit.errors import UserError
 from babelfit.mini import make
 
 SPACELESS = ("ja", "th", "zh")
@@ -64,3 +65,13 @@ def test_the_shipped_folder_is_what_the_sample_gives(tmp_path: Path) -> None:
     for name in ("config.json", "tokenizer.json", "tokenizer_config.json"):
         assert json.loads((make.FOLDER / name).read_text("utf-8")) == json.loads((tmp_path / name).read_text("utf-8"))
         assert (make.FOLDER / name).read_bytes() == (tmp_path / name).read_bytes()
+
+
+@pytest.mark.parametrize("num_pieces", [3, 1000])
+def test_a_vocabulary_that_its_text_does_not_support_is_refused(num_pieces: int) -> None:
+    sentences = ["Maria lives in Paris.", "David lives in Rome."]
+    with pytest.raises(UserError, match=rf"{num_pieces:,} pieces .* gives \d+") as refused:
+        make.train_tokenizer(sentences, num_pieces=num_pieces)
+    num_supported = int(str(refused.value).rpartition("gives ")[2].partition(":")[0])
+    tokenizer = make.train_tokenizer(sentences, num_pieces=num_supported)
+    assert tokenizer.get_vocab_size() == num_supported + 5  # the special ones

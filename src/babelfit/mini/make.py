@@ -7,9 +7,10 @@ the same sample gives the same bytes. Weights are not made here: the config is f
 import argparse
 import json
 import math
+import sys
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from tokenizers import AddedToken, Tokenizer, decoders, pre_tokenizers, processors
@@ -17,6 +18,7 @@ from tokenizers.models import BPE, Model, Unigram
 from tokenizers.trainers import BpeTrainer
 
 from babelfit.data.sample import write_ner, write_nli, write_paraphrase
+from babelfit.errors import UserError
 
 FOLDER = Path(__file__).parent
 NUM_PIECES = 7000
@@ -53,25 +55,30 @@ TOKENIZER_CONFIG = {
 }
 
 
-def make(folder: Path = FOLDER) -> None:
+def make(folder: Path = FOLDER, *, num_pieces: int = NUM_PIECES) -> None:
     """Write config.json, tokenizer.json and tokenizer_config.json into a folder."""
+    with tempfile.TemporaryDirectory() as sample:
+        for write in (write_nli, write_paraphrase, write_ner):
+            write(Path(sample))
+        tokenizer = train_tokenizer([*_pairs(Path(sample)), *_tagged(Path(sample))], num_pieces=num_pieces)
     folder.mkdir(parents=True, exist_ok=True)
-    tokenizer = _train_tokenizer()
     tokenizer.save(str(folder / "tokenizer.json"), pretty=False)
     _write_json(folder / "tokenizer_config.json", content=TOKENIZER_CONFIG)
     _write_json(folder / "config.json", content=CONFIG | {"vocab_size": tokenizer.get_vocab_size()})
 
 
-def _train_tokenizer() -> Tokenizer:
-    with tempfile.TemporaryDirectory() as folder:
-        for write in (write_nli, write_paraphrase, write_ner):
-            write(Path(folder))
-        sentences = [*_pairs(Path(folder)), *_tagged(Path(folder))]
+def train_tokenizer(sentences: Sequence[str], *, num_pieces: int) -> Tokenizer:
+    """Train a tokenizer of so many pieces; raises UserError where the text supports fewer, or has more characters."""
     # Pieces come from BPE because the unigram trainer breaks ties by hash order; their scores are the unigram model's.
     splitter = _tokenizer(BPE())
     # A word keeps its piece in front of a full stop.
     splitter.pre_tokenizer = pre_tokenizers.Sequence([splitter.pre_tokenizer, pre_tokenizers.Punctuation()])
-    splitter.train_from_iterator(sentences, BpeTrainer(vocab_size=NUM_PIECES, show_progress=False))
+    splitter.train_from_iterator(sentences, BpeTrainer(vocab_size=num_pieces, show_progress=False))
+    if splitter.get_vocab_size() != num_pieces:
+        raise UserError(
+            f"a vocabulary of {num_pieces:,} pieces does not suit this text, which gives "
+            f"{splitter.get_vocab_size():,}: ask for as many, or give other text"
+        )
     counts = Counter(dict.fromkeys(splitter.get_vocab(), 1))
     for encoding in splitter.encode_batch(sentences, add_special_tokens=False):
         counts.update(encoding.tokens)
@@ -122,4 +129,9 @@ def _write_json(path: Path, *, content: dict[str, object]) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="Rebuild the mini encoder's config and tokenizer from the sample.")
     parser.add_argument("folder", nargs="?", type=Path, default=FOLDER, help="where to write (default: the package)")
-    make(parser.parse_args().folder)
+    parser.add_argument("--pieces", type=int, default=NUM_PIECES, help=f"of the tokenizer (default: {NUM_PIECES})")
+    options = parser.parse_args()
+    try:
+        make(options.folder, num_pieces=options.pieces)
+    except UserError as error:
+        sys.exit(f"error: {error}")
