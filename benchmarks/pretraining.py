@@ -131,14 +131,19 @@ def rows(file: Path) -> list[list[str]]:
 
 
 def probed(folder: Path, *arguments: str) -> float:
-    """Measure the seconds of a step, in a run of a few that is thrown away, from its second half."""
-    begun = time.monotonic()
-    short = (*arguments, "name=probe", "validation.every=1000", "data.limit.validation=1")
-    run(folder, *short, "optimization.max_steps=1")
-    first = time.monotonic() - begun
-    begun = time.monotonic()
-    run(folder, *short, f"optimization.max_steps={PROBE_STEPS + 1}", "name=probe-longer")
-    return max(1e-3, (time.monotonic() - begun - first) / PROBE_STEPS)
+    """Measure the seconds of a step, from two short runs that are thrown away; a run before them reads the text."""
+    short = (*arguments, "validation.every=1000", "data.limit.validation=1")
+    seconds = []
+    for name, steps in (("probe-reading", 1), ("probe", 1), ("probe-longer", PROBE_STEPS + 1)):
+        begun = time.monotonic()
+        run(folder, *short, f"name={name}", f"optimization.max_steps={steps}")
+        seconds.append(time.monotonic() - begun)
+    _, begin, whole = seconds
+    if whole <= begin:
+        sys.exit(
+            f"{PROBE_STEPS} steps took no longer than none ({whole:.1f} s, {begin:.1f} s): the machine is too busy"
+        )
+    return (whole - begin) / PROBE_STEPS
 
 
 def run(folder: Path, *arguments: str) -> None:
