@@ -101,6 +101,7 @@ def start(folder: Path, *, name: str, steps: int) -> Process:
     command = [
         str(ROOT / "train.py"),
         f"name={name}",
+        "encoder=mini_random",
         f"data.limit={{train: {rows}, validation: 48, test: 96}}",
         "data.languages=[en,de,sw]",
         "encoder.overrides={num_hidden_layers: 1, hidden_size: 32, num_attention_heads: 2, intermediate_size: 64}",

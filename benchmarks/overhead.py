@@ -59,6 +59,7 @@ def settings(steps: int, *, name: str) -> TrainConfig:
         f"name={name}",
         f"data.limit={{train: {steps * BATCH_SIZE}, validation: 32, test: 32}}",
         "data.languages=[en]",
+        "encoder=mini_random",
         f"encoder.overrides={TINY}",
         f"optimization.batch_size={BATCH_SIZE}",
         "optimization.epochs=2",

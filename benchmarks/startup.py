@@ -191,6 +191,7 @@ def start(folder: Path, *, which: str, size: Size, options: argparse.Namespace) 
         f"data.train_languages=[{','.join(size.languages)}]",
         "data.languages=[en]",
         "optimization.batch_size=32",
+        "encoder=mini_random",
         "encoder.overrides={num_hidden_layers: 1, hidden_size: 32, num_attention_heads: 2, intermediate_size: 64}",
         "trainer.accelerator=cpu",
         "resume=never",

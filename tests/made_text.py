@@ -48,7 +48,7 @@ class MadeText(MultilingualDataModule):
     def __init__(self, *, languages: Sequence[str] | None, tokenizer: Any, **settings: Any) -> None:
         ours = {key: value for key, value in settings.items() if key not in WITHOUT}
         super().__init__(languages=languages or settings["train_languages"], tokenizer=tokenizer, **ours)
-        self.masking = Masking.of(tokenizer)
+        self.masking = Masking.of(tokenizer, share=0.15)
 
     def download(self) -> None:
         pass

@@ -18,6 +18,9 @@ from babelfit.heads import HEADS
 KINDS = ("xlm-roberta", "xlm-roberta-xl", "bert", "deberta-v2")
 """The model types of the encoders in conf/."""
 
+RANDOM = ("encoder.pretrained=false", "encoder.freeze_embeddings=false", "encoder.embedding_dropout=null")
+"""What encoder=mini_random sets, for commands that leave the default encoder its name."""
+
 NUM_LABELS = 3
 SIZES: dict[str, Any] = {
     "vocab_size": 200,

@@ -12,7 +12,7 @@ from babelfit.config import DataConfig, TrainConfig
 from babelfit.data import DATA, MultilingualDataModule
 from babelfit.data.checks import check_selectable
 from babelfit.devices.launch import check_devices, num_workers
-from babelfit.encoder.dropout import take_faster_dropout
+from babelfit.encoder.dropout import drop_embeddings, take_faster_dropout
 from babelfit.encoder.encoder import checkpoint_activations, choose_kernels, freeze, is_ragged
 from babelfit.encoder.vocabulary import take_active
 from babelfit.errors import UserError
@@ -133,6 +133,13 @@ def build_model(config: TrainConfig, *, data: MultilingualDataModule, without_we
             f"data.reset_positions=true: {model.config.model_type} counts positions by itself; set it to false"
         )
     freeze(model, embeddings=config.encoder.freeze_embeddings, layers=config.encoder.freeze_layers)
+    if config.encoder.freeze_embeddings and not config.encoder.pretrained:
+        log.warning(
+            "encoder.freeze_embeddings=true with encoder.pretrained=false: embeddings are random and stay so; set it to "
+            "false, or for the bundled encoder take encoder=mini_random"
+        )
+    if config.encoder.embedding_dropout is not None:
+        drop_embeddings(model, rate=config.encoder.embedding_dropout)
     if config.encoder.gradient_checkpointing:
         checkpoint_activations(model)
     if config.encoder.vocabulary == "active":

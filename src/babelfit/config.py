@@ -54,6 +54,7 @@ class TextConfig(DataConfig):
     held_out: float
     undecodable: str
     reset_positions: bool
+    mask_share: float
 
 
 @dataclass
@@ -67,6 +68,7 @@ class EncoderConfig:
     gradient_checkpointing: bool
     freeze_embeddings: bool
     freeze_layers: int
+    embedding_dropout: float | None
 
 
 @dataclass

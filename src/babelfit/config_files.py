@@ -30,6 +30,7 @@ NEW_IN_2: dict[str, dict[str, Any]] = {
         "gradient_checkpointing": False,
         "freeze_embeddings": False,
         "freeze_layers": 0,
+        "embedding_dropout": None,
     },
     "optimization": {"layer_decay": 1.0},
     "validation": {"chance_patience": None, "at_chance": "warn"},

@@ -36,6 +36,7 @@ AT_LEAST: dict[str, float] = {
     "data.few_shot.k": 1,
     "data.sampling_exponent": 0,
     "data.held_out": 1e-9,
+    "data.mask_share": 1e-6,
     "optimization.learning_rate": 0,
     "optimization.batch_size": 1,
     "optimization.epochs": 1,
@@ -45,6 +46,7 @@ AT_LEAST: dict[str, float] = {
     "optimization.clip": 1e-6,
     "optimization.layer_decay": 1e-6,
     "encoder.freeze_layers": 0,
+    "encoder.embedding_dropout": 0,
     "validation.patience": 1,
     "validation.chance_patience": 1,
     "checkpoint.every": 1,
@@ -61,7 +63,12 @@ AT_LEAST: dict[str, float] = {
     "sweep.best": 1,
 }
 
-AT_MOST: dict[str, float] = {"data.sampling_exponent": 1, "optimization.layer_decay": 1}
+AT_MOST: dict[str, float] = {
+    "data.sampling_exponent": 1,
+    "data.mask_share": 1,
+    "encoder.embedding_dropout": 0.9,
+    "optimization.layer_decay": 1,
+}
 
 WITHOUT_FSDP = ("16-mixed", "64-true")
 """Precisions that sharded weights cannot have."""

@@ -23,6 +23,7 @@ import torch
 from safetensors.torch import load_file
 
 from babelfit.sweep.study import read
+from tiny import RANDOM
 
 ROOT = Path(__file__).resolve().parents[2]
 IN_RANKS = Path(__file__).with_name("in_ranks.py")
@@ -33,6 +34,7 @@ SECONDS = 150
 """How long a command may take before it counts as hanging."""
 
 UNEVEN = (
+    *RANDOM,
     "encoder.overrides={num_hidden_layers: 2, hidden_size: 32, num_attention_heads: 2, intermediate_size: 64, "
     "hidden_dropout_prob: 0.0, attention_probs_dropout_prob: 0.0}",
     # Four steps an epoch: three of 15 examples, and one of a single example, of which some ranks get none.

@@ -1,5 +1,6 @@
 """Every kind of encoder trains from a command, exports what it trained and leaves alone what is frozen."""
 
+import csv
 import json
 import logging
 import shutil
@@ -16,9 +17,10 @@ from babelfit import building, mini
 from babelfit.errors import UserError
 from babelfit.heads import HEADS
 from babelfit.loading import MINI, load_config, load_model
-from tiny import model, write_folder
+from tiny import RANDOM, model, write_folder
 
 OPTIONS = (
+    *RANDOM,
     "data.limit={train: 64, validation: 24, test: 24}",
     "data.languages=[en,de]",
     "optimization.epochs=2",
@@ -73,6 +75,28 @@ def test_what_is_frozen_is_exported_bit_for_bit(train_on: Callable[..., Any], tm
     for name, value in before.items():
         is_frozen = name.startswith(("embeddings.", "encoder.layer.0."))
         assert torch.equal(after[f"bert.{name}"], value) == is_frozen, name
+
+
+def test_frozen_random_embeddings_are_warned_about(train_on: Callable[..., Any], tmp_path: Path) -> None:
+    folder = write_folder("bert", tmp_path / "bert")
+    outcome = train_on(folder, "encoder.freeze_embeddings=true")
+
+    assert outcome.status == 0, outcome.err
+    assert "embeddings are random and stay so" in outcome.err
+
+
+def test_a_run_drops_so_much_of_its_embeddings(
+    train_on: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    losses = []
+    for rate in ("0.0", "0.6"):
+        folder = write_folder("bert", tmp_path / f"bert-{rate}")
+        outcome = train_on(folder, f"encoder.embedding_dropout={rate}", "logger.every=1", f"name=run-{rate}")
+        assert outcome.status == 0, outcome.err
+        with Path(f"outputs/run-{rate}/metrics.csv").open(newline="") as file:
+            losses.append(next(row["value"] for row in csv.DictReader(file) if row["metric"] == "train/loss"))
+    # Of the same weights and rows.
+    assert losses[0] != losses[1]
 
 
 def test_more_frozen_layers_than_there_are_is_an_error(train_on: Callable[..., Any], tmp_path: Path) -> None:

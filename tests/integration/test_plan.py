@@ -15,10 +15,12 @@ import pytest
 from babelfit import cli
 from babelfit.encoder import vocabulary
 from babelfit.planning import footprint
+from tiny import RANDOM
 
 ROOT = Path(__file__).resolve().parents[2]
 SMALL = (
     "data.limit={train: 192, validation: 48, test: 48}",
+    *RANDOM,
     "encoder.overrides={num_hidden_layers: 1, hidden_size: 32, num_attention_heads: 2, intermediate_size: 64}",
     "optimization.epochs=2",
 )

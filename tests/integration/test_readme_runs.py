@@ -17,11 +17,14 @@ from typing import Any
 
 import pytest
 
+from tiny import RANDOM
+
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 SECONDS = 150
 TINY = (
     "trainer.accelerator=cpu",
+    *RANDOM,
     "encoder.overrides={num_hidden_layers: 1, hidden_size: 32, num_attention_heads: 2, intermediate_size: 64}",
     "data.limit={train: 64, validation: 16, test: 16}",
     "data.languages=[en]",

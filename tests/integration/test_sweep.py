@@ -16,6 +16,7 @@ import pytest
 
 from babelfit.sweep import trials
 from babelfit.sweep.study import Study, Trial, read
+from tiny import RANDOM
 
 ROOT = Path(__file__).resolve().parents[2]
 FAKE = Path(__file__).with_name("fake_trial.py")
@@ -307,6 +308,7 @@ def test_without_a_name_a_sweep_is_named_after_what_all_its_trials_share(sweep: 
 
 TINY = (
     "trainer=cpu",
+    *RANDOM,
     "data.languages=[en,de,sw]",
     "data.limit={train: 160, validation: 40, test: 30}",
     "encoder.overrides={num_hidden_layers: 1, hidden_size: 32, num_attention_heads: 2, intermediate_size: 64}",

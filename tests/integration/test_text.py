@@ -10,8 +10,9 @@ import torch
 from safetensors.torch import load_file
 
 from babelfit.data.sample import VERSION
-from babelfit.data.sample.corpus import CORPUS_ROWS
+from babelfit.data.sample.corpus import CORPUS_LANGUAGES, CORPUS_ROWS
 from babelfit.finetuner import Finetuner
+from babelfit.mini import make
 
 TEXT = ("data=text", "data.folder=own", "logger.every=1", "logger.tensorboard=false", "validation.every=3",
         "optimization.batch_size=8")  # fmt: skip
@@ -63,6 +64,21 @@ def test_the_bundled_text_is_there_to_pretrain_on(
     assert json.loads((run / "scores/validation.json").read_text())["synthetic"]
     assert json.loads((run / "manifest.json").read_text())["origin"] == {"sample": f"synthetic, version {VERSION}"}
     assert "**Synthetic data.**" in (run / "report.md").read_text()
+
+
+def test_the_command_that_made_the_bundled_encoder_makes_one_of_its_kind(
+    command: Callable[..., Any], in_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BABELFIT_CACHE", str(in_folder / "cache"))
+    monkeypatch.setitem(CORPUS_ROWS, "text", 60)
+    monkeypatch.setitem(CORPUS_ROWS, "parallel", 60)
+    outcome = command("train.py", "experiment=pretrain_mini", "optimization.max_steps=2", "validation.every=2")
+    assert outcome.status == 0, outcome.err
+
+    run = Path("outputs/pretrain_mini")
+    languages = json.loads((run / "scores/validation.json").read_text())["languages"]
+    assert languages.keys() == {*CORPUS_LANGUAGES, *(f"en-{one}" for one in CORPUS_LANGUAGES if one != "en")}
+    make.check_fit(run / "model", folder=make.FOLDER)
 
 
 def test_a_run_on_text_goes_on_where_it_stopped(

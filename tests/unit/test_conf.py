@@ -80,6 +80,7 @@ def test_the_default_is_the_sample_on_the_small_encoder() -> None:
     ("encoder", "learning_rate", "warmup"),
     [
         ("mini", 1e-3, 0.1),
+        ("mini_random", 1e-3, 0.1),
         *((encoder, 2e-5, 0) for encoder in ("xlmr_base", "xlmr_large", "xlmr_xl", "xlmr_xxl", "mbert", "mdeberta")),
     ],
 )
@@ -88,8 +89,14 @@ def test_an_encoder_picks_its_optimization_by_itself(encoder: str, learning_rate
 
     assert config.optimization.learning_rate == learning_rate
     assert config.optimization.warmup == warmup
-    assert config.encoder.pretrained == (encoder != "mini")
+    assert config.encoder.pretrained == (encoder != "mini_random")
     assert config.name == f"xnli-{encoder}"
+
+
+def test_random_weights_take_the_bundled_architecture_and_all_of_it_learns() -> None:
+    config = train("encoder=mini_random").encoder
+
+    assert (config.path, config.freeze_embeddings, config.embedding_dropout) == ("mini", False, None)
 
 
 @pytest.mark.parametrize("encoder", ["xlmr_xl", "xlmr_xxl"])
@@ -129,8 +136,8 @@ def test_what_comes_from_the_hub_has_a_pinned_commit(group: str, choice: str) ->
 
     if config.data.folder is None:
         assert re.fullmatch("[0-9a-f]{40}", str(config.data.revision))
-    # The commit of XLM-R XXL could not be looked up yet.
-    if config.encoder.pretrained and choice != "xlmr_xxl":
+    # The commit of XLM-R XXL could not be looked up yet; the bundled encoder has none.
+    if config.encoder.path != "mini" and choice != "xlmr_xxl":
         assert re.fullmatch("[0-9a-f]{40}", str(config.encoder.revision))
 
 

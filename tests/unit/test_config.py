@@ -204,6 +204,13 @@ def test_layer_decay_is_a_share_of_the_rate_above(composed: dict[str, Any], valu
     parsed(composed, "optimization.layer_decay=1.0")
 
 
+@pytest.mark.parametrize(("value", "told"), [("-0.1", "at least 0"), ("0.95", "at most 0.9"), ("nan", "at least 0")])
+def test_dropout_of_embeddings_is_a_share_that_leaves_some(composed: dict[str, Any], value: str, told: str) -> None:
+    assert f"must be {told}" in refusal(composed, f"encoder.embedding_dropout={value}")
+    assert parsed(composed, "encoder.embedding_dropout=null").encoder.embedding_dropout is None
+    parsed(composed, "encoder.embedding_dropout=0.9")
+
+
 OTHER_RUN = {
     "seed": "2",
     "name": "other",
@@ -216,8 +223,9 @@ OTHER_RUN = {
     "encoder.path": "elsewhere",
     "encoder.overrides.num_hidden_layers": "2",
     "encoder.gradient_checkpointing": "true",
-    "encoder.freeze_embeddings": "true",
+    "encoder.freeze_embeddings": "false",
     "encoder.freeze_layers": "1",
+    "encoder.embedding_dropout": "0.1",
     "optimization.layer_decay": "0.9",
     "optimization.learning_rate": "0.5",
     "optimization.batch_size": "8",
@@ -286,6 +294,7 @@ ADDED_IN_VERSION_2 = {
     "encoder.gradient_checkpointing": False,
     "encoder.freeze_embeddings": False,
     "encoder.freeze_layers": 0,
+    "encoder.embedding_dropout": None,
     "optimization.layer_decay": 1.0,
     "validation.chance_patience": None,
     "validation.at_chance": "warn",

@@ -32,8 +32,8 @@ FEATURES = Features(
 )
 
 
-def masking() -> Masking:
-    return Masking(mask_id=MASK, special_ids=SPECIAL, others=np.setdiff1d(np.arange(200), SPECIAL))
+def masking(**options: float) -> Masking:
+    return Masking(mask_id=MASK, special_ids=SPECIAL, others=np.setdiff1d(np.arange(200), SPECIAL), **options)
 
 
 def tokens(language: int, row: int, *, pairs: bool = False) -> list[int]:
@@ -113,6 +113,19 @@ def test_rates_are_those_of_bert_in_each_language(language: int | None) -> None:
     # One of 195 other tokens is the same by chance.
     assert within(others, chosen, 0.1 * 194 / 195)
     assert within(stayed, chosen, 0.1 + 0.1 / 195)
+
+
+def test_another_share_is_masked_in_training_alone_and_shown_in_the_same_ways() -> None:
+    rows = examples(masking=masking(share=0.4))
+    steps = TrainingSteps(rows, batch_size=100, tokens_per_device=300, seed=1)
+    found = [step for epoch in range(40) for step in masks(*steps[epoch, 0].micro_batches).values()]
+    chosen = [(shown, meant) for row in found for _, shown, meant in row]
+
+    assert within(len(chosen), 40 * sum(sum(dataset(of, size)["maskable"]) for of, size in SIZES.items()), 0.4)
+    assert within(sum(shown == MASK for shown, _ in chosen), len(chosen), 0.8)
+    assert within(sum(shown == meant for shown, meant in chosen), len(chosen), 0.1 + 0.1 / 195)
+    assert steps[0, 0].num_targets == sum(len(batch.targets) for batch in steps[0, 0].micro_batches)
+    assert evaluated(lambda: rows) == evaluated(lambda: examples(masking=masking()))
 
 
 def test_what_is_meant_is_the_text_and_special_tokens_are_neither_guessed_nor_put_in() -> None:
@@ -247,11 +260,11 @@ def test_positions_begin_again_in_the_second_sentence_where_that_is_asked_for() 
 
 def test_the_ids_are_those_of_the_tokenizer() -> None:
     tokenizer = load_tokenizer("mini")
-    of_mini = Masking.of(tokenizer)
+    of_mini = Masking.of(tokenizer, share=0.2)
 
-    assert of_mini.mask_id == tokenizer.mask_token_id
+    assert (of_mini.mask_id, of_mini.share) == (tokenizer.mask_token_id, 0.2)
     assert set(of_mini.special_ids) == set(tokenizer.all_special_ids)
     assert set(of_mini.others) == set(tokenizer.get_vocab().values()) - set(tokenizer.all_special_ids)
     tokenizer.mask_token = None
     with pytest.raises(UserError, match="has no mask token"):
-        Masking.of(tokenizer)
+        Masking.of(tokenizer, share=0.15)

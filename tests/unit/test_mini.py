@@ -1,16 +1,16 @@
-"""The mini encoder's tokenizer is of XLM-R's kind and knows the whole sample."""
+"""The mini encoder: its tokenizer is of XLM-R's kind and knows the whole sample, and its weights fit."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
-from transformers import AutoConfig, AutoTokenizer, PreTrainedTokenizerBase
+from transformers import AutoConfig, AutoModelForMaskedLM, AutoTokenizer, PreTrainedTokenizerBase
 
 from babelfit.data.sample import write_ner, write_nli, write_paraphrase
+from babelfit.data.sample.lexicon import LEXICON, SPACELESS
 from babelfit.errors import UserError
 from babelfit.mini import make
-
-SPACELESS = ("ja", "th", "zh")
 
 
 @pytest.fixture(scope="module")
@@ -60,6 +60,17 @@ def test_it_knows_every_tagged_word_and_splits_it_as_in_running_text(
             assert encoded == tokenizer([" ".join(words) for words in sentences]).input_ids
 
 
+@pytest.mark.parametrize("language", SPACELESS)
+def test_where_no_space_tells_words_apart_the_phrases_of_the_lexicon_are_pieces(
+    tokenizer: PreTrainedTokenizerBase, language: str
+) -> None:
+    for slot in LEXICON.slots:
+        for concept in LEXICON.values(slot):
+            phrase = LEXICON.phrase(language, slot=slot, concept=concept)
+            clause = LEXICON.clause(language, slot=slot, phrase=phrase, gender="m").partition("<")[0]
+            assert phrase in tokenizer.tokenize(f"。{clause}"), clause
+
+
 def test_the_shipped_folder_is_what_the_sample_gives(tmp_path: Path) -> None:
     make.make(tmp_path)
     for name in ("config.json", "tokenizer.json", "tokenizer_config.json"):
@@ -74,4 +85,31 @@ def test_a_vocabulary_that_its_text_does_not_support_is_refused(num_pieces: int)
         make.train_tokenizer(sentences, num_pieces=num_pieces)
     num_supported = int(str(refused.value).rpartition("gives ")[2].partition(":")[0])
     tokenizer = make.train_tokenizer(sentences, num_pieces=num_supported)
-    assert tokenizer.get_vocab_size() == num_supported + 5  # the special ones
+    words = {"▁Maria", "▁David", "▁lives", "▁in", "▁Paris", "▁Rome"}
+    assert set(tokenizer.get_vocab()) == {*make.SPECIAL_TOKENS, "<mask>", "▁", *words, *"".join(sentences)} - {" "}
+
+
+def test_the_shipped_weights_are_a_whole_masked_language_model_in_little_space() -> None:
+    model, loading = AutoModelForMaskedLM.from_pretrained(make.FOLDER, output_loading_info=True)
+    assert not any(loading[kind] for kind in ("missing_keys", "unexpected_keys", "mismatched_keys"))
+    assert model.config.vocab_size == len(AutoTokenizer.from_pretrained(make.FOLDER))
+    assert sum(path.stat().st_size for path in make.FOLDER.iterdir() if path.is_file()) < 8_000_000
+
+
+def changed(folder: Path, **fields: int) -> Path:
+    path = folder / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text("utf-8")) | fields), encoding="utf-8")
+    return folder
+
+
+def test_weights_of_another_vocabulary_or_shape_are_refused(tmp_path: Path) -> None:
+    same, other = (shutil.copytree(make.FOLDER, tmp_path / name) for name in ("same", "other"))
+    make.check_fit(same, folder=make.FOLDER)
+    with pytest.raises(UserError, match="has num_hidden_layers 7, not 3: pretrain anew"):
+        make.check_fit(changed(other, num_hidden_layers=7), folder=make.FOLDER)
+    make.train_tokenizer(["Maria"], num_pieces=10).save(str(same / "tokenizer.json"))
+    with pytest.raises(UserError, match=r"another vocabulary \(\d+ pieces\) than the sample gives"):
+        make.check_fit(same, folder=make.FOLDER)
+    (other / make.WEIGHTS).unlink()
+    with pytest.raises(UserError, match=r"other has no model\.safetensors"):
+        make.check_fit(other, folder=make.FOLDER)

@@ -1,5 +1,6 @@
 """The sample's text for pretraining keeps its promises; what a model learns of it is not tested."""
 
+import re
 from collections import Counter
 from pathlib import Path
 
@@ -22,6 +23,8 @@ from babelfit.mini import make
 
 ROWS = {"text": 1500, "parallel": 500}  # fewer, for time
 OTHERS = [language for language in CORPUS_LANGUAGES if language != "en"]
+NOT_LATIN = ["el", "bg", "ru", "ar", "hi", "ur", "ko", "ja", "zh", "th"]
+LATIN = re.compile("[A-Za-z]")
 
 
 @pytest.fixture(scope="module")
@@ -101,9 +104,48 @@ def test_every_language_of_the_sample_has_text_and_pairs_with_english(folder: Pa
 
 @pytest.mark.parametrize("language", CORPUS_LANGUAGES)
 def test_no_sentence_is_of_the_labelled_parts(folder: Path, sample: Path, language: str) -> None:
-    known = sample_sentences(sample, language)
-    assert len(known) > 1000
-    assert known.isdisjoint(sentences(folder, language))
+    assert len(sample_sentences(sample, language)) > 1000
+    # Nor of those in another language, which a mixed document may happen to hold.
+    assert (
+        set()
+        .union(*(sample_sentences(sample, one) for one in CORPUS_LANGUAGES))
+        .isdisjoint(sentences(folder, language))
+    )
+
+
+@pytest.mark.parametrize("language", NOT_LATIN)
+def test_half_of_the_documents_have_parts_in_english_with_spaces_around(folder: Path, language: str) -> None:
+    mixed = [document for document in documents(folder, language) if LATIN.search("".join(document))]
+    assert 0.4 < len(mixed) / ROWS["text"] < 0.55
+    # Of every kind: parts of two tellings of one person, of comparisons, and of tagged sentences.
+    assert {len(document) for document in mixed} == {1, 2}
+    texts = [sentence for document in documents(folder, language) for sentence in document]
+    assert not any(re.search(r"[A-Za-z](?![A-Za-z])\w|(?![A-Za-z0-9])\w[A-Za-z]", text) for text in texts)
+    assert not any(LATIN.search(pair[1]) for pair in pairs(folder, language))
+
+
+def test_half_of_the_english_documents_have_parts_in_one_other_language(folder: Path) -> None:
+    found = documents(folder, "en")
+    scripts = {"Cyrillic": "[а-я]", "Arabic": "[ء-ي]", "Hangul": "[가-힣]", "Thai": "[ก-๙]", "Greek": "[α-ω]"}
+    of = {name: {row for row, told in enumerate(found) if re.search(letters, "".join(told))}
+          for name, letters in scripts.items()}  # fmt: skip
+    # Two of the sixteen other languages are written in each of the first two, one in each other.
+    for name, expected in (("Cyrillic", 2), ("Arabic", 2), ("Hangul", 1), ("Thai", 1), ("Greek", 1)):
+        assert 0.6 < len(of[name]) / (ROWS["text"] * expected / 16 / 2) < 1.1, name
+    assert sum(map(len, of.values())) == len(set().union(*of.values()))
+
+
+def test_two_persons_are_told_of_twice_in_the_languages_of_paraphrases(folder: Path) -> None:
+    for language, number in (("en", 100), ("de", 200), ("ru", 0)):
+        names = {LEXICON.name(language, concept=concept) for concept in LEXICON.genders}
+        told = [
+            [tuple(word for word in re.findall(r"\w+", sentence) if word in names) for sentence in document]
+            for document in documents(folder, language)
+            if len(document) == 2
+        ]
+        both = [(first, second) for first, second in told if len(first) == 2 and set(first) == set(second)]
+        assert len(both) >= number
+        assert len({first == second for first, second in both}) == (2 if number else 0)
 
 
 @pytest.mark.parametrize("language", CORPUS_LANGUAGES)
@@ -125,7 +167,7 @@ def test_pairs_are_translations(folder: Path, language: str) -> None:
     told_of = [("food", concept) for concept in LEXICON.values("food")]
     told_of += [("name", concept) for concept in LEXICON.genders]
     words = {key: [LEXICON.phrase(one, slot=key[0], concept=key[1]) for one in ("en", language)] for key in told_of}
-    about_food = [pair for pair in pairs(folder, language) if "is eating" in pair[0]]
+    about_food = [pair for pair in pairs(folder, language) if "eats" in pair[0]]
     assert len(about_food) > 30
     for pair in about_food:
         told = [{key for key, forms in words.items() if forms[side] in pair[side]} for side in (0, 1)]

@@ -30,6 +30,7 @@ def text(folder: Path, files: dict[str, str], **settings: Any) -> Text:
             "held_out": 10,
             "undecodable": "refuse",
             "reset_positions": False,
+            "mask_share": 0.15,
             "train_languages": [],
             "languages": None,
             "max_length": 48,

@@ -29,6 +29,7 @@ def text(folder: Path, **settings: Any) -> Text:
             "held_out": 1,
             "undecodable": "refuse",
             "reset_positions": False,
+            "mask_share": 0.15,
             "train_languages": [],
             "languages": None,
             "max_length": 32,

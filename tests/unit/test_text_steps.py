@@ -63,6 +63,8 @@ def test_a_configuration_of_text_is_written_and_read_back(folder: Path) -> None:
     ("override", "told"),
     [
         ("data.held_out=0", r"data.held_out=0.0: must be at least"),
+        ("data.mask_share=0", r"data.mask_share=0.0: must be at least"),
+        ("data.mask_share=1.5", r"data.mask_share=1.5: must be at most 1"),
         ("data.undecodable=ignore", r"data.undecodable=ignore: must be one of refuse, skip"),
         ("+data.file=x", r"data.file: .*"),
         ("data.columns.text=null", r"data.columns.text: .*"),
@@ -112,7 +114,8 @@ def test_the_second_sentence_of_a_pair_may_be_counted_from_0(folder: Path, is_re
 
 
 def test_a_step_says_of_which_files_it_is(folder: Path) -> None:
-    told = text(folder).rows_of_step(1)
+    data = text(folder)
+    told = " ".join(data.rows_of_step(step + 1) for step in range(data.steps_per_epoch))
 
     assert str(folder / "en.txt") in told
     assert str(folder / "en-sw.tsv") in told

@@ -1,12 +1,13 @@
 """Which tokens a masked language model has to guess, and what stands in their place; knows ids and no model.
 
-In training 15 % of the tokens, of which 80 % become the mask token, 10 % some other token, and 10 % stay (Devlin et al.
-2019). They are drawn anew each time that an example is read: over the whole optimizer step, in the order of its
-examples, before these are dealt to the devices and cut into micro-batches, so that neither changes a mask.
+In training 15 % of the tokens, or another share, of which 80 % become the mask token, 10 % some other token, and 10 %
+stay (Devlin et al. 2019). They are drawn anew each time that an example is read: over the whole optimizer step, in the
+order of its examples, before these are dealt to the devices and cut into micro-batches, so that neither changes a mask.
 
-In evaluation the masks are fixed. They depend on nothing but an example's index within its language's split, and all of
-them show the mask token: a token that stays is no guess, and which other ones there are depends on the vocabulary that
-a run trains. So perplexities compare between steps, seeds and runs. Each example has a mask at least.
+In evaluation the masks are fixed, 15 % in any case. They depend on nothing but an example's index within its language's
+split, and all of them show the mask token: a token that stays is no guess, and which other ones there are depends on
+the vocabulary that a run trains. So perplexities compare between steps, seeds and runs. Each example has a mask at
+least.
 """
 
 from dataclasses import dataclass, replace
@@ -18,7 +19,7 @@ from babelfit.data.batching import Array, RaggedBatch
 from babelfit.errors import UserError
 
 SHARE = 0.15
-"""Of all tokens that are not special, how many are to be guessed."""
+"""Of all tokens that are not special, how many are to be guessed in evaluation."""
 
 SHOWN_AS_MASK, SHOWN_AS_OTHERS = 0.8, 0.1
 """Of the tokens to be guessed; the rest is shown as it is."""
@@ -34,16 +35,19 @@ class Masking:
     mask_id: int
     special_ids: Array  # never guessed, never put in the place of a token
     others: Array  # what a token may be replaced by
+    share: float = SHARE  # of the tokens that may be, how many are to be guessed in training
 
     @classmethod
-    def of(cls, tokenizer: PreTrainedTokenizerFast) -> "Masking":
+    def of(cls, tokenizer: PreTrainedTokenizerFast, *, share: float) -> "Masking":
         """Read the ids of a tokenizer; raises UserError where it has no mask token."""
         if tokenizer.mask_token_id is None:
             raise UserError(
                 f"the tokenizer of {tokenizer.name_or_path} has no mask token (mask_token): choose another encoder"
             )
         special, known = np.array(tokenizer.all_special_ids), np.array(list(tokenizer.get_vocab().values()))
-        return cls(mask_id=tokenizer.mask_token_id, special_ids=special, others=np.setdiff1d(known, special))
+        return cls(
+            mask_id=tokenizer.mask_token_id, special_ids=special, others=np.setdiff1d(known, special), share=share
+        )
 
     def keep_to(self, ids: Array) -> None:
         """Replace tokens by these ids alone, less the special ones."""
@@ -53,14 +57,15 @@ class Masking:
         """Return where there are tokens that may be masked: all that are not special."""
         return np.flatnonzero(~np.isin(input_ids, self.special_ids))
 
-    def masked(self, batch: RaggedBatch, draws: Array, *, only_masks: bool = False) -> RaggedBatch:
+    def masked(self, batch: RaggedBatch, draws: Array, *, in_evaluation: bool = False) -> RaggedBatch:
         """Mask some of a batch's targets, which are all that may be, and keep these alone as targets.
 
         One uniform draw for each decides all: whether it is masked, how it is shown, and as which other token.
         """
-        chosen = draws < SHARE
-        targets, within = batch.targets[chosen], draws[chosen] / SHARE
-        is_mask = (within < SHOWN_AS_MASK) | only_masks
+        share = SHARE if in_evaluation else self.share
+        chosen = draws < share
+        targets, within = batch.targets[chosen], draws[chosen] / share
+        is_mask = (within < SHOWN_AS_MASK) | in_evaluation
         is_other = ~is_mask & (within < SHOWN_AS_MASK + SHOWN_AS_OTHERS)
         which = (within[is_other] - SHOWN_AS_MASK) / SHOWN_AS_OTHERS * len(self.others)
         input_ids = batch.input_ids.copy()
@@ -79,11 +84,6 @@ class Masking:
 def draws_of_step(num_maskable: int, *, seed: int, epoch: int, step: int) -> Array:
     """Draw for all tokens of a step that may be masked, from 0 to 1: a function of the arguments alone."""
     return np.random.default_rng((STREAM, seed, epoch, step)).random(num_maskable)
-
-
-def num_masked(draws: Array) -> int:
-    """Count the tokens that are masked."""
-    return int((draws < SHARE).sum())
 
 
 def part_of(draws: Array, *, counts: Array, examples: Array) -> Array:

@@ -13,7 +13,7 @@ import numpy as np
 from torch.utils.data import Dataset, Sampler
 
 from babelfit.data.batching import Array, Examples, RaggedBatch, StepBatch, ghost
-from babelfit.data.masking import draws_of_step, fixed_draws, num_masked, part_of
+from babelfit.data.masking import draws_of_step, fixed_draws, part_of
 from babelfit.data.mixing import examples_per_epoch, mixed_order
 
 
@@ -128,7 +128,7 @@ class TrainingSteps(Dataset[StepBatch]):
                 self._examples.masking.masked(batch, part_of(draws, counts=counts, examples=part))
                 for batch, part in zip(batches, shares[self._rank], strict=True)
             ]
-            num_targets = num_masked(draws)
+            num_targets = int((draws < self._examples.masking.share).sum())
         return StepBatch(
             # Sharded weights are gathered by all ranks for each micro-batch, so all have equally many.
             micro_batches=_filled(batches, number=max(len(parts) for parts in shares)),
@@ -179,7 +179,7 @@ class EvaluationBatches(Dataset[RaggedBatch]):
         if self._examples.masking is None:
             return batch
         draws = fixed_draws(self._examples.indices[ids], counts=self._examples.num_targets[ids])
-        return self._examples.masking.masked(batch, draws, only_masks=True)
+        return self._examples.masking.masked(batch, draws, in_evaluation=True)
 
 
 def _filled(batches: list[RaggedBatch], *, number: int) -> tuple[RaggedBatch, ...]:

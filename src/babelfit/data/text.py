@@ -37,6 +37,7 @@ class Text(MultilingualDataModule):
         held_out: float,
         undecodable: str,
         reset_positions: bool,
+        mask_share: float,
         train_languages: Sequence[str],
         languages: Sequence[str] | None,
         revision: str | None = None,
@@ -77,7 +78,7 @@ class Text(MultilingualDataModule):
             **settings,
         )
         self.origin = origin
-        self.masking = Masking.of(self.tokenizer)
+        self.masking = Masking.of(self.tokenizer, share=mask_share)
         self.reset_positions = reset_positions
 
     def download(self) -> None:

@@ -1,14 +1,18 @@
 """Synthetic text for pretraining: the words of the sample's other parts in sentences that none of these has.
 
 Text of one language lies in `text/{language}.txt`, a sentence a line and a blank line between documents: a document
-tells some facts about a person twice, in other words and another order, or of two persons (an `&` between them where
-one fact is true of both, a dash where it is not), or is a sentence of NER's kind with its words apart. Parallel text
-lies in `parallel/en-{language}.tsv`, a sentence and its translation a line. Reading such files is not done here.
+tells some facts about one or two persons twice, in other words and another order, or compares two (an `&` between them
+where one fact is true of both, a dash where it is not), or is a sentence of NER's kind with its words apart. In half of
+the documents parts are said in English, and in English ones in some other language, each with even chances: text mixed
+like this brings languages together (Yang et al. 2020, alternating language modeling). Parallel text lies in
+`parallel/en-{language}.tsv`, a sentence and its translation a line. Reading such files is not done here.
 """
 
 import random
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice, repeat
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -22,8 +26,11 @@ CORPUS_ROWS = {"text": 6000, "parallel": 6000}
 """Documents of each language, and pairs of sentences of each pair of languages."""
 
 _PIVOT = "en"
-_TELLINGS = {"text": 2, "parallel": 1}  # sentences about one person
+_MARK = re.compile(r" ([.,])")  # behind a foreign part
 _MOST_FACTS = 3  # of a sentence
+# Shares of documents of two languages, and of parts of these that are in the other one.
+_MIXED = 0.5
+_FOREIGN = 0.5
 # Shares of documents that are of NER's kind; of the others, of those about two persons; of facts that are told
 # exactly and, of these, in other words than usual.
 _TAGGED = 0.3
@@ -31,15 +38,20 @@ _OF_TWO = 0.4
 _EXACT = 0.5
 _REWORDED = 0.3
 
-_Fact = tuple[Statement, bool]
-"""A statement, and whether it is told in other words than usual."""
+
+@dataclass(frozen=True)
+class _Fact:
+    """What is said of a person, and whether in other words than usual."""
+
+    name: str
+    statement: Statement
+    is_reworded: bool
 
 
 @dataclass(frozen=True)
 class _Story:
-    """Sentences about one person that are true together, or one about two."""
+    """Sentences about one or two persons that are true together, each of some facts."""
 
-    names: tuple[str, ...]
     tellings: tuple[tuple[_Fact, ...], ...]
     pattern: str | None = None  # alike or unlike, where two are compared
     family: str | None = None  # of one person, where nothing else would tell a sentence from the other parts'
@@ -50,13 +62,13 @@ def write_corpus(folder: Path, *, seed: int = 0) -> None:
     generator = random.Random(seed)
     taken = _sentences_of_other_parts()
     for language in CORPUS_LANGUAGES:
-        documents = _draw(generator, part="text", languages=(language,), taken=taken)
-        text = "\n".join("".join(f"{sentence}\n" for sentence in sentences) for (sentences,) in documents)
+        documents = islice(_documents(generator, language=language, taken=taken), CORPUS_ROWS["text"])
+        text = "\n".join("".join(f"{sentence}\n" for sentence in sentences) for sentences in documents)
         _write(folder / "text" / f"{language}.txt", text=text)
     for language in CORPUS_LANGUAGES:
         if language != _PIVOT:
-            pairs = _draw(generator, part="parallel", languages=(_PIVOT, language), taken=taken)
-            text = "".join(f"{sentence}\t{translation}\n" for (sentence,), (translation,) in pairs)
+            pairs = islice(_pairs(generator, language=language, taken=taken), CORPUS_ROWS["parallel"])
+            text = "".join(f"{sentence}\t{translation}\n" for sentence, translation in pairs)
             _write(folder / "parallel" / f"{_PIVOT}-{language}.tsv", text=text)
 
 
@@ -65,17 +77,30 @@ def _write(path: Path, *, text: str) -> None:
     path.write_text(text, encoding="utf-8", newline="\n")
 
 
-def _draw(
-    generator: random.Random, *, part: str, languages: tuple[str, ...], taken: dict[str, set[str]]
-) -> Iterator[list[list[str]]]:
-    """Yield the sentences of each document in each language, without those that the other parts have."""
-    num_left = CORPUS_ROWS[part]
-    while num_left:
-        item = _compose(generator, num_tellings=_TELLINGS[part], languages=languages)
-        said = [list(_say(item, language=language)) for language in languages]
-        if all(taken[language].isdisjoint(sentences) for language, sentences in zip(languages, said, strict=True)):
-            num_left -= 1
-            yield said
+def _documents(generator: random.Random, *, language: str, taken: set[str]) -> Iterator[list[str]]:
+    """Yield documents of one language, some of them mixed with another, without sentences of the other parts."""
+    others = [other for other in CORPUS_LANGUAGES if other != language] if language == _PIVOT else [_PIVOT]
+    while True:
+        mixed = [generator.choice(others)] if generator.random() < _MIXED else []
+        item = _compose(generator, num_tellings=2, languages=(language, *mixed))
+        languages = _drawn(generator, language, *mixed) if mixed else repeat(language)
+        sentences = list(_say(item, languages=languages))
+        if taken.isdisjoint(sentences):
+            yield sentences
+
+
+def _drawn(generator: random.Random, own: str, other: str) -> Iterator[str]:
+    while True:
+        yield other if generator.random() < _FOREIGN else own
+
+
+def _pairs(generator: random.Random, *, language: str, taken: set[str]) -> Iterator[list[str]]:
+    """Yield English sentences and their translations, without those of the other parts."""
+    while True:
+        item = _compose(generator, num_tellings=1, languages=(_PIVOT, language))
+        pair = [sentence for one in (_PIVOT, language) for sentence in _say(item, languages=repeat(one))]
+        if taken.isdisjoint(pair):
+            yield pair
 
 
 def _compose(generator: random.Random, *, num_tellings: int, languages: tuple[str, ...]) -> _Story | ner.Item:
@@ -87,97 +112,114 @@ def _compose(generator: random.Random, *, num_tellings: int, languages: tuple[st
     if generator.random() < _OF_TWO:
         # Sentences that do not compare two persons are said in the paraphrases' languages alone.
         if set(languages) <= set(PARAPHRASE_LANGUAGES) and generator.random() < 0.5:
-            return _tell_of_two(generator)
+            return _tell_of_two(generator, num_tellings=num_tellings)
         return _compare(generator, exact_alone=exact_alone)
     return _tell(generator, num_tellings=num_tellings, exact_alone=exact_alone)
 
 
 def _tell(generator: random.Random, *, num_tellings: int, exact_alone: bool) -> _Story:
     """Draw facts about a person and sentences that tell some of them, each in its own words and order."""
+    name = generator.choice(tuple(LEXICON.genders))
     slots = generator.sample(LEXICON.slots, generator.randint(1, _MOST_FACTS))
     values = {slot: generator.choice(LEXICON.values(slot)) for slot in slots}
     tellings = tuple(
         tuple(
-            _state(generator, slot=slot, value=values[slot], exact_alone=exact_alone)
+            _state(generator, name=name, slot=slot, value=values[slot], exact_alone=exact_alone)
             for slot in generator.sample(slots, generator.randint(1, len(slots)))
         )
         for _ in range(num_tellings)
     )
     family = generator.choice(ner.all_names()["family"]) if min(map(len, tellings)) == 1 else None
-    return _Story((generator.choice(tuple(LEXICON.genders)),), tellings, family=family)
+    return _Story(tellings, family=family)
 
 
-def _tell_of_two(generator: random.Random) -> _Story:
-    """Draw a fact about each of two persons."""
+def _tell_of_two(generator: random.Random, *, num_tellings: int) -> _Story:
+    """Draw a fact about each of two persons and sentences that tell both, each in its own words and order."""
     names = generator.sample(tuple(LEXICON.genders), 2)
-    facts = []
-    for slot in generator.choices(LEXICON.slots, k=2):
-        value = generator.choice(LEXICON.values(slot))
-        facts.append(_state(generator, slot=slot, value=value, exact_alone=True))
-    return _Story(tuple(names), (tuple(facts),))
+    slots = generator.choices(LEXICON.slots, k=2)
+    facts = [(name, slot, generator.choice(LEXICON.values(slot))) for name, slot in zip(names, slots, strict=True)]
+    tellings = tuple(
+        tuple(
+            _state(generator, name=name, slot=slot, value=value, exact_alone=True)
+            for name, slot, value in generator.sample(facts, 2)
+        )
+        for _ in range(num_tellings)
+    )
+    return _Story(tellings)
 
 
 def _compare(generator: random.Random, *, exact_alone: bool) -> _Story:
     """Draw a fact about each of two persons, of which one is true of both, or neither."""
+    # The words between them have one form for a man and a woman.
+    gender = generator.choice(("m", "f"))
+    name, other_name = generator.sample([name for name, of in LEXICON.genders.items() if of == gender], 2)
     slot = generator.choice(LEXICON.slots)
     value, other = generator.sample(LEXICON.values(slot), 2)
     alike = generator.random() < 0.5
-    facts = [_state(generator, slot=slot, value=value, exact_alone=True)]
+    facts = [_state(generator, name=name, slot=slot, value=value, exact_alone=True)]
     while len(facts) == 1:
-        fact = _state(generator, slot=slot, value=value if alike else other, exact_alone=exact_alone)
-        if alike or value not in fact[0].true_of:
+        of_other = value if alike else other
+        fact = _state(generator, name=other_name, slot=slot, value=of_other, exact_alone=exact_alone)
+        if alike or value not in fact.statement.true_of:
             facts.append(fact)
     generator.shuffle(facts)
-    # The words between them have one form for a man and a woman.
-    gender = generator.choice(("m", "f"))
-    names = generator.sample([name for name, of in LEXICON.genders.items() if of == gender], 2)
-    return _Story(tuple(names), (tuple(facts),), pattern="alike" if alike else "unlike")
+    return _Story((tuple(facts),), pattern="alike" if alike else "unlike")
 
 
-def _state(generator: random.Random, *, slot: str, value: str, exact_alone: bool) -> _Fact:
+def _state(generator: random.Random, *, name: str, slot: str, value: str, exact_alone: bool) -> _Fact:
     """Draw a statement that a value makes true."""
     true = [statement for statement in LEXICON.statements(slot) if value in statement.true_of]
     exact = [statement for statement in true if statement.exact and not statement.negated]
     if exact_alone or generator.random() < _EXACT:
-        return exact[0], slot in LEXICON.reworded_slots and generator.random() < _REWORDED
-    return generator.choice([statement for statement in true if statement not in exact] or exact), False
+        return _Fact(name, exact[0], slot in LEXICON.reworded_slots and generator.random() < _REWORDED)
+    return _Fact(name, generator.choice([statement for statement in true if statement not in exact] or exact), False)
 
 
-def _say(item: _Story | ner.Item, *, language: str) -> Iterator[str]:
-    """Yield a document's sentences in one language."""
+def _say(item: _Story | ner.Item, *, languages: Iterator[str]) -> Iterator[str]:
+    """Yield a document's sentences; each of their parts takes the next of the languages."""
     if isinstance(item, ner.Item):
-        yield " ".join(word for word, _ in ner.say(item, language=language))
+        yield " ".join(word for word, _ in ner.say(item, languages=languages))
         return
-    for telling in item.tellings:
-        clauses = [
-            LEXICON.clause(
-                language,
-                slot=statement.slot,
-                concept=statement.concept,
-                gender=LEXICON.genders[name],
-                negated=statement.negated,
-                # Other words than usual are known of the paraphrases' languages alone.
-                reworded=reworded and language in PARAPHRASE_LANGUAGES,
+    for facts in item.tellings:
+        own = next(languages)
+        clauses = [_say_fact(fact, languages=languages, within=own) for fact in facts]
+        persons = []
+        for name in dict.fromkeys(fact.name for fact in facts):
+            language = next(languages)
+            said = (
+                LEXICON.name(language, concept=name)
+                if item.family is None
+                else ner.say_full_name(name, family=item.family, language=language)
             )
-            for name, (statement, reworded) in zip(item.names * len(telling), telling, strict=False)
-        ]
-        sentence = LEXICON.sentence(language, names=item.names, clauses=clauses, pattern=item.pattern)
-        if item.family is not None:
-            given = LEXICON.name(language, concept=item.names[0])
-            full = ner.say_full_name(item.names[0], family=item.family, language=language)
-            sentence = sentence.replace(given, full, 1)
-        yield sentence
+            persons.append(_fitted(said, language=language, within=own))
+        gender = LEXICON.genders[facts[0].name]
+        sentence = LEXICON.sentence(own, persons=persons, gender=gender, clauses=clauses, pattern=item.pattern)
+        yield _MARK.sub(r"\1", " ".join(sentence.split()))
 
 
-def _sentences_of_other_parts() -> dict[str, set[str]]:
-    """Collect by language what no document may hold."""
-    taken: dict[str, set[str]] = {language: set() for language in CORPUS_LANGUAGES}
+def _say_fact(fact: _Fact, *, languages: Iterator[str], within: str) -> str:
+    """Say a clause of a sentence, its frame and its phrase in the next two languages."""
+    own, language = next(languages), next(languages)
+    statement, gender = fact.statement, LEXICON.genders[fact.name]
+    # Other words than usual are known of the paraphrases' languages alone.
+    is_reworded = fact.is_reworded and language in PARAPHRASE_LANGUAGES
+    phrase = LEXICON.phrase(language, slot=statement.slot, concept=statement.concept, reworded=is_reworded)
+    fitted = _fitted(phrase, language=language, within=own)
+    clause = LEXICON.clause(own, slot=statement.slot, phrase=fitted, gender=gender, negated=statement.negated)
+    return _fitted(clause, language=own, within=within)
+
+
+def _fitted(text: str, *, language: str, within: str) -> str:
+    """Put spaces around text in another language than what it stands in."""
+    return text if language == within else f" {text} "
+
+
+def _sentences_of_other_parts() -> set[str]:
+    """Collect what no document may hold."""
     with TemporaryDirectory() as folder:
         for write in (write_nli, write_paraphrase, ner.write_ner):
             write(Path(folder))
-        for path in sorted(Path(folder).glob("*/*.tsv")):
-            taken[path.stem.rpartition("-")[2]].update(_sentences(path))
-    return taken
+        return {sentence for path in sorted(Path(folder).glob("*/*.tsv")) for sentence in _sentences(path)}
 
 
 def _sentences(path: Path) -> Iterator[str]:

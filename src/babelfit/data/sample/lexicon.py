@@ -16,7 +16,11 @@ from pathlib import Path
 _FILE = Path(__file__).with_name("lexicon.tsv")
 _GENDERED = re.compile(r"\[([^|\]]*)\|([^|\]]*)\]")
 _JOINED = re.compile(r"<([^|>]*)\|([^|>]*)>")
+_FIELD = re.compile(r"\{[^}]*\}")
 _PATTERNS = {(1, 1): "one", (1, 2): "two", (1, 3): "three", (2, 2): "both"}  # by number of persons and of clauses
+
+SPACELESS = ("ja", "th", "zh")
+"""Languages in which no space tells words apart."""
 
 
 @dataclass(frozen=True)
@@ -62,25 +66,30 @@ class Lexicon:
         cell = self._cells["rewording", f"{slot}.{concept}"] if reworded else self._cells[slot, concept]
         return cell[language]
 
-    def clause(
-        self, language: str, *, slot: str, concept: str, gender: str, negated: bool = False, reworded: bool = False
-    ) -> str:
-        """Say a concept of a slot as a predicate that follows its subject; how it is joined is left to the sentence."""
+    def clause(self, language: str, *, slot: str, phrase: str, gender: str, negated: bool = False) -> str:
+        """Say a phrase of a slot as a predicate that follows its subject; how it is joined is left to the sentence."""
         frame = self._cells["frame", f"{slot}.{'no' if negated else 'yes'}"][language]
-        phrase = self.phrase(language, slot=slot, concept=concept, reworded=reworded)
         return inflect(frame.replace("{}", phrase), gender=gender)
 
     def sentence(
-        self, language: str, *, names: Sequence[str], clauses: Sequence[str], pattern: str | None = None
+        self, language: str, *, persons: Sequence[str], gender: str, clauses: Sequence[str], pattern: str | None = None
     ) -> str:
-        """Make a sentence out of one to three clauses about one person, or a clause about each of two."""
-        cell = self._cells["sentence", pattern or _PATTERNS[len(names), len(clauses)]][language]
+        """Make a sentence out of one to three clauses about one person, or a clause about each of two.
+
+        Persons are said already; the gender is the first one's.
+        """
+        cell = self._cells["sentence", pattern or _PATTERNS[len(persons), len(clauses)]][language]
         # Of two persons' clauses neither gets another form for its place, or the words alone would tell their order.
-        num_joined = len(clauses) - len(names)
+        num_joined = len(clauses) - len(persons)
         forms = [_JOINED.sub(r"\2" if place < num_joined else r"\1", clause) for place, clause in enumerate(clauses)]
-        persons = [self.name(language, concept=name) for name in names]
-        template = inflect(cell, gender=self.genders[names[0]])
-        return template.format(*forms, name=persons[0], other=persons[-1])
+        return inflect(cell, gender=gender).format(*forms, name=persons[0], other=persons[-1])
+
+    def parts(self, language: str) -> set[str]:
+        """Collect what sentences of a language are put together of: the text of its cells around their fields."""
+        texts = {cells[language] for cells in self._cells.values()}
+        for forms in (_GENDERED, _JOINED):
+            texts = {forms.sub(form, text) for text in texts for form in (r"\1", r"\2")}
+        return {part.strip() for text in texts for part in _FIELD.split(text)} - {""}
 
     def _list_statements(self, slot: str) -> tuple[Statement, ...]:
         meanings = {concept: row["meaning"] for (group, concept), row in self._cells.items() if group == slot}

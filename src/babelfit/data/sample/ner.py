@@ -9,16 +9,16 @@ import random
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import repeat
 from pathlib import Path
 
 from babelfit.data.sample.files import write_lines
-from babelfit.data.sample.lexicon import LEXICON, inflect, read_cells
+from babelfit.data.sample.lexicon import LEXICON, SPACELESS, inflect, read_cells
 
 NER_LANGUAGES = LEXICON.languages
 NER_ROWS = {"train": 3000, "validation": 300, "test": 500}
 
 _CELLS = read_cells(Path(__file__).with_name("ner.tsv"))
-_CHARACTERS = ("ja", "th", "zh")  # languages of which WikiANN has a character a word
 _UNSEEN = 1 / 3  # the share of the names of each kind that only validation and test have
 _WITHOUT = 0.1  # the share of sentences without an entity
 _OUTSIDE = "O"
@@ -113,27 +113,28 @@ def _value(generator: random.Random, *, field: str, gender: str, names: Names) -
     return _Entity(label, form, (generator.choice(families + names["place"]),))
 
 
-def say(item: Item, *, language: str) -> Iterator[tuple[str, str]]:
-    """Yield the words of a sentence in one language with their tags."""
-    for number, (word, tag) in enumerate(_words(item, language=language)):
+def say(item: Item, *, languages: Iterator[str]) -> Iterator[tuple[str, str]]:
+    """Yield the words of a sentence with their tags; its template takes a language, and each of its fields the next."""
+    for number, (word, tag) in enumerate(_words(item, languages=languages)):
         yield (word if number else word[:1].upper() + word[1:]), tag
 
 
 def _lines(item: Item, *, language: str) -> Iterator[str]:
-    yield from (f"{word}\t{tag}\n" for word, tag in say(item, language=language))
+    yield from (f"{word}\t{tag}\n" for word, tag in say(item, languages=repeat(language)))
     yield "\n"
 
 
-def _words(item: Item, *, language: str) -> Iterator[tuple[str, str]]:
+def _words(item: Item, *, languages: Iterator[str]) -> Iterator[tuple[str, str]]:
+    own = next(languages)
     values: dict[str, list[_Entity | str]] = {}
     for field, value in zip(_FIELDS[item.template], item.values, strict=True):
         values.setdefault(field, []).append(value)
-    template = inflect(_cell("sentence", item.template, language=language), gender=item.gender)
+    template = inflect(_cell("sentence", item.template, language=own), gender=item.gender)
     for number, part in enumerate(_FIELD.split(template)):
         if number % 2 == 0:
-            yield from _tagged(part, label=None, language=language)
+            yield from _tagged(part, label=None, language=own)
             continue
-        value = values[part].pop(0)
+        value, language = values[part].pop(0), next(languages)
         if isinstance(value, _Entity):
             article, text = _say_entity(value, language=language)
             if part.startswith("the "):
@@ -165,7 +166,8 @@ def _say_name(name: str, *, language: str) -> str:
 
 
 def _tagged(text: str, *, label: str | None, language: str) -> Iterator[tuple[str, str]]:
-    words = "".join(text.split()) if language in _CHARACTERS else text.split()
+    # As in WikiANN, a character a word where no space tells words apart.
+    words = "".join(text.split()) if language in SPACELESS else text.split()
     for number, word in enumerate(words):
         yield word, _OUTSIDE if label is None else f"{'I' if number else 'B'}-{label}"
 

@@ -94,20 +94,33 @@ def _premise(
 
 def _say(block: _Block, *, language: str) -> Iterator[str]:
     """Yield the nine lines of a block in one language."""
-    gender = LEXICON.genders[block.name]
+    name, gender = LEXICON.name(language, concept=block.name), LEXICON.genders[block.name]
     premises = [
         LEXICON.sentence(
             language,
-            names=[premise.name],
-            clauses=[LEXICON.clause(language, slot=s, concept=c, gender=gender) for s, c in premise.facts],
+            persons=[name],
+            gender=gender,
+            clauses=[
+                LEXICON.clause(language, slot=s, phrase=LEXICON.phrase(language, slot=s, concept=c), gender=gender)
+                for s, c in premise.facts
+            ],
         )
         for premise in block.premises
     ]
     hypotheses = [
         LEXICON.sentence(
             language,
-            names=[block.name],
-            clauses=[LEXICON.clause(language, slot=s.slot, concept=s.concept, gender=gender, negated=s.negated)],
+            persons=[name],
+            gender=gender,
+            clauses=[
+                LEXICON.clause(
+                    language,
+                    slot=s.slot,
+                    phrase=LEXICON.phrase(language, slot=s.slot, concept=s.concept),
+                    gender=gender,
+                    negated=s.negated,
+                )
+            ],
         )
         for s in block.hypotheses
     ]

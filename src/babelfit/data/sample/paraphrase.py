@@ -110,11 +110,11 @@ def _say_sentence(sentence: _Sentence, *, language: str) -> str:
         LEXICON.clause(
             language,
             slot=fact.slot,
-            concept=fact.concept,
+            phrase=LEXICON.phrase(language, slot=fact.slot, concept=fact.concept, reworded=fact.reworded),
             gender=LEXICON.genders[fact.name],
-            reworded=fact.reworded,
         )
         for fact in sentence
     ]
     names = tuple(dict.fromkeys(fact.name for fact in sentence))
-    return LEXICON.sentence(language, names=names, clauses=clauses)
+    persons = [LEXICON.name(language, concept=name) for name in names]
+    return LEXICON.sentence(language, persons=persons, gender=LEXICON.genders[names[0]], clauses=clauses)
