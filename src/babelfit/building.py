@@ -135,8 +135,8 @@ def build_model(config: TrainConfig, *, data: MultilingualDataModule, without_we
     freeze(model, embeddings=config.encoder.freeze_embeddings, layers=config.encoder.freeze_layers)
     if config.encoder.freeze_embeddings and not config.encoder.pretrained:
         log.warning(
-            "encoder.freeze_embeddings=true with encoder.pretrained=false: embeddings are random and stay so; set it to "
-            "false, or for the bundled encoder take encoder=mini_random"
+            "encoder.freeze_embeddings=true with encoder.pretrained=false: embeddings are random and stay so; set it "
+            "to false, or for the bundled encoder take encoder=mini_random"
         )
     if config.encoder.embedding_dropout is not None:
         drop_embeddings(model, rate=config.encoder.embedding_dropout)
