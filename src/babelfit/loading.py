@@ -91,11 +91,17 @@ def load_tokenizer(path: str, *, revision: str | None = None) -> PreTrainedToken
     return tokenizer
 
 
-def files_read(path: str, *, revision: str | None = None) -> dict[str, Any]:
-    """Name what an encoder consists of, for the manifest: its files with their SHA-256, and its commit on the Hub."""
+def files_read(path: str, *, revision: str | None = None, weights: bool = True) -> dict[str, Any]:
+    """Name what an encoder consists of, for the manifest: its files with their SHA-256, and its commit on the Hub.
+
+    Without weights, where random ones take their place.
+    """
     folder = Path(located(path, revision=revision))
     files = sorted(
-        file for kind in ("*.json", "*.safetensors", "*.bin", "*.model") for file in folder.glob(kind) if file.is_file()
+        file
+        for kind in ("*.json", "*.model", *(("*.safetensors", "*.bin") if weights else ()))
+        for file in folder.glob(kind)
+        if file.is_file()
     )
     commit = folder.name if hub.is_snapshot(str(folder)) else None
     return {"path": path, "commit": commit, "files": {file.name: sha256(file) for file in files}}

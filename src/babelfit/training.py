@@ -72,7 +72,9 @@ def fit(config: TrainConfig) -> None:
         files = CheckpointFiles(run.checkpoints)
 
         def begun() -> dict[str, Any] | None:
-            encoder = files_read(config.encoder.path, revision=config.encoder.revision)
+            encoder = files_read(
+                config.encoder.path, revision=config.encoder.revision, weights=config.encoder.pretrained
+            )
             manifest.add(
                 run.folder,
                 splits=data.read,

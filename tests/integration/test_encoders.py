@@ -20,11 +20,11 @@ from babelfit.loading import MINI, load_config, load_model
 from tiny import RANDOM, model, write_folder
 
 OPTIONS = (
-    *RANDOM,
     "data.limit={train: 64, validation: 24, test: 24}",
     "data.languages=[en,de]",
     "optimization.epochs=2",
     "optimization.learning_rate=1e-3",
+    *RANDOM,
 )
 NAMED = {"bert": "mbert", "deberta-v2": "mdeberta"}
 

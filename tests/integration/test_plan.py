@@ -134,11 +134,16 @@ def test_frozen_parameters_are_counted_apart(plan: Plan) -> None:
 
 
 def test_what_does_not_fit_is_told_with_what_to_change(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
-    _, printed, _ = plan("encoder.vocabulary=full", "data.languages=[en]")
+    arguments = (
+        "encoder.vocabulary=full",
+        "data.languages=[en]",
+        "encoder.overrides={num_hidden_layers: 6, hidden_size: 256, num_attention_heads: 4, intermediate_size: 512}",
+    )
+    _, printed, _ = plan(*arguments)
     needed = max(float(size) for size in re.findall(r"at once: .*?([\d.]+) GB", printed))
     monkeypatch.setattr(footprint, "available", lambda _: int(needed * 1e9) // 2)
 
-    status, printed, said = plan("encoder.vocabulary=full", "data.languages=[en]", "plan.probe=true")
+    status, printed, said = plan(*arguments, "plan.probe=true")
 
     assert status == 0
     assert "MEMORY" in printed

@@ -21,7 +21,7 @@ from babelfit.data.sample import write_nli
 from babelfit.finetuner import Finetuner
 from babelfit.reporting.reporting import perplexity
 from made_text import MadeText
-from tiny import write_folder
+from tiny import RANDOM, write_folder
 
 IN_RANKS = Path(__file__).with_name("in_ranks.py")
 NO_LABELS = {"0": "LABEL_0", "1": "LABEL_1"}
@@ -205,6 +205,7 @@ def test_devices_take_the_same_steps(in_folder: Path, cache: Path) -> None:
         (in_folder / f"corpus/{language}.txt").write_text("\n".join(dict.fromkeys(row.split("\t")[0] for row in rows)))
     arguments = ["data=text", "data.folder=corpus", "data.max_length=64", "optimization.batch_size=5",
                  "trainer.tokens_per_device=128", "optimization.epochs=2", "logger.every=1", "logger.tensorboard=false",
+                 *RANDOM,
                  "encoder.overrides={num_hidden_layers: 1, hidden_size: 32, num_attention_heads: 2}"]  # fmt: skip
     kinds = {"ddp": "trainer.precision=64-true", "fsdp": "trainer.strategy=fsdp"}
     environment = os.environ | {"BABELFIT_CACHE": str(cache), "OMP_NUM_THREADS": "1"}
