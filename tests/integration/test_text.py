@@ -34,6 +34,14 @@ def own(in_folder: Path) -> Path:
     return folder
 
 
+@pytest.fixture
+def _little_bundled_text(in_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the sample's text written with few documents and pairs, in a cache of its own."""
+    monkeypatch.setenv("BABELFIT_CACHE", str(in_folder / "cache"))
+    for part in ("text", "parallel"):
+        monkeypatch.setitem(CORPUS_ROWS, part, 60)
+
+
 def test_a_run_pretrains_on_all_that_a_folder_has(train: Callable[..., Any], own: Path) -> None:
     outcome = train(*TEXT, "data.reset_positions=true")
     assert outcome.status == 0, outcome.err
@@ -50,12 +58,8 @@ def test_a_run_pretrains_on_all_that_a_folder_has(train: Callable[..., Any], own
     assert "of each language, an epoch takes en " in outcome.err
 
 
-def test_the_bundled_text_is_there_to_pretrain_on(
-    train: Callable[..., Any], in_folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("BABELFIT_CACHE", str(in_folder / "cache"))
-    monkeypatch.setitem(CORPUS_ROWS, "text", 60)
-    monkeypatch.setitem(CORPUS_ROWS, "parallel", 60)
+@pytest.mark.usefixtures("_little_bundled_text")
+def test_the_bundled_text_is_there_to_pretrain_on(train: Callable[..., Any]) -> None:
     arguments = ("data.folder=sample", "data.train_languages=[de,en-de]", "data.languages=[de,en-de]")
     outcome = train(*TEXT, *arguments)
     assert outcome.status == 0, outcome.err
@@ -66,12 +70,8 @@ def test_the_bundled_text_is_there_to_pretrain_on(
     assert "**Synthetic data.**" in (run / "report.md").read_text()
 
 
-def test_the_command_that_made_the_bundled_encoder_makes_one_of_its_kind(
-    command: Callable[..., Any], in_folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("BABELFIT_CACHE", str(in_folder / "cache"))
-    monkeypatch.setitem(CORPUS_ROWS, "text", 60)
-    monkeypatch.setitem(CORPUS_ROWS, "parallel", 60)
+@pytest.mark.usefixtures("_little_bundled_text")
+def test_the_command_that_made_the_bundled_encoder_makes_one_of_its_kind(command: Callable[..., Any]) -> None:
     outcome = command("train.py", "experiment=pretrain_mini", "optimization.max_steps=2", "validation.every=2")
     assert outcome.status == 0, outcome.err
 

@@ -37,7 +37,7 @@ def drop_embeddings(model: PreTrainedModel, *, rate: float) -> None:
     """Give the dropout between the embeddings and the lowest layer another rate, and leave the layers' as it is.
 
     Embeddings that never look the same twice keep a classifier from learning one language's by heart (cf. the Gaussian
-    noise on embeddings of Zheng et al. 2021, section 3.1). Raises UserError where the model has no such dropout.
+    noise on embeddings of Zheng et al. 2021). Raises UserError where the model has no such dropout.
     """
     found = [
         module

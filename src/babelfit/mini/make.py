@@ -26,7 +26,7 @@ from babelfit.data.sample.lexicon import LEXICON, SPACELESS
 from babelfit.errors import UserError
 
 FOLDER = Path(__file__).parent
-NUM_PIECES = 7000
+NUM_PIECES = 7000  # proposed, of which those in use stay
 NUM_ROWS = 900  # pairs of each language: enough to meet every word
 WEIGHTS = "model.safetensors"
 SHAPE = ("hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size", "max_position_embeddings")
@@ -173,7 +173,9 @@ def _write_json(path: Path, *, content: dict[str, object]) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="Rebuild the mini encoder's config and tokenizer from the sample.")
     parser.add_argument("folder", nargs="?", type=Path, default=FOLDER, help="where to write (default: the package)")
-    parser.add_argument("--pieces", type=int, default=NUM_PIECES, help=f"of the tokenizer (default: {NUM_PIECES})")
+    parser.add_argument(
+        "--pieces", type=int, default=NUM_PIECES, help=f"proposed for the tokenizer (default: {NUM_PIECES})"
+    )
     parser.add_argument("--weights", type=Path, help="model/ of a run of experiment=pretrain_mini (default: none)")
     options = parser.parse_args()
     try:
