@@ -1,13 +1,15 @@
 """Pretrain a small encoder on real text in many languages, fine-tune it on English, and see what arrives elsewhere.
 
     python benchmarks/pretraining.py --minutes 60
+    python benchmarks/pretraining.py --minutes 8 --batch-size 256 --learning-rate 1e-3 trainer=gpu
 
 XLM-R's architecture in small (conf/experiment/pretrain_small.yaml) with XLM-R's tokenizer learns from the sentences of
 15,000 rows of MultiNLI and their translations into nine languages (masked language modeling, and translation language
 modeling on their pairs with English), and from the training sentences of PAN-X. Then it is fine-tuned on English NLI
 rows, beside the same architecture with random weights, and both are scored on the 15 dev languages of XNLI. No sentence
 of these is among those learned from. Pretraining stops after the minutes given; the steps are those that a measured
-probe says fit into them, so that the schedule ends where training does.
+probe says fit into them, so that the schedule ends where training does. Keys of train.py behind the options hold for
+all runs.
 """
 
 import argparse
@@ -21,6 +23,8 @@ import tempfile
 import time
 from pathlib import Path
 from typing import Any
+
+import torch
 
 ROOT = Path(__file__).resolve().parents[1]
 HERE = Path(__file__).resolve().parent
@@ -38,10 +42,13 @@ def main() -> None:
         "--data", type=Path, default=ROOT.parent / "shared" / "data", help="holds xtreme/, multinli_15k/, xlmr_base/"
     )
     parser.add_argument("--minutes", type=float, default=60, help="of pretraining (default: 60)")
+    parser.add_argument("--batch-size", type=int, default=32, help="of pretraining (default: 32)")
+    parser.add_argument("--learning-rate", type=float, default=5e-4, help="of pretraining (default: 5e-4)")
     parser.add_argument("--rows", type=int, help="of MultiNLI, the first so many (default: all)")
     parser.add_argument("--fine-tuning", type=int, default=1500, metavar="STEPS", help="default: 1500")
     parser.add_argument("--folder", type=Path, help="keep text and runs here, and go on with them (default: none)")
     parser.add_argument("--results", type=Path, default=HERE / "results" / "pretraining.json")
+    parser.add_argument("keys", nargs="*", metavar="KEY=VALUE", help="of train.py, for all runs")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         folder = (options.folder or Path(temporary)).resolve()
@@ -55,7 +62,16 @@ def measured(folder: Path, *, data: Path, options: argparse.Namespace) -> dict[s
     corpus = folder / "corpus"
     sentences = write_corpus(corpus, data=data, num_rows=options.rows)
     encoder = f"encoder.path={data / 'xlmr_base'}"
-    pretrain = ("experiment=pretrain_small", f"data.folder={corpus}", encoder, "encoder.revision=null")
+    pretrain = (
+        "experiment=pretrain_small",
+        f"data.folder={corpus}",
+        encoder,
+        "encoder.revision=null",
+        "optimization.epochs=1000",  # the minutes end it
+        f"optimization.batch_size={options.batch_size}",
+        f"optimization.learning_rate={options.learning_rate}",
+        *options.keys,
+    )
     seconds = probed(folder, *pretrain)
     steps = max(1, int(60 * options.minutes / seconds))
     begun = time.monotonic()
@@ -64,6 +80,7 @@ def measured(folder: Path, *, data: Path, options: argparse.Namespace) -> dict[s
     minutes = (time.monotonic() - begun) / 60
     fine_tune = (
         *ENCODER,
+        *options.keys,
         "data=xnli",
         f"data.folder={data / 'xtreme'}",
         f"optimization.max_steps={options.fine_tuning}",
@@ -76,7 +93,8 @@ def measured(folder: Path, *, data: Path, options: argparse.Namespace) -> dict[s
     run(folder, *fine_tune, encoder, *SMALL, "name=random")
     pretraining = json.loads((folder / "outputs" / "pretrain_small" / "scores" / "validation.json").read_text())
     return {
-        "cores": os.cpu_count(),
+        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else f"{os.cpu_count()} cores",
+        "options": {name: value for name, value in vars(options).items() if not isinstance(value, Path)},
         "sentences": sentences,
         "steps": steps,
         "minutes": round(minutes, 1),
