@@ -24,7 +24,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-import torch
+from measuring import machine
 
 ROOT = Path(__file__).resolve().parents[1]
 HERE = Path(__file__).resolve().parent
@@ -80,7 +80,6 @@ def measured(folder: Path, *, data: Path, options: argparse.Namespace) -> dict[s
     minutes = (time.monotonic() - begun) / 60
     fine_tune = (
         *ENCODER,
-        *options.keys,
         "data=xnli",
         f"data.folder={data / 'xtreme'}",
         f"optimization.max_steps={options.fine_tuning}",
@@ -88,12 +87,13 @@ def measured(folder: Path, *, data: Path, options: argparse.Namespace) -> dict[s
         "optimization.warmup=0.1",
         "optimization.epochs=10",
         f"validation.every={max(1, options.fine_tuning // 5)}",
+        *options.keys,
     )
     run(folder, *fine_tune, f"encoder.path={folder}/outputs/pretrain_small/model", "name=pretrained")
     run(folder, *fine_tune, encoder, *SMALL, "name=random")
     pretraining = json.loads((folder / "outputs" / "pretrain_small" / "scores" / "validation.json").read_text())
     return {
-        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else f"{os.cpu_count()} cores",
+        "machine": machine(),
         "options": {name: value for name, value in vars(options).items() if not isinstance(value, Path)},
         "sentences": sentences,
         "steps": steps,
