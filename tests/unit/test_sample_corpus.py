@@ -113,6 +113,12 @@ def test_no_sentence_is_of_the_labelled_parts(folder: Path, sample: Path, langua
     )
 
 
+def test_what_a_row_says_in_one_order_of_words_no_document_says_in_the_other(folder: Path, tmp_path: Path) -> None:
+    write_nli(tmp_path, reordered=False)
+    rows = [line.split("\t")[:2] for path in tmp_path.glob("xnli/*-en.tsv") for line in path.read_text().splitlines()]
+    assert sentences(folder, "en").isdisjoint(sentence for row in rows for sentence in row)
+
+
 @pytest.mark.parametrize("language", NOT_LATIN)
 def test_half_of_the_documents_have_parts_in_english_with_spaces_around(folder: Path, language: str) -> None:
     mixed = [document for document in documents(folder, language) if LATIN.search("".join(document))]

@@ -71,11 +71,19 @@ def test_labels_are_balanced_and_parallel(sample: Sample) -> None:
             assert [row[2] for row in rows] == english
 
 
-def test_items_are_the_same_in_every_language(sample: Sample) -> None:
-    for languages in sample.values():
+def test_items_are_the_same_in_every_language(sample: Sample, tmp_path: Path) -> None:
+    write_nli(tmp_path, reordered=False)
+    for split, languages in sample.items():
+        plain = read(tmp_path, split, "en")
         for column in (0, 1):
-            english = [row[column] for row in languages["en"]]
+            english = [row[column] for row in plain]
+            # In another order it says the same.
+            assert [sorted(row[column].rstrip(".").split()) for row in languages["en"]] == [
+                sorted(sentence.rstrip(".").split()) for sentence in english
+            ]
             for rows in languages.values():
+                if rows is languages["en"]:
+                    continue
                 translations = set(zip(english, (row[column] for row in rows), strict=True))
                 # One to one: neither language merges sentences that the other keeps apart.
                 assert len(translations) == len(set(english)) == len({row[column] for row in rows})
@@ -104,3 +112,18 @@ def test_a_classifier_that_sees_half_a_pair_is_at_chance(sample: Sample, languag
     classifier = make_pipeline(features, LogisticRegression(max_iter=200))
     classifier.fit([row[column] for row in train], [row[2] for row in train])
     assert classifier.score([row[column] for row in validation], [row[2] for row in validation]) < 0.45
+
+
+def test_english_alone_says_half_of_it_with_the_verb_last(folder: Path, sample: Sample, tmp_path: Path) -> None:
+    verbs = {"en": "lives is eats travels up works", "fr": "vit est mange voyage lève travaille jamais"}
+
+    def share(language: str, rows: Rows) -> float:
+        ends = [row[1].rstrip(".").split()[-1] for row in rows]
+        return sum(end in verbs[language].split() for end in ends) / len(ends)
+
+    assert 0.4 < share("en", sample["train"]["en"]) < 0.6
+    assert share("fr", sample["train"]["fr"]) == 0
+    write_nli(tmp_path, reordered=False)
+    assert share("en", read(tmp_path, "train", "en")) == 0
+    different = {name for name, text in contents(tmp_path).items() if text != contents(folder)[name]}
+    assert different == {f"{file}-en.tsv" for file in FILES.values()}

@@ -4,11 +4,14 @@ Words, truth conditions and sentence templates live in `lexicon.tsv`, one concep
 is said about whom is decided elsewhere. A `value` row is a fact about a person in one slot, of which only one holds at
 a time; a row that lists values is a more general phrase, true of these; a `rewording` says a value in other words.
 Inside a cell `[a|b]` is the form for a man or a woman, and `<a|b>` the form at the end of a sentence or before another
-clause about the same person. An empty cell is a phrase that no part of the sample says in that language.
+clause about the same person. English frames have two wordings, ` / ` between them, in two orders of words, as verse has
+them: what is learned by one order of words is worth little where another one holds. An empty cell is a phrase that no
+part of the sample says in that language.
 """
 
 import csv
 import re
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +19,8 @@ from pathlib import Path
 _FILE = Path(__file__).with_name("lexicon.tsv")
 _GENDERED = re.compile(r"\[([^|\]]*)\|([^|\]]*)\]")
 _JOINED = re.compile(r"<([^|>]*)\|([^|>]*)>")
-_FIELD = re.compile(r"\{[^}]*\}")
+_OR = " / "
+_SEAM = re.compile(rf"\{{[^}}]*\}}|{_OR}")
 _PATTERNS = {(1, 1): "one", (1, 2): "two", (1, 3): "three", (2, 2): "both"}  # by number of persons and of clauses
 
 SPACELESS = ("ja", "th", "zh")
@@ -66,9 +70,15 @@ class Lexicon:
         cell = self._cells["rewording", f"{slot}.{concept}"] if reworded else self._cells[slot, concept]
         return cell[language]
 
-    def clause(self, language: str, *, slot: str, phrase: str, gender: str, negated: bool = False) -> str:
-        """Say a phrase of a slot as a predicate that follows its subject; how it is joined is left to the sentence."""
-        frame = self._cells["frame", f"{slot}.{'no' if negated else 'yes'}"][language]
+    def clause(
+        self, language: str, *, slot: str, phrase: str, gender: str, negated: bool = False, wording: float = 0
+    ) -> str:
+        """Say a phrase of a slot as a predicate that follows its subject; how it is joined is left to the sentence.
+
+        The wording, from 0 to below 1, chooses among those that a language has.
+        """
+        wordings = self._cells["frame", f"{slot}.{'no' if negated else 'yes'}"][language].split(_OR)
+        frame = wordings[int(wording * len(wordings))]
         return inflect(frame.replace("{}", phrase), gender=gender)
 
     def sentence(
@@ -85,11 +95,11 @@ class Lexicon:
         return inflect(cell, gender=gender).format(*forms, name=persons[0], other=persons[-1])
 
     def parts(self, language: str) -> set[str]:
-        """Collect what sentences of a language are put together of: the text of its cells around their fields."""
+        """Collect what sentences of a language are put together of: the text of its cells around fields and marks."""
         texts = {cells[language] for cells in self._cells.values()}
         for forms in (_GENDERED, _JOINED):
             texts = {forms.sub(form, text) for text in texts for form in (r"\1", r"\2")}
-        return {part.strip() for text in texts for part in _FIELD.split(text)} - {""}
+        return {part.strip() for text in texts for part in _SEAM.split(text)} - {""}
 
     def _list_statements(self, slot: str) -> tuple[Statement, ...]:
         meanings = {concept: row["meaning"] for (group, concept), row in self._cells.items() if group == slot}
@@ -111,6 +121,11 @@ def read_cells(path: Path) -> dict[tuple[str, str], dict[str, str]]:
     with path.open(encoding="utf-8", newline="") as file:
         rows = csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE, strict=True)
         return {(row["group"], row["concept"]): row for row in rows}
+
+
+def draw_wording(*said: object) -> float:
+    """Draw the wording of what is said from that alone: the same number for all languages, and in every run."""
+    return zlib.crc32(repr(said).encode()) % 1000 / 1000
 
 
 def inflect(phrase: str, *, gender: str) -> str:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from babelfit.data.sample.files import write_lines
-from babelfit.data.sample.lexicon import LEXICON, Statement
+from babelfit.data.sample.lexicon import LEXICON, Statement, draw_wording
 
 NLI_LANGUAGES = ("en", "fr", "es", "de", "el", "bg", "ru", "tr", "ar", "vi", "th", "zh", "hi", "sw", "ur")
 NLI_ROWS = {"train": 4500, "validation": 306, "test": 504}
@@ -47,14 +47,17 @@ class _Block:
     order: tuple[int, ...]
 
 
-def write_nli(folder: Path, *, seed: int = 0) -> None:
-    """Write `xnli/{train,dev,test}-{language}.tsv` under a folder: premise, hypothesis and label, no header."""
+def write_nli(folder: Path, *, seed: int = 0, reordered: bool = True) -> None:
+    """Write `xnli/{train,dev,test}-{language}.tsv` under a folder: premise, hypothesis and label, no header.
+
+    Unless it is not reordered, English puts the verb last in every other clause.
+    """
     generator = random.Random(seed)
     used: set[frozenset[object]] = set()
     for split, rows in NLI_ROWS.items():
         blocks = [_compose(generator, used=used) for _ in range(rows // _BLOCK)]
         for language in NLI_LANGUAGES:
-            lines = (line for block in blocks for line in _say(block, language=language))
+            lines = (line for block in blocks for line in _say(block, language=language, reordered=reordered))
             write_lines(folder / "xnli", split=split, language=language, lines=lines)
 
 
@@ -92,37 +95,25 @@ def _premise(
     return _Premise(name, tuple(facts))
 
 
-def _say(block: _Block, *, language: str) -> Iterator[str]:
+def _say(block: _Block, *, language: str, reordered: bool) -> Iterator[str]:
     """Yield the nine lines of a block in one language."""
     name, gender = LEXICON.name(language, concept=block.name), LEXICON.genders[block.name]
+
+    def clause(slot: str, concept: str, *context: object, negated: bool = False) -> str:
+        phrase = LEXICON.phrase(language, slot=slot, concept=concept)
+        wording = draw_wording(block.name, *context) if reordered else 0
+        return LEXICON.clause(language, slot=slot, phrase=phrase, gender=gender, negated=negated, wording=wording)
+
+    def sentence(*clauses: str) -> str:
+        return LEXICON.sentence(language, persons=[name], gender=gender, clauses=clauses)
+
     premises = [
-        LEXICON.sentence(
-            language,
-            persons=[name],
-            gender=gender,
-            clauses=[
-                LEXICON.clause(language, slot=s, phrase=LEXICON.phrase(language, slot=s, concept=c), gender=gender)
-                for s, c in premise.facts
-            ],
-        )
+        sentence(*(clause(slot, value, slot, value, premise.facts) for slot, value in premise.facts))
         for premise in block.premises
     ]
     hypotheses = [
-        LEXICON.sentence(
-            language,
-            persons=[name],
-            gender=gender,
-            clauses=[
-                LEXICON.clause(
-                    language,
-                    slot=s.slot,
-                    phrase=LEXICON.phrase(language, slot=s.slot, concept=s.concept),
-                    gender=gender,
-                    negated=s.negated,
-                )
-            ],
-        )
-        for s in block.hypotheses
+        sentence(clause(statement.slot, statement.concept, statement, block.order, negated=statement.negated))
+        for statement in block.hypotheses
     ]
     for index in block.order:
         row, column = divmod(index, len(hypotheses))
