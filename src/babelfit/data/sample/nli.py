@@ -50,7 +50,7 @@ class _Block:
 def write_nli(folder: Path, *, seed: int = 0, reordered: bool = True) -> None:
     """Write `xnli/{train,dev,test}-{language}.tsv` under a folder: premise, hypothesis and label, no header.
 
-    Unless it is not reordered, English puts the verb last in every other clause.
+    English puts the verb last in about half of its clauses, unless `reordered` is false.
     """
     generator = random.Random(seed)
     used: set[frozenset[object]] = set()
