@@ -21,7 +21,7 @@ from tokenizers.models import BPE, Model, Unigram
 from tokenizers.trainers import BpeTrainer
 from transformers import AutoTokenizer
 
-from babelfit.data.sample import write_ner, write_nli, write_paraphrase
+from babelfit.data.sample.corpus import write_other_parts
 from babelfit.data.sample.lexicon import LEXICON, SPACELESS
 from babelfit.errors import UserError
 
@@ -68,9 +68,7 @@ def make(folder: Path = FOLDER, *, num_pieces: int = NUM_PIECES, weights: Path |
     Raises UserError where these are of another vocabulary or shape.
     """
     with tempfile.TemporaryDirectory() as sample:
-        write_nli(Path(sample), reordered=False)  # the same words
-        for write in (write_paraphrase, write_ner):
-            write(Path(sample))
+        write_other_parts(Path(sample))
         # Some parts stand in pretraining's text alone.
         parts = sorted({part for language in LEXICON.languages for part in LEXICON.parts(language)})
         sentences = [*_pairs(Path(sample)), *_tagged(Path(sample)), *parts]

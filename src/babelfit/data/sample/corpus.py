@@ -214,13 +214,17 @@ def _fitted(text: str, *, language: str, within: str) -> str:
     return text if language == within else f" {text} "
 
 
+def write_other_parts(folder: Path) -> None:
+    """Write the labelled parts under a folder, what English says in several orders of words in the documents' own."""
+    write_nli(folder, reordered=False)
+    write_paraphrase(folder)
+    ner.write_ner(folder)
+
+
 def _sentences_of_other_parts() -> set[str]:
-    """Collect what no document may hold."""
+    """Collect what no document may hold: what the other parts say, in whatever order of words."""
     with TemporaryDirectory() as folder:
-        # Documents know one order of words: what a row tells in the other one must not be told in this one either.
-        write_nli(Path(folder), reordered=False)
-        for write in (write_paraphrase, ner.write_ner):
-            write(Path(folder))
+        write_other_parts(Path(folder))
         return {sentence for path in sorted(Path(folder).glob("*/*.tsv")) for sentence in _sentences(path)}
 
 

@@ -99,21 +99,21 @@ def _say(block: _Block, *, language: str, reordered: bool) -> Iterator[str]:
     """Yield the nine lines of a block in one language."""
     name, gender = LEXICON.name(language, concept=block.name), LEXICON.genders[block.name]
 
-    def clause(slot: str, concept: str, *context: object, negated: bool = False) -> str:
+    def clause(slot: str, concept: str, *, said: tuple[object, ...], negated: bool = False) -> str:
         phrase = LEXICON.phrase(language, slot=slot, concept=concept)
-        wording = draw_wording(block.name, *context) if reordered else 0
+        wording = draw_wording(block.name, *said) if reordered else 0
         return LEXICON.clause(language, slot=slot, phrase=phrase, gender=gender, negated=negated, wording=wording)
 
     def sentence(*clauses: str) -> str:
         return LEXICON.sentence(language, persons=[name], gender=gender, clauses=clauses)
 
     premises = [
-        sentence(*(clause(slot, value, slot, value, premise.facts) for slot, value in premise.facts))
+        sentence(*(clause(slot, value, said=(slot, value, premise.facts)) for slot, value in premise.facts))
         for premise in block.premises
     ]
     hypotheses = [
-        sentence(clause(statement.slot, statement.concept, statement, block.order, negated=statement.negated))
-        for statement in block.hypotheses
+        sentence(clause(one.slot, one.concept, said=(one, block.order), negated=one.negated))
+        for one in block.hypotheses
     ]
     for index in block.order:
         row, column = divmod(index, len(hypotheses))
