@@ -113,10 +113,17 @@ def test_no_sentence_is_of_the_labelled_parts(folder: Path, sample: Path, langua
     )
 
 
-def test_what_a_row_says_in_one_order_of_words_no_document_says_in_the_other(folder: Path, tmp_path: Path) -> None:
-    write_nli(tmp_path, reordered=False)
-    rows = [line.split("\t")[:2] for path in tmp_path.glob("xnli/*-en.tsv") for line in path.read_text().splitlines()]
-    assert sentences(folder, "en").isdisjoint(sentence for row in rows for sentence in row)
+def test_english_says_half_of_it_with_the_verb_last_and_nothing_that_a_row_says_otherwise(
+    folder: Path, sample: Path
+) -> None:
+    told = sentences(folder, "en")
+    homes = [sentence for sentence in told if " lives" in sentence and not sentence.endswith(" .")]  # not of NER's kind
+    assert 0.4 < sum(" lives in " in sentence for sentence in homes) / len(homes) < 0.7  # at times of both persons
+
+    def words(sentence: str) -> tuple[str, ...]:
+        return tuple(sorted(sentence.replace(".", " ").split()))
+
+    assert {words(sentence) for sentence in sample_sentences(sample, "en")}.isdisjoint(map(words, told))
 
 
 @pytest.mark.parametrize("language", NOT_LATIN)
@@ -137,12 +144,12 @@ def test_half_of_the_english_documents_have_parts_in_one_other_language(folder: 
           for name, letters in scripts.items()}  # fmt: skip
     # Two of the sixteen other languages are written in each of the first two, one in each other.
     for name, expected in (("Cyrillic", 2), ("Arabic", 2), ("Hangul", 1), ("Thai", 1), ("Greek", 1)):
-        assert 0.6 < len(of[name]) / (ROWS["text"] * expected / 16 / 2) < 1.1, name
+        assert 0.6 < len(of[name]) / (ROWS["text"] * expected / 16 / 2) < 1.3, name
     assert sum(map(len, of.values())) == len(set().union(*of.values()))
 
 
 def test_two_persons_are_told_of_twice_in_the_languages_of_paraphrases(folder: Path) -> None:
-    for language, number in (("en", 100), ("de", 200), ("ru", 0)):
+    for language, number in (("en", 100), ("de", 150), ("ru", 0)):
         names = {LEXICON.name(language, concept=concept) for concept in LEXICON.genders}
         told = [
             [tuple(word for word in re.findall(r"\w+", sentence) if word in names) for sentence in document]

@@ -2,9 +2,10 @@
 
 Text of one language lies in `text/{language}.txt`, a sentence a line and a blank line between documents: a document
 tells some facts about one or two persons twice, in other words and another order, or compares two (an `&` between them
-where one fact is true of both, a dash where it is not), or is a sentence of NER's kind with its words apart. In half of
-the documents parts are said in English, and in English ones in some other language, each with even chances: text mixed
-like this brings languages together (Yang et al. 2020, alternating language modeling). Parallel text lies in
+where one fact is true of both, a dash where it is not), or is a sentence of NER's kind with its words apart. English
+has the verb last in half of its clauses, as some of the other languages have it. In half of the documents parts are
+said in English, and in English ones in some other language, each with even chances: text mixed like this brings
+languages together (Yang et al. 2020, alternating language modeling). Parallel text lies in
 `parallel/en-{language}.tsv`, a sentence and its translation a line. Reading such files is not done here.
 """
 
@@ -41,11 +42,12 @@ _REWORDED = 0.3
 
 @dataclass(frozen=True)
 class _Fact:
-    """What is said of a person, and whether in other words than usual."""
+    """What is said of a person, whether in other words than usual, and in which order of words."""
 
     name: str
     statement: Statement
     is_reworded: bool
+    wording: float
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,7 @@ def _documents(generator: random.Random, *, language: str, taken: set[str]) -> I
         item = _compose(generator, num_tellings=2, languages=(language, *mixed))
         languages = _drawn(generator, language, *mixed) if mixed else repeat(language)
         sentences = list(_say(item, languages=languages))
-        if taken.isdisjoint(sentences):
+        if taken.isdisjoint(map(_words_of, sentences)):
             yield sentences
 
 
@@ -99,7 +101,7 @@ def _pairs(generator: random.Random, *, language: str, taken: set[str]) -> Itera
     while True:
         item = _compose(generator, num_tellings=1, languages=(_PIVOT, language))
         pair = [sentence for one in (_PIVOT, language) for sentence in _say(item, languages=repeat(one))]
-        if taken.isdisjoint(pair):
+        if taken.isdisjoint(map(_words_of, pair)):
             yield pair
 
 
@@ -170,9 +172,12 @@ def _state(generator: random.Random, *, name: str, slot: str, value: str, exact_
     """Draw a statement that a value makes true."""
     true = [statement for statement in LEXICON.statements(slot) if value in statement.true_of]
     exact = [statement for statement in true if statement.exact and not statement.negated]
+    wording = generator.random()
     if exact_alone or generator.random() < _EXACT:
-        return _Fact(name, exact[0], slot in LEXICON.reworded_slots and generator.random() < _REWORDED)
-    return _Fact(name, generator.choice([statement for statement in true if statement not in exact] or exact), False)
+        is_reworded = slot in LEXICON.reworded_slots and generator.random() < _REWORDED
+        return _Fact(name, exact[0], is_reworded, wording)
+    statement = generator.choice([statement for statement in true if statement not in exact] or exact)
+    return _Fact(name, statement, False, wording)
 
 
 def _say(item: _Story | ner.Item, *, languages: Iterator[str]) -> Iterator[str]:
@@ -205,7 +210,9 @@ def _say_fact(fact: _Fact, *, languages: Iterator[str], within: str) -> str:
     is_reworded = fact.is_reworded and language in PARAPHRASE_LANGUAGES
     phrase = LEXICON.phrase(language, slot=statement.slot, concept=statement.concept, reworded=is_reworded)
     fitted = _fitted(phrase, language=language, within=own)
-    clause = LEXICON.clause(own, slot=statement.slot, phrase=fitted, gender=gender, negated=statement.negated)
+    clause = LEXICON.clause(
+        own, slot=statement.slot, phrase=fitted, gender=gender, negated=statement.negated, wording=fact.wording
+    )
     return _fitted(clause, language=own, within=within)
 
 
@@ -214,18 +221,17 @@ def _fitted(text: str, *, language: str, within: str) -> str:
     return text if language == within else f" {text} "
 
 
-def write_other_parts(folder: Path) -> None:
-    """Write the labelled parts under a folder, what English says in several orders of words in the documents' own."""
-    write_nli(folder, reordered=False)
-    write_paraphrase(folder)
-    ner.write_ner(folder)
-
-
 def _sentences_of_other_parts() -> set[str]:
-    """Collect what no document may hold: what the other parts say, in whatever order of words."""
+    """Collect what no document may hold: the words of the other parts' sentences, in whatever order."""
     with TemporaryDirectory() as folder:
-        write_other_parts(Path(folder))
-        return {sentence for path in sorted(Path(folder).glob("*/*.tsv")) for sentence in _sentences(path)}
+        for write in (write_nli, write_paraphrase, ner.write_ner):
+            write(Path(folder))
+        return {_words_of(sentence) for path in sorted(Path(folder).glob("*/*.tsv")) for sentence in _sentences(path)}
+
+
+def _words_of(sentence: str) -> str:
+    """Bring a sentence's words into an order of their own: what is told in another one is told as well."""
+    return " ".join(sorted(sentence.replace(".", " ").split()))
 
 
 def _sentences(path: Path) -> Iterator[str]:

@@ -4,9 +4,9 @@ Words, truth conditions and sentence templates live in `lexicon.tsv`, one concep
 is said about whom is decided elsewhere. A `value` row is a fact about a person in one slot, of which only one holds at
 a time; a row that lists values is a more general phrase, true of these; a `rewording` says a value in other words.
 Inside a cell `[a|b]` is the form for a man or a woman, and `<a|b>` the form at the end of a sentence or before another
-clause about the same person. English frames have two wordings, ` / ` between them, in two orders of words, as verse has
-them: what is learned by one order of words is worth little where another one holds. An empty cell is a phrase that no
-part of the sample says in that language.
+clause about the same person; `+` stands between words where no space is written. English has several wordings, ` / `
+between them, in several orders of words, as verse has them: what is learned by one order of words is worth little where
+another one holds. An empty cell is a phrase that no part of the sample says in that language.
 """
 
 import csv
@@ -19,8 +19,9 @@ from pathlib import Path
 _FILE = Path(__file__).with_name("lexicon.tsv")
 _GENDERED = re.compile(r"\[([^|\]]*)\|([^|\]]*)\]")
 _JOINED = re.compile(r"<([^|>]*)\|([^|>]*)>")
+_BETWEEN = "+"
 _OR = " / "
-_SEAM = re.compile(rf"\{{[^}}]*\}}|{_OR}")
+_SEAM = re.compile(rf"\{{[^}}]*\}}|\{_BETWEEN}|{_OR}")
 _PATTERNS = {(1, 1): "one", (1, 2): "two", (1, 3): "three", (2, 2): "both"}  # by number of persons and of clauses
 
 SPACELESS = ("ja", "th", "zh")
@@ -44,7 +45,11 @@ class Lexicon:
 
     def __init__(self, path: Path = _FILE) -> None:
         """Read a lexicon file: columns group, concept, meaning, then one per language."""
-        self._cells = read_cells(path)
+        self._marked = read_cells(path)
+        self._cells = {
+            key: {column: text.replace(_BETWEEN, "") for column, text in row.items()}
+            for key, row in self._marked.items()
+        }
         self.languages = tuple(self._cells["sentence", "one"])[3:]
         meanings = {key: row["meaning"] for key, row in self._cells.items()}
         self.genders = {concept: meaning for (group, concept), meaning in meanings.items() if group == "name"}
@@ -73,12 +78,8 @@ class Lexicon:
     def clause(
         self, language: str, *, slot: str, phrase: str, gender: str, negated: bool = False, wording: float = 0
     ) -> str:
-        """Say a phrase of a slot as a predicate that follows its subject; how it is joined is left to the sentence.
-
-        The wording, from 0 to below 1, chooses among those that a language has.
-        """
-        wordings = self._cells["frame", f"{slot}.{'no' if negated else 'yes'}"][language].split(_OR)
-        frame = wordings[int(wording * len(wordings))]
+        """Say a phrase of a slot as a predicate that follows its subject; how it is joined is left to the sentence."""
+        frame = worded(self._cells["frame", f"{slot}.{'no' if negated else 'yes'}"][language], wording=wording)
         return inflect(frame.replace("{}", phrase), gender=gender)
 
     def sentence(
@@ -96,7 +97,7 @@ class Lexicon:
 
     def parts(self, language: str) -> set[str]:
         """Collect what sentences of a language are put together of: the text of its cells around fields and marks."""
-        texts = {cells[language] for cells in self._cells.values()}
+        texts = {row[language] for row in self._marked.values()}
         for forms in (_GENDERED, _JOINED):
             texts = {forms.sub(form, text) for text in texts for form in (r"\1", r"\2")}
         return {part.strip() for text in texts for part in _SEAM.split(text)} - {""}
@@ -121,6 +122,12 @@ def read_cells(path: Path) -> dict[tuple[str, str], dict[str, str]]:
     with path.open(encoding="utf-8", newline="") as file:
         rows = csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE, strict=True)
         return {(row["group"], row["concept"]): row for row in rows}
+
+
+def worded(cell: str, *, wording: float) -> str:
+    """Choose one of a cell's wordings by a number from 0 to below 1, which is the same for all languages."""
+    wordings = cell.split(_OR)
+    return wordings[int(wording * len(wordings))]
 
 
 def draw_wording(*said: object) -> float:
