@@ -119,7 +119,7 @@ PAIRS: dict[str, dict[str, str | bytes]] = {
 
 @pytest.mark.parametrize("files", PAIRS.values(), ids=PAIRS)
 def test_parallel_text_is_found_in_each_form(files: dict[str, str | bytes], tmp_path: Path) -> None:
-    data = text(written(tmp_path, files))
+    data = text(written(tmp_path, files), max_length=64)
 
     assert data.train_languages == ["en-sw"]
     assert sentences(data, "en-sw") == sorted(EN + SW)
@@ -317,6 +317,7 @@ def test_lines_that_are_no_text_are_skipped_where_that_is_asked_for(
 
 def test_one_undecodable_side_skips_the_pair(tmp_path: Path) -> None:
     broken = lines(SW).encode().replace(b"analala", b"\xff")
-    data = text(written(tmp_path, {"a.en-sw.en": lines(EN), "a.en-sw.sw": broken}), undecodable="skip")
+    files = {"a.en-sw.en": lines(EN), "a.en-sw.sw": broken}
+    data = text(written(tmp_path, files), undecodable="skip", max_length=64)
 
     assert sentences(data, "en-sw") == sorted([*EN[:2], *EN[3:], *SW[:2], *SW[3:]])
