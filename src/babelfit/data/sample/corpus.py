@@ -230,7 +230,7 @@ def _sentences_of_other_parts() -> set[str]:
 
 
 def _words_of(sentence: str) -> str:
-    """Bring a sentence's words into an order of their own: what is told in another one is told as well."""
+    """Bring a sentence's words, where spaces tell them apart, into one order: told in another, they tell the same."""
     return " ".join(sorted(sentence.replace(".", " ").split()))
 
 
