@@ -122,6 +122,7 @@ def test_a_command_for_several_devices_ends_well(command: str, tmp_path: Path, e
         ]
     )
 
-    assert "Traceback" not in "".join(said)
+    # Ours begin a line. torchrun logs one after a stamp where the other machine's end takes its store away.
+    assert not any(re.search("^Traceback", text, flags=re.MULTILINE) for text in said), said
     runs = sorted(path.parent for path in (tmp_path / "outputs").rglob("report.md"))
     assert len(runs) == (2 if "-m" in arguments else 1)
