@@ -26,7 +26,7 @@ from babelfit.data.sample.lexicon import LEXICON, SPACELESS
 from babelfit.errors import UserError
 
 FOLDER = Path(__file__).parent
-NUM_PIECES = 7300  # proposed, of which those in use stay
+NUM_PIECES = 7294  # proposed, of which those in use stay
 NUM_ROWS = 900  # pairs of each language: enough to meet every word
 WEIGHTS = "model.safetensors"
 # Writing without spaces: a word is the same piece behind one, as tagged words and foreign ones stand, and elsewhere.

@@ -2,10 +2,10 @@
 
 Names and sentence templates live in `ner.tsv`, one concept a row and one language a column; an empty cell is said as in
 English. The same name may be a person's, a place's or part of an organisation's, so context decides. A share of the
-names is kept from the training split. English has several wordings, ` / ` between them, in several orders of words:
-tags that are learned by one order are worth little where another one holds. Words are apart in every language, also
-where none writes a space; WikiANN cuts Chinese, Japanese and Thai into characters instead. Reading such
-files, or anybody's, is not done here.
+names is kept from the training split. English has several wordings, ` / ` between them: the same words in several
+orders, as verse has them. Tags that are learned by one order are worth little where another one holds, and so are tags
+that are learned by words which only English needs. Words are apart in every language, also where none writes a space;
+WikiANN cuts Chinese, Japanese and Thai into characters instead. Reading such files, or anybody's, is not done here.
 """
 
 import random
