@@ -39,7 +39,8 @@ def test_what_a_validation_logs_is_what_the_score_file_of_the_selected_model_say
     train: Callable[..., Any], data: str, dev: list[str] | None
 ) -> None:
     arguments = ["name=xnli-mini", f"data={data}", "data.folder=sample", "data.train_languages=[en,de]",
-                 "data.languages=[en,de,zh,sw]", "validation.every=4", "optimization.learning_rate=1e-2"]  # fmt: skip
+                 "data.languages=[en,de,zh,sw]", "validation.every=12", "optimization.learning_rate=3e-3",
+                 "optimization.epochs=12"]  # fmt: skip
     if dev is not None:
         arguments.append(f"objective_languages=[{','.join(dev)}]")
     outcome = train(*arguments, "objective=worst_dev")

@@ -338,7 +338,8 @@ def losses(folder: Path) -> list[str]:
 
 
 def test_a_sweep_that_is_killed_goes_on_where_its_trials_stopped(in_folder: Path) -> None:
-    arguments = ("-m", "name=s", "seed=1,2", "sweep.workers=2")
+    # Long enough that the first trial still trains when the second one has begun, also on a machine that is busy.
+    arguments = ("-m", "name=s", "seed=1,2", "sweep.workers=2", "optimization.epochs=32", "validation.every=40")
     sweep = start(in_folder, *arguments)
     deadline = time.monotonic() + SECONDS
     while len(list(in_folder.glob("outputs/s/*/checkpoints/last.ckpt"))) < 2 and time.monotonic() < deadline:
