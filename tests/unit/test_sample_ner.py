@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from babelfit.data.sample import NER_LANGUAGES, NER_ROWS, write_ner
+from babelfit.data.sample import NER_LANGUAGES, NER_ROWS, ner, write_ner
+from babelfit.data.sample.lexicon import read_cells
 
 FILES = {"train": "train", "validation": "dev", "test": "test"}
 TYPES = ("PER", "ORG", "LOC")
@@ -141,6 +142,15 @@ def test_english_says_the_same_in_several_orders_of_words(sample: Sample) -> Non
         told = [words for one in sample["train"][language] for kind, words in mentions(one) if kind == "ORG"]
         kinds_told = [words for words in told if kinds[language] & {words[0], words[-1]}]
         assert least <= sum(words[0] in kinds[language] for words in kinds_told) / len(kinds_told) <= most
+
+
+def test_english_wordings_are_the_same_words() -> None:
+    cells = read_cells(Path(ner.__file__).with_name("ner.tsv"))
+    several = [cell["en"].replace("|", "").casefold().split(" / ") for cell in cells.values() if " / " in cell["en"]]
+    assert len(several) > 10
+    for wordings in several:
+        assert len({tuple(sorted(wording.split())) for wording in wordings}) == 1, wordings
+        assert len(set(wordings)) == len(wordings), wordings
 
 
 def test_knowing_each_word_is_not_enough(sample: Sample) -> None:
