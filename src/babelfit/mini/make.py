@@ -14,6 +14,7 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, pre_tokenizers, processors
@@ -21,7 +22,8 @@ from tokenizers.models import BPE, Model, Unigram
 from tokenizers.trainers import BpeTrainer
 from transformers import AutoTokenizer
 
-from babelfit.data.sample import ner, write_ner, write_nli, write_paraphrase
+from babelfit.data.sample import ner
+from babelfit.data.sample.labelled import read_sentences, write_labelled
 from babelfit.data.sample.lexicon import LEXICON, SPACELESS
 from babelfit.errors import UserError
 
@@ -70,11 +72,10 @@ def make(folder: Path = FOLDER, *, num_pieces: int = NUM_PIECES, weights: Path |
     Raises UserError where these are of another vocabulary or shape.
     """
     with tempfile.TemporaryDirectory() as sample:
-        for write in (write_nli, write_paraphrase, write_ner):
-            write(Path(sample))
+        write_labelled(Path(sample))
         # Some parts stand in pretraining's text alone.
         parts = sorted({part for language in LEXICON.languages for part in LEXICON.parts(language)})
-        sentences = [*_pairs(Path(sample)), *_tagged(Path(sample)), *parts]
+        sentences = [*_sentences(Path(sample)), *parts]
         tokenizer = train_tokenizer(sentences, num_pieces=num_pieces)
     folder.mkdir(parents=True, exist_ok=True)
     tokenizer.save(str(folder / "tokenizer.json"), pretty=False)
@@ -158,18 +159,12 @@ def _tokenizer(model: Model) -> Tokenizer:
     return tokenizer
 
 
-def _pairs(folder: Path) -> Iterator[str]:
-    """Yield the distinct sentences of the training pairs, file after file."""
+def _sentences(folder: Path) -> Iterator[str]:
+    """Yield the distinct sentences of each file of training pairs, and all tagged ones: some names no training has."""
     for path in [*sorted(folder.glob("xnli/train-*")), *sorted(folder.glob("pawsx/train-*"))]:
-        lines = path.read_text(encoding="utf-8").splitlines()[:NUM_ROWS]
-        yield from dict.fromkeys(sentence for line in lines for sentence in line.split("\t")[:2])
-
-
-def _tagged(folder: Path) -> Iterator[str]:
-    """Yield the tagged sentences with their words apart; some names are only in the other splits."""
+        yield from dict.fromkeys(islice(read_sentences(path), 2 * NUM_ROWS))
     for path in sorted(folder.glob("panx/*")):
-        for sentence in path.read_text(encoding="utf-8").strip().split("\n\n"):
-            yield " ".join(line.partition("\t")[0] for line in sentence.split("\n"))
+        yield from read_sentences(path)
 
 
 def _write_json(path: Path, *, content: dict[str, object]) -> None:

@@ -18,9 +18,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from babelfit.data.sample import ner
+from babelfit.data.sample.labelled import read_sentences, write_labelled
 from babelfit.data.sample.lexicon import LEXICON, Statement
-from babelfit.data.sample.nli import NLI_LANGUAGES, write_nli
-from babelfit.data.sample.paraphrase import PARAPHRASE_LANGUAGES, write_paraphrase
+from babelfit.data.sample.nli import NLI_LANGUAGES
+from babelfit.data.sample.paraphrase import PARAPHRASE_LANGUAGES
 
 CORPUS_LANGUAGES = LEXICON.languages
 CORPUS_ROWS = {"text": 6000, "parallel": 6000}
@@ -62,7 +63,7 @@ class _Story:
 def write_corpus(folder: Path, *, seed: int = 0) -> None:
     """Write `text/{language}.txt` and `parallel/en-{language}.tsv` under a folder, for all languages of the sample."""
     generator = random.Random(seed)
-    taken = _sentences_of_other_parts()
+    taken = _sentences_of_labelled_parts()
     for language in CORPUS_LANGUAGES:
         documents = islice(_documents(generator, language=language, taken=taken), CORPUS_ROWS["text"])
         text = "\n".join("".join(f"{sentence}\n" for sentence in sentences) for sentences in documents)
@@ -221,25 +222,14 @@ def _fitted(text: str, *, language: str, within: str) -> str:
     return text if language == within else f" {text} "
 
 
-def _sentences_of_other_parts() -> set[str]:
-    """Collect what no document may hold: the words of the other parts' sentences, in whatever order."""
+def _sentences_of_labelled_parts() -> set[str]:
+    """Collect what no document may hold: the words of the labelled parts' sentences, in whatever order."""
     with TemporaryDirectory() as folder:
-        for write in (write_nli, write_paraphrase, ner.write_ner):
-            write(Path(folder))
-        return {_words_of(sentence) for path in sorted(Path(folder).glob("*/*.tsv")) for sentence in _sentences(path)}
+        write_labelled(Path(folder))
+        files = sorted(Path(folder).glob("*/*.tsv"))
+        return {_words_of(sentence) for path in files for sentence in read_sentences(path)}
 
 
 def _words_of(sentence: str) -> str:
     """Bring a sentence's words, where spaces tell them apart, into one order: told in another, they tell the same."""
     return " ".join(sorted(sentence.replace(".", " ").split()))
-
-
-def _sentences(path: Path) -> Iterator[str]:
-    """Yield the sentences of a file of the sample's other parts, tagged ones with their words apart."""
-    text = path.read_text(encoding="utf-8")
-    if path.parent.name == "panx":
-        for block in text.strip().split("\n\n"):
-            yield " ".join(line.partition("\t")[0] for line in block.split("\n"))
-    else:
-        for line in text.splitlines():
-            yield from line.split("\t")[:2]
