@@ -78,7 +78,7 @@ def hub(hub_server: "StandIn", tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     """The stand-in in the Hub's place for this process, with an empty cache; nothing asked for, no faults."""
     from huggingface_hub import constants
 
-    from babelfit.hub import download
+    from babelfit.files.hub import download
 
     download.cache_clear()
 

@@ -10,7 +10,7 @@ from omegaconf import MISSING, OmegaConf
 from babelfit.config import Config, EvaluateConfig, TrainConfig, checked
 from babelfit.config_values import by_full_key
 from babelfit.errors import UserError
-from babelfit.trust import read_yaml
+from babelfit.files.untrusted_files import read_yaml
 
 VERSION = 2
 """Version of config.yaml; a run folder of an older version stays readable."""

@@ -15,14 +15,15 @@ from safetensors import SafetensorError
 from transformers import AutoConfig, AutoTokenizer, PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerFast
 from transformers.utils.logging import set_verbosity_error
 
-from babelfit import hub, mini
-from babelfit.durable import sha256
+from babelfit import mini
 from babelfit.encoder.agreement import assume_attention, choose_attention
 from babelfit.encoder.encoder import max_tokens
 from babelfit.errors import UserError, first_line
+from babelfit.files import hub
+from babelfit.files.atomic_files import sha256
+from babelfit.files.untrusted_files import check_shards, refusal
 from babelfit.heads import Head
 from babelfit.labels import has_labels, has_own_labels, label_order
-from babelfit.trust import check_shards, refusal
 
 log = logging.getLogger(__name__)
 

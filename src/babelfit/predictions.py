@@ -12,9 +12,9 @@ from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
-from babelfit import durable
 from babelfit.data.batching import NO_LABEL, Array
 from babelfit.errors import UserError
+from babelfit.files import atomic_files
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +74,7 @@ def write(file: Path, records: Iterable[AnyPrediction | MaskedPrediction]) -> No
     with temporary.open("w", encoding="utf-8", newline="\n") as lines:
         for record in records:
             lines.write(json.dumps(_rounded(asdict(record)), ensure_ascii=False) + "\n")
-    durable.rename(temporary, file)
+    atomic_files.rename(temporary, file)
 
 
 def _rounded(value: Any) -> Any:

@@ -15,9 +15,10 @@ log = logging.getLogger(__name__)
 
 def fetch(given: argparse.Namespace) -> None:
     """Download the encoder and the data that a configuration names, where they come from the Hub."""
-    from babelfit import building, hub, loading
+    from babelfit import building, loading
     from babelfit.commands import composed
     from babelfit.config import TrainConfig, checked
+    from babelfit.files import hub
 
     config = checked(composed("train", given.overrides), TrainConfig)
     # Here alone, what is there already is worth a line.
@@ -99,15 +100,15 @@ def _tell(
 
     from rich.console import Console
 
-    from babelfit import durable
+    from babelfit.files import atomic_files
     from babelfit.reporting import sheets
 
     for sheet in shown:
         Console().print(sheets.terminal(sheet))
     if given.json is not None:
-        durable.write_text(given.json, json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+        atomic_files.write_text(given.json, json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
     if given.markdown is not None:
-        durable.write_text(given.markdown, "\n".join(map(sheets.markdown, written)))
+        atomic_files.write_text(given.markdown, "\n".join(map(sheets.markdown, written)))
 
 
 def import_predictions(given: argparse.Namespace) -> None:

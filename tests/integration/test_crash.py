@@ -15,8 +15,8 @@ from pytorch_lightning import Trainer
 from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from babelfit.files.lock import locked
 from babelfit.finetuner import Finetuner
-from babelfit.run.lock import locked
 from babelfit.run.run import Run
 
 ARGUMENTS = (

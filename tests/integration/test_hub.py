@@ -18,9 +18,9 @@ from huggingface_hub import constants
 
 import hub_repos
 from babelfit import cli, loading
-from babelfit import hub as babelfit_hub
 from babelfit.data import DATA, MultilingualDataModule
 from babelfit.errors import UserError
+from babelfit.files import hub as babelfit_hub
 from babelfit.heads import HEADS
 from hub_repos import BARE, BIN, SAFETENSORS
 from hub_server import StandIn

@@ -17,10 +17,10 @@ from typing import Any
 import torch
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 
-from babelfit import durable
 from babelfit.checkpoints.rankings import SOURCE_DEV, Rankings, steps_of
 from babelfit.errors import UserError
-from babelfit.trust import load_weights
+from babelfit.files import atomic_files
+from babelfit.files.untrusted_files import load_weights
 
 log = logging.getLogger(__name__)
 
@@ -112,7 +112,7 @@ class CheckpointFiles:
         `ranked` are the steps in this checkpoint's rankings, `before` those of the one before it; files of neither go.
         Every crash in between leaves the earlier checkpoints as they were, under one name or another.
         """
-        if (read := durable.sha256(self.temporary)) != sha256:
+        if (read := atomic_files.sha256(self.temporary)) != sha256:
             raise OSError(f"{self.temporary} reads back otherwise than it was written ({read[:12]}, not {sha256[:12]})")
         kept = {*ranked, *before}
         listed = {key: of for key, of in (self._listed() or {}).items() if key != sha256}
@@ -123,7 +123,7 @@ class CheckpointFiles:
         if self.last.exists():
             self.last.replace(self.folder / PREVIOUS)
         self.temporary.replace(self.last)
-        durable.sync(self.folder)
+        atomic_files.sync(self.folder)
         self.keep(kept)
 
     def keep(self, steps: Collection[int]) -> None:
@@ -198,7 +198,7 @@ class CheckpointFiles:
         status = path.stat()
         key = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
         if key not in self._hashes:
-            self._hashes[key] = durable.sha256(path)
+            self._hashes[key] = atomic_files.sha256(path)
         return self._hashes[key]
 
     def _listed(self) -> dict[str, int] | None:
@@ -215,7 +215,7 @@ class CheckpointFiles:
             ) from error
 
     def _list(self, listed: Mapping[str, int]) -> None:
-        durable.write_text(self.folder / CHECKSUMS, json.dumps(listed, indent=2) + "\n")
+        atomic_files.write_text(self.folder / CHECKSUMS, json.dumps(listed, indent=2) + "\n")
 
 
 def _read(path: Path) -> Found:
@@ -242,4 +242,4 @@ def same_file(source: Path, target: Path) -> None:
         os.link(source, target)
     except OSError:
         shutil.copyfile(source, target)
-        durable.sync(target)
+        atomic_files.sync(target)

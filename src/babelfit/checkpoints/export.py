@@ -6,12 +6,12 @@ from pathlib import Path
 
 import torch
 
-from babelfit import durable
 from babelfit.building import whole_model
 from babelfit.config import TrainConfig
 from babelfit.data import MultilingualDataModule
 from babelfit.encoder.vocabulary import whole_again
-from babelfit.trust import load_weights
+from babelfit.files import atomic_files
+from babelfit.files.untrusted_files import load_weights
 
 PREFIX = "model."
 
@@ -25,7 +25,7 @@ def export(config: TrainConfig, *, checkpoints: Sequence[Path], data: Multilingu
     shutil.rmtree(unfinished, ignore_errors=True)
     model.save_pretrained(unfinished)
     data.tokenizer.save_pretrained(unfinished)
-    durable.rename(unfinished, folder)
+    atomic_files.rename(unfinished, folder)
 
 
 def _mean_of(checkpoints: Sequence[Path]) -> dict[str, torch.Tensor]:

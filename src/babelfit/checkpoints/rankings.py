@@ -8,7 +8,7 @@ language, under the name that this is logged by, and by how late they come: `las
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from babelfit.shapes import Each, Fields
+from babelfit.files.shapes import Each, Fields
 
 Ranking = Sequence[Mapping[str, Any]]
 """The best steps, best first: `step` and `score` of each."""

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from babelfit import durable
 from babelfit.comparing.scored_runs import answered, check_once, folders, read
 from babelfit.errors import UserError
+from babelfit.files import atomic_files
 from babelfit.reporting.reporting import SHOWN, percent
 from babelfit.reporting.sheets import Sheet
 
@@ -167,4 +167,4 @@ def draw(document: Mapping[str, Any], *, path: Path) -> None:
         figure.colorbar(image, ax=axes)
         temporary = path.with_name(f"{path.name}.tmp")
         figure.savefig(temporary, format="png", dpi=150)
-    durable.rename(temporary, path)
+    atomic_files.rename(temporary, path)

@@ -13,6 +13,7 @@ from babelfit import config_files, predictions
 from babelfit.config import TrainConfig
 from babelfit.data import DATA, MultilingualDataModule
 from babelfit.errors import UserError
+from babelfit.files.untrusted_files import check_folder
 from babelfit.regimes import in_words
 from babelfit.reporting.reporting import warnings_of
 from babelfit.run import manifest
@@ -22,7 +23,6 @@ from babelfit.scoring.answers import Answers, answers, parts
 from babelfit.scoring.bootstrap import Parts
 from babelfit.scoring.consistency import aligned
 from babelfit.scoring.metrics import MAIN_METRIC
-from babelfit.trust import check_folder
 
 SEED, NAME = "seed", "name"
 """What may differ between runs of one side."""

@@ -13,8 +13,8 @@ from typing import Any
 from babelfit.data.origin import SAMPLE, written_sample
 from babelfit.data.passages import first_line
 from babelfit.data.sample import VERSION, write_corpus
-from babelfit.durable import sha256
 from babelfit.errors import UserError
+from babelfit.files.atomic_files import sha256
 from babelfit.languages import LANGUAGES
 
 SPLITS = {"train": "train", "validation": "validation", "valid": "validation", "dev": "validation", "test": "test"}

@@ -8,11 +8,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from babelfit import hub
 from babelfit.data import sample, sources
 from babelfit.data.readers import LABEL
 from babelfit.data.tokenization import cache_folder
 from babelfit.errors import UserError
+from babelfit.files import hub
 
 log = logging.getLogger(__name__)
 

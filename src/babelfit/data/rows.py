@@ -8,8 +8,8 @@ import pyarrow as pa
 
 from babelfit.data.readers import LABEL, TAGS
 from babelfit.data.sources import Layout, Source
-from babelfit.durable import sha256
 from babelfit.errors import UserError
+from babelfit.files.atomic_files import sha256
 
 
 def read_again(entry: Mapping[str, Any], *, layouts: Sequence[Layout], dataset: str, language: str) -> pa.Table | str:

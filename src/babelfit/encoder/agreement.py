@@ -13,7 +13,13 @@ from transformers import PreTrainedModel
 
 from babelfit.data.batching import RaggedBatch
 from babelfit.encoder import attention
-from babelfit.encoder.encoder import encode, encode_targets, leave_targets_alone, take_targets_alone, takes_token_types
+from babelfit.encoder.encoder import (
+    encode,
+    encode_targets,
+    leave_targets_alone,
+    take_targets_alone,
+    takes_token_types,
+)
 from babelfit.errors import UserError, first_line
 from babelfit.heads import Head
 

@@ -5,20 +5,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from babelfit import building, durable, evaluation, predictions
+from babelfit import building, evaluation, predictions
 from babelfit.config import EvaluateConfig, TrainConfig
 from babelfit.data import DATA, LabelledDataModule, MultilingualDataModule
 from babelfit.data.batching import NO_LABEL
 from babelfit.errors import UserError
 from babelfit.exchange import prediction_formats
 from babelfit.exchange.prediction_formats import TSV, XTREME, Spoken
+from babelfit.files import atomic_files
+from babelfit.files.untrusted_files import check_folder
 from babelfit.loading import load_tokenizer
 from babelfit.predictions import AnyPrediction, Prediction, TagPrediction
 from babelfit.regimes import UNKNOWN
 from babelfit.run import manifest
 from babelfit.run.run import opened_evaluation
 from babelfit.scoring import scoring
-from babelfit.trust import check_folder
 
 log = logging.getLogger(__name__)
 
@@ -68,7 +69,9 @@ def import_predictions(
     )
     with opened_evaluation(told, data_name=data.data_name) as folder:
         # Before the first is written: it refuses to mix them with predictions from other files.
-        imported = {language: {"path": str(file), "sha256": durable.sha256(file)} for language, file in files.items()}
+        imported = {
+            language: {"path": str(file), "sha256": atomic_files.sha256(file)} for language, file in files.items()
+        }
         manifest.add(folder, splits=data.read, imported={split: imported})
         for language, theirs in records.items():
             predictions.write(predictions.path(folder, split=split, language=language), theirs)
@@ -261,7 +264,7 @@ def export_predictions(folder: Path, *, format: str, to: Path, split: str | None
         )
     for file, text in texts.items():
         file.parent.mkdir(parents=True, exist_ok=True)
-        durable.write_text(file, text)
+        atomic_files.write_text(file, text)
     log.info("%d files of %s %s in %s", len(files), name, split, to)
     return list(files.values())
 

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from babelfit.data.readers import lines
 from babelfit.errors import UserError
+from babelfit.files.shapes import MOST_DIGITS
 from babelfit.predictions import AnyPrediction, Prediction, TagPrediction
-from babelfit.shapes import MOST_DIGITS
 
 XTREME, TSV = "xtreme", "tsv"
 

@@ -16,7 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from babelfit import durable
+from babelfit.files import atomic_files
 from babelfit.reporting import reporting
 
 # Told apart by all kinds of eyes: Okabe & Ito 2008, without black, and without what is faint on white or on black.
@@ -154,7 +154,7 @@ def write_figures(scores: Mapping[str, Any], *, metric: str, folder: Path) -> No
             with warnings.catch_warnings():
                 warnings.filterwarnings("ignore", message="Glyph .* missing from font")
                 figure.savefig(temporary, format="png", dpi=200, metadata={"Software": None})
-            durable.rename(temporary, path)
+            atomic_files.rename(temporary, path)
 
 
 def _scores(scores: Mapping[str, Any], *, metric: str) -> Figure:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from babelfit import durable
+from babelfit.files import atomic_files
 from babelfit.page.page import style, template
 
 
@@ -33,4 +33,4 @@ def write(document: Mapping[str, Any], *, title: str, names: Sequence[str], afte
         ],
         after=after,
     )
-    durable.write_text(path, page)
+    atomic_files.write_text(path, page)

@@ -16,10 +16,11 @@ import jinja2
 import pyarrow as pa
 from markupsafe import Markup
 
-from babelfit import durable, predictions
+from babelfit import predictions
 from babelfit.data import DATA, LabelledDataModule, MultilingualDataModule
 from babelfit.data.rows import read_again
 from babelfit.errors import UserError
+from babelfit.files import atomic_files
 from babelfit.languages import LANGUAGE_NAMES
 from babelfit.page import charts, tables
 from babelfit.page.mistakes import Mistakes, mistakes, most_of_each
@@ -93,7 +94,7 @@ def write_page(
         doubts=manifest.doubts(read),
         details=_details(folder),
     )
-    durable.write_text(folder / FILE, page)
+    atomic_files.write_text(folder / FILE, page)
     for scores in all_scores:
         charts.write_figures(scores, metric=SHOWN[scores["metric"]][scores["metric"]], folder=folder / FIGURES)
 

@@ -5,12 +5,12 @@ from pathlib import Path
 from rich.console import Console
 
 from babelfit.errors import UserError
+from babelfit.files.lock import locked
+from babelfit.files.untrusted_files import check_folder
 from babelfit.reporting import reporting, reports
 from babelfit.run import manifest
-from babelfit.run.lock import locked
 from babelfit.run.run import CONFIG, EVALUATION, Run
 from babelfit.scoring import scoring
-from babelfit.trust import check_folder
 
 
 def rewrite(folder: Path) -> None:

@@ -9,9 +9,9 @@ from typing import Any
 
 from huggingface_hub import EvalResult, ModelCardData
 
-from babelfit import durable
 from babelfit.config import TrainConfig
 from babelfit.data import DATA
+from babelfit.files import atomic_files
 from babelfit.languages import LANGUAGE_NAMES
 from babelfit.reporting import reporting
 from babelfit.reporting.reporting import SHOWN, escaped, percent, perplexity
@@ -47,7 +47,7 @@ def write_card(
     metadata = _metadata(config, all_scores=all_scores, revision=revision)
     body = _body(config, all_scores=all_scores, facts=facts, doubts=doubts)
     text = f"---\n{metadata.to_yaml(line_break=chr(10))}\n---\n\n{body}"
-    durable.write_text(
+    atomic_files.write_text(
         path, f"{text}\n<!-- babelfit {_digest(text)}: without this line, the file is never written anew -->\n"
     )
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from babelfit import durable
+from babelfit.files import atomic_files
 from babelfit.reporting.reporting import (
     GROUPINGS,
     SHOWN,
@@ -25,7 +25,7 @@ from babelfit.scoring.bootstrap import NUM_RESAMPLES
 
 def write_report(folder: Path, *, all_scores: Sequence[Mapping[str, Any]], **told: Any) -> None:
     """Write report.md into a run folder."""
-    durable.write_text(folder / "report.md", markdown(all_scores, **told))
+    atomic_files.write_text(folder / "report.md", markdown(all_scores, **told))
 
 
 def markdown(

@@ -5,12 +5,13 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from babelfit import predictions, shapes
+from babelfit import predictions
 from babelfit.data.leaks import told
 from babelfit.data.scripts import look_alike
 from babelfit.errors import UserError
+from babelfit.files import shapes
+from babelfit.files.shapes import Each, Fields
 from babelfit.run.run import write_json
-from babelfit.shapes import Each, Fields
 
 SCHEMA = 1
 ENTRY = Fields(

@@ -12,7 +12,7 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.loggers import Logger
 from pytorch_lightning.utilities import rank_zero_only
 
-from babelfit import durable
+from babelfit.files import atomic_files
 
 log = logging.getLogger(__name__)
 
@@ -43,13 +43,13 @@ class MetricsLog(Logger):
     def rewind(self, size: int) -> None:
         """Drop what came after so many bytes; 0 starts anew."""
         if size < len(HEADER):
-            durable.write_text(self._path, HEADER)
+            atomic_files.write_text(self._path, HEADER)
         elif self.size >= size:
             os.truncate(self._path, size)
         else:
             log.warning("%s has lost rows: %d bytes, where the checkpoint knew %d", self._path, self.size, size)
             if not self.size:
-                durable.write_text(self._path, HEADER)
+                atomic_files.write_text(self._path, HEADER)
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:

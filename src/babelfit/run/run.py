@@ -16,17 +16,18 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from babelfit import config_files, durable
+from babelfit import config_files
 from babelfit.checkpoints.rankings import SHAPE as RANKINGS
 from babelfit.config import EvaluateConfig, TrainConfig
 from babelfit.devices import ranks
 from babelfit.devices.preemption import Preempted
 from babelfit.errors import Pruned, UserError
+from babelfit.files import atomic_files
+from babelfit.files.lock import FILE as LOCK
+from babelfit.files.lock import holder, locked
+from babelfit.files.shapes import check
+from babelfit.files.untrusted_files import check_folder
 from babelfit.regimes import in_words
-from babelfit.run.lock import FILE as LOCK
-from babelfit.run.lock import holder, locked
-from babelfit.shapes import check
-from babelfit.trust import check_folder
 
 log = logging.getLogger(__name__)
 
@@ -80,7 +81,7 @@ class Run:
             if not (run.folder / CONFIG).exists():
                 temporary = run.folder / f"{CONFIG}.tmp"
                 config_files.save(config, temporary)
-                durable.rename(temporary, run.folder / CONFIG)
+                atomic_files.rename(temporary, run.folder / CONFIG)
             if before["state"] == "killed":
                 log.warning("%s: %s; going on", run.folder, before["why"])
             if before["state"] == "complete":
@@ -259,7 +260,7 @@ def opened_evaluation(config: EvaluateConfig, *, data_name: str) -> Iterator[Pat
         if not path.is_file():
             temporary = path.with_name(f"{path.name}.tmp")
             config_files.save(config, temporary)
-            durable.rename(temporary, path)
+            atomic_files.rename(temporary, path)
         changed = config_files.differences(asdict(config_files.load(path, EvaluateConfig)), asdict(config))
         if changed:
             lines = "\n  ".join(changed)
@@ -269,7 +270,7 @@ def opened_evaluation(config: EvaluateConfig, *, data_name: str) -> Iterator[Pat
 
 def write_json(path: Path, values: Any) -> None:
     """Write JSON so that a reader finds the old file or the new one, never half of one."""
-    durable.write_text(path, json.dumps(values, indent=2, ensure_ascii=False) + "\n")
+    atomic_files.write_text(path, json.dumps(values, indent=2, ensure_ascii=False) + "\n")
 
 
 def environment() -> dict[str, Any]:

@@ -16,11 +16,13 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from babelfit import durable, predictions, shapes
+from babelfit import predictions
 from babelfit.config import DataConfig, EncoderConfig
 from babelfit.data import MultilingualDataModule
 from babelfit.data.batching import NO_LABEL, Array
 from babelfit.errors import UserError
+from babelfit.files import atomic_files, shapes
+from babelfit.files.shapes import Each, Fields
 from babelfit.languages import LANGUAGE_NAMES
 from babelfit.predictions import MaskedPrediction
 from babelfit.reporting import reports
@@ -30,7 +32,6 @@ from babelfit.run import manifest
 from babelfit.scoring import bootstrap, scoring
 from babelfit.scoring.metrics import MAIN_METRIC
 from babelfit.scoring.scoring import INTERVAL, NUMBER, SCHEMA
-from babelfit.shapes import Each, Fields
 
 log = logging.getLogger(__name__)
 
@@ -202,7 +203,7 @@ def report(
     doubts = manifest.doubts(manifest.read(folder))
     scoring.write(scores, folder)
     all_scores = read_all(folder)
-    durable.write_text(folder / "report.md", markdown(all_scores, facts=facts, doubts=doubts))
+    atomic_files.write_text(folder / "report.md", markdown(all_scores, facts=facts, doubts=doubts))
     reports.write_card(folder, all_scores=all_scores, facts=facts)
     Console().print(table(scores))
     log.info("report: %s", folder / "report.md")

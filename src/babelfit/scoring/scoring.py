@@ -7,8 +7,10 @@ from typing import Any
 
 import torch
 
-from babelfit import durable, predictions, shapes
+from babelfit import predictions
 from babelfit.errors import UserError
+from babelfit.files import atomic_files, shapes
+from babelfit.files.shapes import Each, Fields, check
 from babelfit.predictions import AnyPrediction, Prediction, TagPrediction
 from babelfit.reporting.reporting import SHOWN
 from babelfit.scoring import bootstrap
@@ -16,7 +18,6 @@ from babelfit.scoring.answers import Answers, answers, calibration, confusion, p
 from babelfit.scoring.consistency import consistency
 from babelfit.scoring.language_groups import groups
 from babelfit.scoring.metrics import MAIN_METRIC, build_metrics
-from babelfit.shapes import Each, Fields, check
 from babelfit.transfer.numbers import transfer_numbers
 
 SCHEMA = 1
@@ -183,7 +184,7 @@ def write(scores: dict[str, Any], folder: Path) -> None:
     """Write the scores of one split into a run folder."""
     file = folder / "scores" / f"{scores['split']}.json"
     file.parent.mkdir(exist_ok=True)
-    durable.write_text(file, json.dumps(scores, indent=2) + "\n")
+    atomic_files.write_text(file, json.dumps(scores, indent=2) + "\n")
 
 
 def read_all(folder: Path) -> list[dict[str, Any]]:

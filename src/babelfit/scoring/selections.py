@@ -12,10 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from babelfit import predictions, shapes
+from babelfit import predictions
 from babelfit.checkpoints.rankings import LAST, MEAN_DEV, SOURCE_DEV, Rankings, by_language
 from babelfit.data import MultilingualDataModule
 from babelfit.errors import UserError
+from babelfit.files import shapes
+from babelfit.files.shapes import Each, Fields
 from babelfit.reporting.reporting import SHOWN
 from babelfit.run import manifest
 from babelfit.scoring import bootstrap, scoring
@@ -23,7 +25,6 @@ from babelfit.scoring.answers import answers, parts
 from babelfit.scoring.bootstrap import Array, Parts, interval
 from babelfit.scoring.metrics import MAIN_METRIC
 from babelfit.scoring.scoring import INTERVAL, NUMBER, SHARE
-from babelfit.shapes import Each, Fields
 from babelfit.transfer.numbers import transfer_numbers
 
 FILE = "selections.json"

@@ -18,13 +18,13 @@ from omegaconf.errors import OmegaConfBaseException
 from babelfit.config import MultirunConfig, SweepConfig, checked
 from babelfit.config_files import identity
 from babelfit.errors import UserError, first_line
-from babelfit.run.lock import locked
+from babelfit.files.lock import locked
+from babelfit.files.untrusted_files import check_folder
 from babelfit.run.run import CONFIG, EVALUATION, OUTPUTS, check_place
 from babelfit.sweep import outcome, trials
 from babelfit.sweep import study as record
 from babelfit.sweep.space import Space
 from babelfit.sweep.study import Study, Trial
-from babelfit.trust import check_folder
 
 if TYPE_CHECKING:
     from babelfit.sweep.sweeper import Sweeper

@@ -14,10 +14,11 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from babelfit import durable
 from babelfit.checkpoints.rankings import SOURCE_DEV
 from babelfit.commands import printable
 from babelfit.errors import UserError
+from babelfit.files import atomic_files
+from babelfit.files.untrusted_files import check_folder
 from babelfit.reporting.reporting import escaped
 from babelfit.run.run import CONFIG, EVALUATION
 from babelfit.sweep import layout, study
@@ -26,7 +27,6 @@ from babelfit.sweep.groups import Group, Spread
 from babelfit.sweep.importance import METHOD
 from babelfit.sweep.layout import Sheet
 from babelfit.sweep.ledger import Ledger, Row, collect
-from babelfit.trust import check_folder
 
 SCHEMA = 1
 WIDEST = 10_000  # columns; no terminal is
@@ -88,10 +88,10 @@ def _table(sheet: Sheet, *, narrow: bool = False) -> Table:
 
 def write(ledger: Ledger, *, folder: Path) -> None:
     """Write sweep.csv, sweep.json and sweep.md, each whole, in the place of older ones."""
-    durable.write_text(folder / "sweep.csv", as_csv(ledger))
+    atomic_files.write_text(folder / "sweep.csv", as_csv(ledger))
     text = json.dumps(document(ledger), indent=2, ensure_ascii=False, allow_nan=False)
-    durable.write_text(folder / "sweep.json", f"{text}\n")
-    durable.write_text(folder / "sweep.md", markdown(ledger))
+    atomic_files.write_text(folder / "sweep.json", f"{text}\n")
+    atomic_files.write_text(folder / "sweep.md", markdown(ledger))
 
 
 def as_csv(ledger: Ledger) -> str:

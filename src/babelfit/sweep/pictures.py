@@ -12,8 +12,8 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from babelfit import durable
 from babelfit.checkpoints.rankings import SOURCE_DEV
+from babelfit.files import atomic_files
 from babelfit.sweep.groups import Group
 from babelfit.sweep.layout import counted, label
 from babelfit.sweep.ledger import COMPLETE, Ledger
@@ -57,7 +57,7 @@ def draw(ledger: Ledger, *, path: Path) -> None:
             panel(figure.add_subplot(*where), ledger)
         temporary = path.with_name(f"{path.name}.tmp")
         figure.savefig(temporary, format="png", dpi=150)
-    durable.rename(temporary, path)
+    atomic_files.rename(temporary, path)
 
 
 def _panels(ledger: Ledger) -> list[Panel]:

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from babelfit import durable
 from babelfit.errors import UserError, first_line
+from babelfit.files import atomic_files
 from babelfit.run.run import is_score
 from babelfit.sweep.space import as_text
 
@@ -237,7 +237,7 @@ def _make(path: Path, *, facts: Mapping[str, Any]) -> None:
     if isinstance(storage, optuna.storages.RDBStorage):
         storage.remove_session()
         storage.engine.dispose()
-    durable.rename(temporary, path)
+    atomic_files.rename(temporary, path)
 
 
 def _storage(path: Path) -> "optuna.storages.BaseStorage":

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from babelfit.errors import UserError
-from babelfit.run.lock import holder, locked
+from babelfit.files.lock import holder, locked
 
 ME = f"process {os.getpid()} on {platform.node()}"
 

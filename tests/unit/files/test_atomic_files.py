@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from babelfit import durable
 from babelfit.checkpoints import checkpoint_files
+from babelfit.files import atomic_files
 
 
 @pytest.fixture
@@ -32,14 +32,14 @@ def test_a_folder_is_named_when_all_of_it_is_on_the_disk(tmp_path: Path, done: l
     (tmp_path / "run" / "model.tmp" / "deep").mkdir(parents=True)
     for name in ("config.json", "deep/weights"):
         (tmp_path / "run" / "model.tmp" / name).write_text("all")
-    durable.rename(tmp_path / "run" / "model.tmp", tmp_path / "run" / "model")
+    atomic_files.rename(tmp_path / "run" / "model.tmp", tmp_path / "run" / "model")
     assert sorted(done[:4]) == ["config.json", "deep", "model.tmp", "weights"]
     assert done[4:] == ["model.tmp -> model", "run", tmp_path.name]
     assert (tmp_path / "run" / "model" / "deep" / "weights").read_text() == "all"
 
 
 def test_a_text_is_named_when_it_is_on_the_disk(tmp_path: Path, done: list[str]) -> None:
-    durable.write_text(tmp_path / "x.json", "1")
+    atomic_files.write_text(tmp_path / "x.json", "1")
     assert done[:3] == ["x.json.tmp", "x.json.tmp -> x.json", tmp_path.name]
 
 
@@ -53,9 +53,9 @@ def test_a_folder_above_that_is_not_ours_to_read_stops_nothing(tmp_path: Path, m
         return opened(path, *rest)
 
     monkeypatch.setattr(os, "open", forbidden)
-    durable.write_text(tmp_path / "home" / "me" / "x.json", "1")
+    atomic_files.write_text(tmp_path / "home" / "me" / "x.json", "1")
     with pytest.raises(PermissionError):
-        durable.write_text(tmp_path / "home" / "x.json", "1")
+        atomic_files.write_text(tmp_path / "home" / "x.json", "1")
 
 
 def test_a_copy_of_a_checkpoint_is_on_the_disk(
