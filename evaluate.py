@@ -20,7 +20,7 @@ else:
     def main(config: DictConfig) -> None:
         """Check the configuration and evaluate."""
         with told():
-            from babelfit.config import EvaluateConfig, checked
+            from babelfit.config.schema import EvaluateConfig, checked
             from babelfit.devices.launch import supervised
             from babelfit.devices.ranks import joined
 

@@ -17,7 +17,7 @@ def main(config: DictConfig) -> None:
 
             run_as_job()
             return
-        from babelfit.config import TrainConfig, checked
+        from babelfit.config.schema import TrainConfig, checked
         from babelfit.devices.launch import supervised
         from babelfit.devices.ranks import joined
 

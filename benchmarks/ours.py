@@ -20,7 +20,7 @@ from pytorch_lightning import Callback, Trainer, seed_everything
 
 from babelfit import building, evaluation, training
 from babelfit.commands import composed
-from babelfit.config import EvaluateConfig, TrainConfig, checked
+from babelfit.config.schema import EvaluateConfig, TrainConfig, checked
 from babelfit.data import MultilingualDataModule
 from babelfit.data.batching import StepBatch
 from babelfit.data.steps import epoch_order

@@ -26,7 +26,7 @@ from torch.nn.utils import clip_grad_norm_
 
 from babelfit import training
 from babelfit.commands import composed
-from babelfit.config import TrainConfig, checked
+from babelfit.config.schema import TrainConfig, checked
 
 RESULTS = Path(__file__).resolve().parent / "results" / "overhead.json"
 BATCH_SIZE = 4

@@ -23,7 +23,7 @@ from rich.table import Table
 from transformers import AutoModelForSequenceClassification
 
 from babelfit.commands import composed
-from babelfit.config import TrainConfig, checked
+from babelfit.config.schema import TrainConfig, checked
 from babelfit.data.batching import RaggedBatch
 from babelfit.encoder import attention
 from babelfit.encoder.dropout import take_faster_dropout

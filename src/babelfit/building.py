@@ -8,7 +8,7 @@ from pytorch_lightning import seed_everything
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from babelfit.checkpoints.rankings import kept
-from babelfit.config import DataConfig, TrainConfig
+from babelfit.config.schema import DataConfig, TrainConfig
 from babelfit.data import DATA, MultilingualDataModule
 from babelfit.data.checks import check_selectable
 from babelfit.devices.launch import check_devices, num_workers

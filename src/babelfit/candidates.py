@@ -14,7 +14,7 @@ from babelfit import evaluation, predictions
 from babelfit.checkpoints.checkpoint_files import CheckpointFiles
 from babelfit.checkpoints.export import export
 from babelfit.checkpoints.rankings import SOURCE_DEV, Rankings
-from babelfit.config import TrainConfig
+from babelfit.config.schema import TrainConfig
 from babelfit.data import MultilingualDataModule
 from babelfit.devices import ranks
 from babelfit.devices.memory import return_freed_memory

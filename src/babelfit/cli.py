@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from babelfit import verbs
-from babelfit.regimes import REGIMES
+from babelfit.config.regimes import REGIMES
 
 if TYPE_CHECKING:
     Verbs = argparse._SubParsersAction[argparse.ArgumentParser]

@@ -14,7 +14,7 @@ from rich.console import Console
 
 from babelfit import predictions
 from babelfit.building import build_data, chosen_split
-from babelfit.config import DataConfig, EvaluateConfig, TrainerConfig
+from babelfit.config.schema import DataConfig, EvaluateConfig, TrainerConfig
 from babelfit.data import MultilingualDataModule
 from babelfit.data.batching import NOBODY, Array, token_ids
 from babelfit.devices import ranks

@@ -23,7 +23,7 @@ from babelfit.checkpoints.checkpoint_files import CheckpointFiles, DurableCheckp
 from babelfit.checkpoints.checkpoints import Checkpoints
 from babelfit.checkpoints.export import export
 from babelfit.checkpoints.rankings import SOURCE_DEV, Rankings, steps_of
-from babelfit.config import TrainConfig
+from babelfit.config.schema import TrainConfig
 from babelfit.data import MultilingualDataModule
 from babelfit.data.batching import NO_LABEL
 from babelfit.devices import preemption, ranks

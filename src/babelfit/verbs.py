@@ -17,7 +17,7 @@ def fetch(given: argparse.Namespace) -> None:
     """Download the encoder and the data that a configuration names, where they come from the Hub."""
     from babelfit import building, loading
     from babelfit.commands import composed
-    from babelfit.config import TrainConfig, checked
+    from babelfit.config.schema import TrainConfig, checked
     from babelfit.files import hub
 
     config = checked(composed("train", given.overrides), TrainConfig)
@@ -42,7 +42,7 @@ def fetch(given: argparse.Namespace) -> None:
 def plan(given: argparse.Namespace) -> None:
     """Say what a training run of a configuration would take."""
     from babelfit.commands import composed
-    from babelfit.config import TrainConfig, checked
+    from babelfit.config.schema import TrainConfig, checked
     from babelfit.errors import UserError
 
     own = [override for override in given.overrides if override.startswith("plan.")]
@@ -114,7 +114,7 @@ def _tell(
 def import_predictions(given: argparse.Namespace) -> None:
     """Score predictions that were made elsewhere."""
     from babelfit.commands import composed
-    from babelfit.config import TrainConfig, checked
+    from babelfit.config.schema import TrainConfig, checked
     from babelfit.exchange import exchange
 
     config = checked(composed("train", [f"data={given.data}", f"name={given.name}"]), TrainConfig)

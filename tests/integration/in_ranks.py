@@ -19,7 +19,7 @@ from unittest import mock
 from hydra import compose, initialize_config_dir
 
 from babelfit.commands import introduce_to_hydra, told
-from babelfit.config import EvaluateConfig, TrainConfig, TrainerConfig, checked
+from babelfit.config.schema import EvaluateConfig, TrainConfig, TrainerConfig, checked
 from babelfit.devices import preemption, ranks
 
 CONF = Path(__file__).resolve().parents[2] / "conf"

@@ -10,7 +10,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from babelfit.cli import main
 from babelfit.commands import introduce_to_hydra
-from babelfit.config import EvaluateConfig, TrainConfig, checked
+from babelfit.config.schema import EvaluateConfig, TrainConfig, checked
 from babelfit.sweep.space import Space
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from huggingface_hub import ModelCard
 
-from babelfit import config_files
-from babelfit.config import TrainConfig
+from babelfit.config import config_files
+from babelfit.config.schema import TrainConfig
 from babelfit.reporting import card
 
 FACTS = {"run": "mine", "checkpoint": "step 3 of 4 <b>, chosen by | source_dev"}

@@ -11,7 +11,7 @@ from unittest import mock
 import pytest
 from torch import distributed
 
-from babelfit.config import TrainerConfig
+from babelfit.config.schema import TrainerConfig
 from babelfit.devices import launch, ranks
 from babelfit.errors import UserError
 

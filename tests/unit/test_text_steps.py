@@ -8,8 +8,8 @@ import pytest
 from hydra import compose, initialize_config_dir
 
 from babelfit.commands import introduce_to_hydra
-from babelfit.config import TextConfig, TrainConfig, checked
-from babelfit.config_files import load, save
+from babelfit.config.config_files import load, save
+from babelfit.config.schema import TextConfig, TrainConfig, checked
 from babelfit.data import Text
 from babelfit.errors import UserError
 from babelfit.evaluation import build_data

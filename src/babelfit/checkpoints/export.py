@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from babelfit.building import whole_model
-from babelfit.config import TrainConfig
+from babelfit.config.schema import TrainConfig
 from babelfit.data import MultilingualDataModule
 from babelfit.encoder.vocabulary import whole_again
 from babelfit.files import atomic_files

@@ -9,12 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from babelfit import config_files, predictions
-from babelfit.config import TrainConfig
+from babelfit import predictions
+from babelfit.config import config_files
+from babelfit.config.regimes import in_words
+from babelfit.config.schema import TrainConfig
 from babelfit.data import DATA, MultilingualDataModule
 from babelfit.errors import UserError
 from babelfit.files.untrusted_files import check_folder
-from babelfit.regimes import in_words
 from babelfit.reporting.reporting import warnings_of
 from babelfit.run import manifest
 from babelfit.run.run import CONFIG

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import pyarrow as pa
 from datasets import Dataset
 
-from babelfit import regimes
+from babelfit.config import regimes
 from babelfit.data import leaks, readers, sources, splits, texts, tokenization
 from babelfit.data.base import MultilingualDataModule
 from babelfit.data.checks import check_place

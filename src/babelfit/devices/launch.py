@@ -18,7 +18,7 @@ from pathlib import Path
 from types import FrameType
 from typing import IO
 
-from babelfit.config import TrainerConfig
+from babelfit.config.schema import TrainerConfig
 from babelfit.devices import preemption
 from babelfit.errors import UserError
 

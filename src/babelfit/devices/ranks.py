@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager, suppre
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from babelfit.config import TrainerConfig
+from babelfit.config.schema import TrainerConfig
 from babelfit.devices.launch import check_devices
 from babelfit.errors import UserError
 

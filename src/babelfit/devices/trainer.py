@@ -12,7 +12,7 @@ from pytorch_lightning.callbacks import RichProgressBar
 from pytorch_lightning.strategies import DDPStrategy, ModelParallelStrategy, Strategy
 from transformers.utils.logging import disable_progress_bar
 
-from babelfit.config import TrainerConfig
+from babelfit.config.schema import TrainerConfig
 from babelfit.devices import preemption
 from babelfit.devices.launch import check_devices
 from babelfit.devices.ranks import cluster_environment

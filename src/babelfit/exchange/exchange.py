@@ -6,7 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from babelfit import building, evaluation, predictions
-from babelfit.config import EvaluateConfig, TrainConfig
+from babelfit.config.regimes import UNKNOWN
+from babelfit.config.schema import EvaluateConfig, TrainConfig
 from babelfit.data import DATA, LabelledDataModule, MultilingualDataModule
 from babelfit.data.batching import NO_LABEL
 from babelfit.errors import UserError
@@ -16,7 +17,6 @@ from babelfit.files import atomic_files
 from babelfit.files.untrusted_files import check_folder
 from babelfit.loading import load_tokenizer
 from babelfit.predictions import AnyPrediction, Prediction, TagPrediction
-from babelfit.regimes import UNKNOWN
 from babelfit.run import manifest
 from babelfit.run.run import opened_evaluation
 from babelfit.scoring import scoring

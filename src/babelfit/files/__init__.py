@@ -1,1 +1,1 @@
-"""Files: written whole or not at all, read though others wrote them, locked, downloaded. Knows nothing of what is in them."""
+"""Files: written whole or not at all, read though others wrote them, locked, downloaded."""

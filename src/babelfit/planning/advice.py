@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from babelfit.config import TrainConfig
-from babelfit.config_values import WITHOUT_FSDP
+from babelfit.config.schema import TrainConfig
+from babelfit.config.values import WITHOUT_FSDP
 from babelfit.errors import UserError
 from babelfit.planning.footprint import Footprint, in_words
 

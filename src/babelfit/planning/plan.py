@@ -22,7 +22,7 @@ from rich.text import Text
 from transformers import PreTrainedModel
 
 from babelfit import building
-from babelfit.config import TrainConfig
+from babelfit.config.schema import TrainConfig
 from babelfit.data import MultilingualDataModule, leaks, mixing
 from babelfit.data.batching import RaggedBatch
 from babelfit.devices.launch import check_devices

@@ -9,7 +9,7 @@ from typing import Any
 
 from huggingface_hub import EvalResult, ModelCardData
 
-from babelfit.config import TrainConfig
+from babelfit.config.schema import TrainConfig
 from babelfit.data import DATA
 from babelfit.files import atomic_files
 from babelfit.languages import LANGUAGE_NAMES

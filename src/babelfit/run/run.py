@@ -16,9 +16,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from babelfit import config_files
 from babelfit.checkpoints.rankings import SHAPE as RANKINGS
-from babelfit.config import EvaluateConfig, TrainConfig
+from babelfit.config import config_files
+from babelfit.config.regimes import in_words
+from babelfit.config.schema import EvaluateConfig, TrainConfig
 from babelfit.devices import ranks
 from babelfit.devices.preemption import Preempted
 from babelfit.errors import Pruned, UserError
@@ -27,7 +28,6 @@ from babelfit.files.lock import FILE as LOCK
 from babelfit.files.lock import holder, locked
 from babelfit.files.shapes import check
 from babelfit.files.untrusted_files import check_folder
-from babelfit.regimes import in_words
 
 log = logging.getLogger(__name__)
 

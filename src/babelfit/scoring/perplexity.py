@@ -17,7 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from babelfit import predictions
-from babelfit.config import DataConfig, EncoderConfig
+from babelfit.config.schema import DataConfig, EncoderConfig
 from babelfit.data import MultilingualDataModule
 from babelfit.data.batching import NO_LABEL, Array
 from babelfit.errors import UserError

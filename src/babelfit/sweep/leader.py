@@ -15,8 +15,8 @@ from hydra.plugins.launcher import Launcher
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from babelfit.config import MultirunConfig, SweepConfig, checked
-from babelfit.config_files import identity
+from babelfit.config.config_files import identity
+from babelfit.config.schema import MultirunConfig, SweepConfig, checked
 from babelfit.errors import UserError, first_line
 from babelfit.files.lock import locked
 from babelfit.files.untrusted_files import check_folder

@@ -17,7 +17,7 @@ from omegaconf import DictConfig, read_write
 from omegaconf.errors import OmegaConfBaseException
 
 from babelfit.commands import told
-from babelfit.config import TrainConfig, checked
+from babelfit.config.schema import TrainConfig, checked
 from babelfit.devices import launch
 from babelfit.errors import UserError
 from babelfit.sweep.leader import Leader, without_hydra

@@ -18,7 +18,7 @@ from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
 from babelfit.commands import CONF
-from babelfit.config import SweepConfig, TrainerConfig
+from babelfit.config.schema import SweepConfig, TrainerConfig
 from babelfit.devices import preemption
 from babelfit.devices.launch import Processes, check_devices, count_cores, count_gpus, looked_after
 from babelfit.errors import UserError, first_line

@@ -8,9 +8,9 @@ import pytest
 from hydra import compose, initialize_config_dir
 
 from babelfit.commands import introduce_to_hydra
-from babelfit.config import EvaluateConfig, TrainConfig, checked
+from babelfit.config.schema import EvaluateConfig, TrainConfig, checked
 
-CONF = Path(__file__).resolve().parents[2] / "conf"
+CONF = Path(__file__).resolve().parents[3] / "conf"
 CHOICES = sorted(
     (path.parent.name, path.stem) for path in CONF.glob("*/*.yaml") if path.parent.name not in ("hydra", "head")
 )

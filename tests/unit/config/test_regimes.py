@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from datasets import Dataset
 
+from babelfit.config.regimes import REGIMES, trained_languages
 from babelfit.data import PAWSX, XNLI, MultilingualDataModule, WikiANN, sources, xnli
 from babelfit.data.few_shot import drawn
 from babelfit.errors import UserError
 from babelfit.loading import MINI, load_tokenizer
-from babelfit.regimes import REGIMES, trained_languages
 
 LABELS = xnli.LABELS
 

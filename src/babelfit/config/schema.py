@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from babelfit.config_values import ALLOWED, check_values
+from babelfit.config.values import ALLOWED, check_values
 from babelfit.errors import UserError
 
 

@@ -10,11 +10,11 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
 from babelfit.commands import introduce_to_hydra
-from babelfit.config import EvaluateConfig, FewShot, TrainConfig, checked
-from babelfit.config_files import VERSION, differences, load, save
+from babelfit.config.config_files import VERSION, differences, load, save
+from babelfit.config.schema import EvaluateConfig, FewShot, TrainConfig, checked
 from babelfit.errors import UserError
 
-CONF = Path(__file__).resolve().parents[2] / "conf"
+CONF = Path(__file__).resolve().parents[3] / "conf"
 
 
 @pytest.fixture(scope="module")

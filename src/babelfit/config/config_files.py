@@ -7,8 +7,8 @@ from typing import Any
 import yaml
 from omegaconf import MISSING, OmegaConf
 
-from babelfit.config import Config, EvaluateConfig, TrainConfig, checked
-from babelfit.config_values import by_full_key
+from babelfit.config.schema import Config, EvaluateConfig, TrainConfig, checked
+from babelfit.config.values import by_full_key
 from babelfit.errors import UserError
 from babelfit.files.untrusted_files import read_yaml
 

@@ -4,8 +4,8 @@ import math
 import re
 from typing import Any
 
+from babelfit.config.regimes import REGIMES
 from babelfit.errors import UserError
-from babelfit.regimes import REGIMES
 from babelfit.scoring.objectives import OBJECTIVES
 
 ALLOWED: dict[str, tuple[str, ...]] = {
