@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from babelfit.data import DATA, LabelledDataModule
-from babelfit.languages import LANGUAGES
+from babelfit.languages.facts import LANGUAGES
 from babelfit.scoring import language_groups
 
 RESAMPLED = dict.fromkeys(LANGUAGES | {"xx": None}, np.full(2, 0.5))

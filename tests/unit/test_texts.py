@@ -13,7 +13,7 @@ from babelfit.data.pawsx import LANGUAGES as PAWSX
 from babelfit.data.scripts import expected_scripts, look_alike
 from babelfit.data.wikiann import ROWS as WIKIANN
 from babelfit.data.xnli import LANGUAGES as XNLI
-from babelfit.languages import LANGUAGE_NAMES
+from babelfit.languages.facts import LANGUAGE_NAMES
 
 
 def pairs(*rows: tuple[str, str]) -> pa.Table:

@@ -13,7 +13,7 @@ Which rows there are is the data's business, and how a few are drawn that of `da
 from collections.abc import Sequence
 
 from babelfit.errors import UserError
-from babelfit.languages import checked_languages
+from babelfit.languages.facts import checked_languages
 
 REGIMES = ("zero_shot", "translate_train", "translate_train_all", "translate_test", "few_shot")
 

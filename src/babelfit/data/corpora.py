@@ -15,7 +15,7 @@ from babelfit.data.passages import first_line
 from babelfit.data.sample import VERSION, write_corpus
 from babelfit.errors import UserError
 from babelfit.files.atomic_files import sha256
-from babelfit.languages import LANGUAGES
+from babelfit.languages.facts import LANGUAGES
 
 SPLITS = {"train": "train", "validation": "validation", "valid": "validation", "dev": "validation", "test": "test"}
 """How the splits may be called in the names of files and folders; what names none is for training."""

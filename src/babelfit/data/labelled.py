@@ -20,7 +20,7 @@ from babelfit.data.few_shot import drawn
 from babelfit.data.origin import Origin
 from babelfit.data.splits import num_labelled, read_split
 from babelfit.errors import UserError
-from babelfit.languages import checked_languages
+from babelfit.languages.facts import checked_languages
 
 
 class LabelledDataModule(MultilingualDataModule):

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from babelfit.languages import LANGUAGES
+from babelfit.languages.facts import LANGUAGES
 
 LEAST_EXPECTED = 0.5
 """Share of the letters in a script of the language, below which the file is doubted: names and terms are in others."""

@@ -17,7 +17,7 @@ from babelfit.data.masking import Masking
 from babelfit.data.passages import Reading
 from babelfit.data.text_splits import Held, limited, read_text
 from babelfit.errors import UserError
-from babelfit.languages import checked_languages
+from babelfit.languages.facts import checked_languages
 
 
 class Text(MultilingualDataModule):

@@ -21,7 +21,7 @@ from babelfit.data import DATA, LabelledDataModule, MultilingualDataModule
 from babelfit.data.rows import read_again
 from babelfit.errors import UserError
 from babelfit.files import atomic_files
-from babelfit.languages import LANGUAGE_NAMES
+from babelfit.languages.facts import LANGUAGE_NAMES
 from babelfit.page import charts, tables
 from babelfit.page.mistakes import Mistakes, mistakes, most_of_each
 from babelfit.predictions import AnyPrediction

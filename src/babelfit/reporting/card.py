@@ -12,7 +12,7 @@ from huggingface_hub import EvalResult, ModelCardData
 from babelfit.config.schema import TrainConfig
 from babelfit.data import DATA
 from babelfit.files import atomic_files
-from babelfit.languages import LANGUAGE_NAMES
+from babelfit.languages.facts import LANGUAGE_NAMES
 from babelfit.reporting import reporting
 from babelfit.reporting.reporting import SHOWN, escaped, percent, perplexity
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from babelfit.checkpoints.rankings import LAST, MEAN_DEV, SOURCE_DEV
-from babelfit.languages import LANGUAGE_NAMES
+from babelfit.languages.facts import LANGUAGE_NAMES
 from babelfit.reporting.reporting import SHOWN, percent
 from babelfit.reporting.sheets import Sheet
 from babelfit.scoring.selections import ORACLE

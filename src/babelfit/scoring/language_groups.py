@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from scipy.stats import spearmanr
 
-from babelfit.languages import LANGUAGES, Language
+from babelfit.languages.facts import LANGUAGES, Language
 from babelfit.scoring.bootstrap import Array, interval
 
 SIZES: dict[str, float] = {"over 100 GiB": 100, "10 to 100 GiB": 10, "1 to 10 GiB": 1, "under 1 GiB": 0}

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from babelfit.errors import UserError
-from babelfit.languages import checked_languages
+from babelfit.languages.facts import checked_languages
 
 OBJECTIVES = ("source_dev", "mean_dev", "worst_dev", "target_dev")
 

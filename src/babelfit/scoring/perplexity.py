@@ -23,7 +23,7 @@ from babelfit.data.batching import NO_LABEL, Array
 from babelfit.errors import UserError
 from babelfit.files import atomic_files, shapes
 from babelfit.files.shapes import Each, Fields
-from babelfit.languages import LANGUAGE_NAMES
+from babelfit.languages.facts import LANGUAGE_NAMES
 from babelfit.predictions import MaskedPrediction
 from babelfit.reporting import reports
 from babelfit.reporting.markdown import preamble

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from babelfit.checkpoints.rankings import SOURCE_DEV
-from babelfit.languages import LANGUAGE_NAMES
+from babelfit.languages.facts import LANGUAGE_NAMES
 from babelfit.reporting.reporting import percent
 from babelfit.sweep.comparison import LEVEL, NO_NOISE, SEEDS, TEST, TOO_FEW
 from babelfit.sweep.groups import Group, Spread, number
