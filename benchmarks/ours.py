@@ -19,11 +19,11 @@ from measuring import machine, now, peak_memory, useful_operations
 from pytorch_lightning import Callback, Trainer, seed_everything
 
 from babelfit import building, evaluation, training
+from babelfit.batches.ragged import StepBatch
+from babelfit.batches.steps import epoch_order
 from babelfit.commands import composed
 from babelfit.config.schema import EvaluateConfig, TrainConfig, checked
 from babelfit.data import MultilingualDataModule
-from babelfit.data.batching import StepBatch
-from babelfit.data.steps import epoch_order
 from babelfit.errors import UserError
 from babelfit.heads import HEADS
 from babelfit.loading import load_model, load_tokenizer

@@ -22,9 +22,9 @@ from rich.progress import track
 from rich.table import Table
 from transformers import AutoModelForSequenceClassification
 
+from babelfit.batches.ragged import RaggedBatch
 from babelfit.commands import composed
 from babelfit.config.schema import TrainConfig, checked
-from babelfit.data.batching import RaggedBatch
 from babelfit.encoder import attention
 from babelfit.encoder.dropout import take_faster_dropout
 from babelfit.encoder.encoder import compile_layers, encode, use_kernel

@@ -218,8 +218,8 @@ def begin(results: Path, started: float, overrides: list[str]) -> None:
     """Run train.py up to its first step, write down time and memory, and end there."""
     sys.argv = ["train.py", *overrides]
     import babelfit.training  # noqa: F401  # all that train.py imports sooner or later
+    from babelfit.batches.ragged import Examples
     from babelfit.data import splits
-    from babelfit.data.batching import Examples
     from babelfit.finetuner import Finetuner
 
     imported, before = time.time(), memory()
@@ -260,7 +260,7 @@ def begin(results: Path, started: float, overrides: list[str]) -> None:
 
 def milliseconds(examples: Any, *, rows: int) -> float:
     """Measure how long it takes to build a step of so many rows, at random places: the median of many."""
-    from babelfit.data.steps import TrainingSteps
+    from babelfit.batches.steps import TrainingSteps
 
     steps = TrainingSteps(examples, batch_size=rows, tokens_per_device=16_384, seed=2)
     number = min(200, len(steps))

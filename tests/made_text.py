@@ -8,8 +8,8 @@ import numpy as np
 from datasets import Dataset, Features, Value
 from datasets import Sequence as ListOf
 
+from babelfit.batches.masking import Masking
 from babelfit.data import MultilingualDataModule
-from babelfit.data.masking import Masking
 from babelfit.data.readers import read_tsv
 from babelfit.data.sample import write_nli
 from babelfit.data.tokenization import cache_folder

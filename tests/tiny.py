@@ -11,7 +11,7 @@ from transformers import AutoConfig, BertTokenizer, DebertaV2Tokenizer, PreTrain
 from transformers import PreTrainedTokenizerFast as Tokenizer
 
 from babelfit import mini
-from babelfit.data.batching import RaggedBatch
+from babelfit.batches.ragged import RaggedBatch
 from babelfit.encoder.encoder import takes_token_types
 from babelfit.heads import HEADS
 

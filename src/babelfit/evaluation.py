@@ -13,10 +13,10 @@ import torch
 from rich.console import Console
 
 from babelfit import predictions
+from babelfit.batches.ragged import NOBODY, Array, token_ids
 from babelfit.building import build_data, chosen_split
 from babelfit.config.schema import DataConfig, EvaluateConfig, TrainerConfig
 from babelfit.data import MultilingualDataModule
-from babelfit.data.batching import NOBODY, Array, token_ids
 from babelfit.devices import ranks
 from babelfit.devices.launch import check_devices, num_workers
 from babelfit.devices.trainer import build_trainer, stopped_by_keyboard

@@ -16,7 +16,7 @@ from transformers import (
 )
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 
-from babelfit.data.batching import NO_LABEL
+from babelfit.batches.ragged import NO_LABEL
 
 Kept = dict[str, torch.Tensor]
 """What is kept of a batch's logits and labels: (targets,) or (targets, labels) each."""

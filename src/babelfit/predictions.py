@@ -12,7 +12,7 @@ from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
-from babelfit.data.batching import NO_LABEL, Array
+from babelfit.batches.ragged import NO_LABEL, Array
 from babelfit.errors import UserError
 from babelfit.files import atomic_files
 

@@ -11,6 +11,7 @@ from pytorch_lightning.loggers import Logger, TensorBoardLogger
 from transformers import PreTrainedModel
 
 from babelfit import candidates, evaluation
+from babelfit.batches.ragged import NO_LABEL
 from babelfit.building import (
     build_finetuner,
     build_model,
@@ -25,7 +26,6 @@ from babelfit.checkpoints.export import export
 from babelfit.checkpoints.rankings import SOURCE_DEV, Rankings, steps_of
 from babelfit.config.schema import TrainConfig
 from babelfit.data import MultilingualDataModule
-from babelfit.data.batching import NO_LABEL
 from babelfit.devices import preemption, ranks
 from babelfit.devices.memory import return_freed_memory
 from babelfit.devices.trainer import build_trainer, stopped_by_keyboard

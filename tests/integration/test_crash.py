@@ -191,7 +191,7 @@ def test_a_lost_status_after_a_validation_made_up_for_is_no_loss(
 def test_a_training_that_ends_too_soon_is_no_success(
     train: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("babelfit.data.steps.Steps.__iter__", lambda self: iter([(0, 0)]))
+    monkeypatch.setattr("babelfit.batches.steps.Steps.__iter__", lambda self: iter([(0, 0)]))
     outcome = train("name=stopped", *ARGUMENTS)
     assert outcome.status == 1
     assert "training ended at step 2 of 12" in outcome.err

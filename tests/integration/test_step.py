@@ -16,9 +16,9 @@ from safetensors.torch import load_file
 from torch.utils._python_dispatch import TorchDispatchMode
 from transformers import AttentionInterface
 
+from babelfit.batches.ragged import RaggedBatch
 from babelfit.checkpoints.checkpoints import Checkpoints
 from babelfit.data import DATA
-from babelfit.data.batching import RaggedBatch
 from babelfit.encoder import attention
 from babelfit.finetuner import Finetuner
 from made_text import MadeText

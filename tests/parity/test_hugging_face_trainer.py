@@ -16,8 +16,8 @@ from transformers import (
 )
 from transformers import Trainer as HuggingFaceTrainer
 
+from babelfit.batches.steps import epoch_order
 from babelfit.data import XNLI
-from babelfit.data.steps import epoch_order
 from babelfit.loading import load_tokenizer
 from babelfit.recipe import Recipe
 from stepping import losses_of

@@ -10,9 +10,9 @@ from datasets import Dataset, Features, Sequence, Value
 from torch.nn.utils.rnn import pad_sequence
 from transformers import AutoModelForMaskedLM, PreTrainedModel
 
-from babelfit.data.batching import NO_LABEL, Examples, RaggedBatch, StepBatch
-from babelfit.data.masking import Masking
-from babelfit.data.steps import TrainingSteps
+from babelfit.batches.masking import Masking
+from babelfit.batches.ragged import NO_LABEL, Examples, RaggedBatch, StepBatch
+from babelfit.batches.steps import TrainingSteps
 from babelfit.encoder.agreement import choose_attention
 from babelfit.encoder.encoder import encode_targets, freeze
 from babelfit.encoder.vocabulary import take_active, whole_again

@@ -17,8 +17,8 @@ from transformers import (
     get_linear_schedule_with_warmup,
 )
 
+from babelfit.batches.steps import epoch_order
 from babelfit.data import WikiANN
-from babelfit.data.steps import epoch_order
 from babelfit.loading import load_tokenizer
 from babelfit.recipe import Recipe
 from stepping import losses_of

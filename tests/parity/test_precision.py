@@ -11,7 +11,7 @@ from pytorch_lightning.plugins import MixedPrecision
 from torch.utils.data import DataLoader
 from transformers import AutoModelForSequenceClassification, PreTrainedModel, XLMRobertaConfig
 
-from babelfit.data.batching import RaggedBatch, StepBatch
+from babelfit.batches.ragged import RaggedBatch, StepBatch
 from babelfit.encoder import attention
 from babelfit.encoder.encoder import encode
 from babelfit.finetuner import Finetuner

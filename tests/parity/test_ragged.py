@@ -5,8 +5,8 @@ import pytest
 import torch
 from transformers import PreTrainedModel
 
-from babelfit.data.batching import RaggedBatch
-from babelfit.data.steps import cut
+from babelfit.batches.ragged import RaggedBatch
+from babelfit.batches.steps import cut
 from babelfit.encoder.agreement import choose_attention
 from babelfit.encoder.encoder import encode, encode_targets
 from babelfit.heads import HEADS, summed_loss

@@ -9,7 +9,7 @@ import torch
 from transformers import PreTrainedModel
 
 import tiny
-from babelfit.data.batching import StepBatch
+from babelfit.batches.ragged import StepBatch
 from babelfit.encoder import attention
 from babelfit.encoder.encoder import checkpoint_activations, freeze
 from babelfit.heads import HEADS

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from babelfit import predictions
-from babelfit.data.batching import NO_LABEL
+from babelfit.batches.ragged import NO_LABEL
 from babelfit.errors import UserError
 from babelfit.predictions import MaskedPrediction
 from babelfit.scoring import perplexity, scoring

@@ -15,11 +15,12 @@ from pytorch_lightning import LightningDataModule
 from torch.utils.data import ConcatDataset, DataLoader
 from transformers import PreTrainedTokenizerFast
 
-from babelfit.data import mixing, splits
-from babelfit.data.batching import Array, Examples, token_ids
-from babelfit.data.loaders import dataloader
-from babelfit.data.masking import Masking, num_fixed
-from babelfit.data.steps import EvaluationBatches, Steps, TrainingSteps
+from babelfit.batches import mixing
+from babelfit.batches.loaders import dataloader
+from babelfit.batches.masking import Masking, num_fixed
+from babelfit.batches.ragged import Array, Examples, token_ids
+from babelfit.batches.steps import EvaluationBatches, Steps, TrainingSteps
+from babelfit.data import splits
 from babelfit.devices import ranks
 from babelfit.errors import UserError
 

@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 from datasets import Dataset
 from datasets.table import InMemoryTable
 
-from babelfit.data.batching import NO_LABEL, Array
+from babelfit.batches.ragged import NO_LABEL, Array
 from babelfit.errors import UserError
 
 

@@ -12,8 +12,8 @@ import pyarrow.compute as pc
 from datasets import Dataset
 from transformers import PreTrainedTokenizerFast
 
+from babelfit.batches.ragged import NO_LABEL, RaggedBatch
 from babelfit.data import leaks, readers, texts
-from babelfit.data.batching import NO_LABEL, RaggedBatch
 from babelfit.data.scripts import look_alike
 from babelfit.data.sources import Source, check_rows
 from babelfit.data.tokenization import tokenized, with_progress

@@ -10,10 +10,10 @@ from typing import Any
 
 from datasets import Dataset
 
+from babelfit.batches.masking import Masking
 from babelfit.data import corpora, held_out, packing, passages, text_splits, texts, tokenization
 from babelfit.data.base import MultilingualDataModule
 from babelfit.data.corpora import Corpora
-from babelfit.data.masking import Masking
 from babelfit.data.passages import Reading
 from babelfit.data.text_splits import Held, limited, read_text
 from babelfit.errors import UserError

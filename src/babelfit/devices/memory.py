@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import torch
 
-from babelfit.data.batching import RaggedBatch
+from babelfit.batches.ragged import RaggedBatch
 from babelfit.errors import UserError
 
 log = logging.getLogger(__name__)

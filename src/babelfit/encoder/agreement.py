@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from transformers import PreTrainedModel
 
-from babelfit.data.batching import RaggedBatch
+from babelfit.batches.ragged import RaggedBatch
 from babelfit.encoder import attention
 from babelfit.encoder.encoder import (
     encode,

@@ -12,7 +12,7 @@ from torch.utils.checkpoint import checkpoint
 from transformers import PreTrainedModel
 from transformers.modeling_layers import GradientCheckpointingLayer
 
-from babelfit.data.batching import RaggedBatch
+from babelfit.batches.ragged import RaggedBatch
 from babelfit.encoder import attention
 from babelfit.errors import UserError
 

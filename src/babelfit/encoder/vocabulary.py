@@ -15,7 +15,7 @@ import torch
 from torch.nn.functional import embedding
 from transformers import PreTrainedModel
 
-from babelfit.data.batching import Array
+from babelfit.batches.ragged import Array
 from babelfit.encoder.encoder import padding_id
 from babelfit.errors import UserError
 

@@ -6,10 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from babelfit import building, evaluation, predictions
+from babelfit.batches.ragged import NO_LABEL
 from babelfit.config.regimes import UNKNOWN
 from babelfit.config.schema import EvaluateConfig, TrainConfig
 from babelfit.data import DATA, LabelledDataModule, MultilingualDataModule
-from babelfit.data.batching import NO_LABEL
 from babelfit.errors import UserError
 from babelfit.exchange import prediction_formats
 from babelfit.exchange.prediction_formats import TSV, XTREME, Spoken

@@ -22,7 +22,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_iter
 from transformers import PreTrainedModel
 
-from babelfit.data.batching import RaggedBatch, StepBatch
+from babelfit.batches.ragged import RaggedBatch, StepBatch
 from babelfit.devices.memory import TokenBudget
 from babelfit.encoder.encoder import encode_targets, layers
 from babelfit.heads import Head

@@ -22,9 +22,10 @@ from rich.text import Text
 from transformers import PreTrainedModel
 
 from babelfit import building
+from babelfit.batches import mixing
+from babelfit.batches.ragged import RaggedBatch
 from babelfit.config.schema import TrainConfig
-from babelfit.data import MultilingualDataModule, leaks, mixing
-from babelfit.data.batching import RaggedBatch
+from babelfit.data import MultilingualDataModule, leaks
 from babelfit.devices.launch import check_devices
 from babelfit.encoder import vocabulary
 from babelfit.encoder.encoder import depths

@@ -13,8 +13,8 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from torch.utils.data import Subset
 
 from babelfit import building
-from babelfit.data.batching import RaggedBatch, StepBatch
-from babelfit.data.loaders import dataloader
+from babelfit.batches.loaders import dataloader
+from babelfit.batches.ragged import RaggedBatch, StepBatch
 from babelfit.devices.trainer import build_trainer
 
 if TYPE_CHECKING:

@@ -17,9 +17,9 @@ from rich.table import Table
 from rich.text import Text
 
 from babelfit import predictions
+from babelfit.batches.ragged import NO_LABEL, Array
 from babelfit.config.schema import DataConfig, EncoderConfig
 from babelfit.data import MultilingualDataModule
-from babelfit.data.batching import NO_LABEL, Array
 from babelfit.errors import UserError
 from babelfit.files import atomic_files, shapes
 from babelfit.files.shapes import Each, Fields

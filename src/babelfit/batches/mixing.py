@@ -5,7 +5,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from babelfit.data.batching import Array
+from babelfit.batches.ragged import Array
 
 
 def examples_per_epoch(sizes: Sequence[int], *, exponent: float | None) -> list[int]:

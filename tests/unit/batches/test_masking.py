@@ -10,9 +10,9 @@ from datasets import Dataset, Features, Sequence, Value
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from babelfit.data.batching import NOBODY, Examples, RaggedBatch, StepBatch
-from babelfit.data.masking import Masking, fixed_draws, num_fixed
-from babelfit.data.steps import EvaluationBatches, TrainingSteps
+from babelfit.batches.masking import Masking, fixed_draws, num_fixed
+from babelfit.batches.ragged import NOBODY, Examples, RaggedBatch, StepBatch
+from babelfit.batches.steps import EvaluationBatches, TrainingSteps
 from babelfit.errors import UserError
 from babelfit.loading import load_tokenizer
 

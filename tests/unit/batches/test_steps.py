@@ -15,7 +15,7 @@ from babelfit.errors import UserError
 from babelfit.evaluation import build_data
 from babelfit.loading import MINI, load_tokenizer
 
-CONF = Path(__file__).resolve().parents[2] / "conf"
+CONF = Path(__file__).resolve().parents[3] / "conf"
 NAMES = ["Amina", "Boris", "Chen", "Dalia", "Emre", "Fatima", "Goran", "Hana"]
 PLACES = ["market", "river", "house", "school", "garden"]
 ENGLISH = [f"{name} walks to the {place}" for name in NAMES for place in PLACES]

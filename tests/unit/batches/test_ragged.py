@@ -10,8 +10,8 @@ from datasets import Dataset
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from babelfit.data.batching import NO_LABEL, NOBODY, Examples, RaggedBatch, StepBatch, ghost
-from babelfit.data.steps import EvaluationBatches, Steps, TrainingSteps, cut, dealt, epoch_order
+from babelfit.batches.ragged import NO_LABEL, NOBODY, Examples, RaggedBatch, StepBatch, ghost
+from babelfit.batches.steps import EvaluationBatches, Steps, TrainingSteps, cut, dealt, epoch_order
 
 SIZES = {4: 7, 0: 1, 2: 12}
 """Number of examples by language position: not in order, and one of them alone."""

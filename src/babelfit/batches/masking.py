@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from transformers import PreTrainedTokenizerFast
 
-from babelfit.data.batching import Array, RaggedBatch
+from babelfit.batches.ragged import Array, RaggedBatch
 from babelfit.errors import UserError
 
 SHARE = 0.15

@@ -12,7 +12,7 @@ import torch
 from datasets import Dataset
 
 if TYPE_CHECKING:
-    from babelfit.data.masking import Masking
+    from babelfit.batches.masking import Masking
 
 Array = np.ndarray[Any, Any]
 

@@ -12,9 +12,9 @@ from itertools import pairwise
 import numpy as np
 from torch.utils.data import Dataset, Sampler
 
-from babelfit.data.batching import Array, Examples, RaggedBatch, StepBatch, ghost
-from babelfit.data.masking import draws_of_step, fixed_draws, part_of
-from babelfit.data.mixing import examples_per_epoch, mixed_order
+from babelfit.batches.masking import draws_of_step, fixed_draws, part_of
+from babelfit.batches.mixing import examples_per_epoch, mixed_order
+from babelfit.batches.ragged import Array, Examples, RaggedBatch, StepBatch, ghost
 
 
 def cut(lengths: Array, *, tokens_per_device: int) -> list[Array]:

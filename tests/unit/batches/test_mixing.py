@@ -9,9 +9,9 @@ from datasets import Dataset
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from babelfit.data.batching import NOBODY, Examples, StepBatch
-from babelfit.data.mixing import examples_per_epoch, in_words, mixed_order
-from babelfit.data.steps import TrainingSteps, epoch_order
+from babelfit.batches.mixing import examples_per_epoch, in_words, mixed_order
+from babelfit.batches.ragged import NOBODY, Examples, StepBatch
+from babelfit.batches.steps import TrainingSteps, epoch_order
 
 EXPONENTS = st.floats(0, 1)
 SIZES = {4: 7, 0: 1, 2: 12}

@@ -1,0 +1,1 @@
+"""Batches without padding: examples end to end, and which of them make up each optimizer step."""
