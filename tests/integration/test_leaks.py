@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from babelfit.data import XNLI, MultilingualDataModule, WikiANN
-from babelfit.data.leaks import told
 from babelfit.loading import MINI, load_tokenizer
+from babelfit.rows.leaks import told
 
 LABELS = ("entailment", "neutral", "contradiction")
 Row = tuple[str, str]

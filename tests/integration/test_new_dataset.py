@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from babelfit.data import DATA, sources
+from babelfit.data import DATA
+from babelfit.rows import sources
 
 ROOT = Path(__file__).resolve().parents[2]
 PYPROJECT = ROOT / "pyproject.toml"

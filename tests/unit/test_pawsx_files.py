@@ -8,9 +8,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from babelfit.data import PAWSX, pawsx, sources
+from babelfit.data import PAWSX, pawsx
 from babelfit.errors import UserError
 from babelfit.loading import MINI, load_tokenizer
+from babelfit.rows import sources
 
 ROWS = [('a quote " here', "b", "0"), ("NS", "d", "1"), ("e", "f", "1"), ("NS", "NS", "0"), ("NS is not NS", "h", "0")]
 

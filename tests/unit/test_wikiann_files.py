@@ -9,9 +9,10 @@ import pyarrow.parquet as pq
 import pytest
 from datasets import ClassLabel, Dataset, Features, List, Sequence, Value
 
-from babelfit.data import sources, wikiann
-from babelfit.data.readers import TAGS, WORDS
+from babelfit.data import wikiann
 from babelfit.errors import UserError
+from babelfit.rows import sources
+from babelfit.rows.readers import TAGS, WORDS
 
 SENTENCES = [(["Maria", "'s", "''"], ["B-PER", "O", "O"]), (["北", "京"], ["I-LOC", "I-LOC"])]
 

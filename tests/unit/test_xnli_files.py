@@ -9,9 +9,10 @@ import pyarrow.parquet as pq
 import pytest
 from datasets import ClassLabel, Dataset, Features, Value
 
-from babelfit.data import sources, xnli
-from babelfit.data.sources import Source, available, check_rows
+from babelfit.data import xnli
 from babelfit.errors import UserError
+from babelfit.rows import sources
+from babelfit.rows.sources import Source, available, check_rows
 
 XNLI_1_HEADER = (
     "language gold_label sentence1_binary_parse sentence2_binary_parse sentence1_parse sentence2_parse sentence1 "

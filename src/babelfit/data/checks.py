@@ -2,8 +2,8 @@
 
 from typing import TYPE_CHECKING
 
-from babelfit.data.origin import SAMPLE
 from babelfit.errors import UserError
+from babelfit.rows.origin import SAMPLE
 
 if TYPE_CHECKING:
     from babelfit.data.base import MultilingualDataModule

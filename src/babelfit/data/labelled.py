@@ -13,14 +13,15 @@ import pyarrow as pa
 from datasets import Dataset
 
 from babelfit.config import regimes
-from babelfit.data import leaks, readers, sources, splits, texts, tokenization
+from babelfit.data import splits
 from babelfit.data.base import MultilingualDataModule
 from babelfit.data.checks import check_place
 from babelfit.data.few_shot import drawn
-from babelfit.data.origin import Origin
 from babelfit.data.splits import num_labelled, read_split
 from babelfit.errors import UserError
 from babelfit.languages.facts import checked_languages
+from babelfit.rows import encoding, leaks, measuring, readers, sources
+from babelfit.rows.origin import Origin
 
 
 class LabelledDataModule(MultilingualDataModule):
@@ -162,10 +163,10 @@ class LabelledDataModule(MultilingualDataModule):
     def _fingerprint(self) -> dict[str, str]:
         """Hash what turns rows into tokens: the tokenizer, the dataset's own code and that of all datasets."""
         own = [cls.__module__ for cls in type(self).__mro__ if issubclass(cls, LabelledDataModule)]
-        common = [module.__name__ for module in (readers, sources, splits, texts, tokenization)]
+        common = [module.__name__ for module in (readers, sources, splits, measuring, encoding)]
         return {
-            "tokenizer": tokenization.tokenizer_fingerprint(self.tokenizer),
-            "code": tokenization.code_fingerprint([name for name in own if name != __name__] + common),
+            "tokenizer": encoding.tokenizer_fingerprint(self.tokenizer),
+            "code": encoding.code_fingerprint([name for name in own if name != __name__] + common),
         }
 
     def prepare(self, split: str, *, languages: Sequence[str]) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 from transformers import PreTrainedTokenizerFast
 
-from babelfit.data.tokenization import special_tokens
+from babelfit.rows.encoding import special_tokens
 
 COUNTED = ("subwords", "unknown", "special", "pieces", "truncated")
 

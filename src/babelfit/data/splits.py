@@ -13,11 +13,11 @@ from datasets import Dataset
 from transformers import PreTrainedTokenizerFast
 
 from babelfit.batches.ragged import NO_LABEL, RaggedBatch
-from babelfit.data import leaks, readers, texts
-from babelfit.data.scripts import look_alike
-from babelfit.data.sources import Source, check_rows
-from babelfit.data.tokenization import tokenized, with_progress
 from babelfit.errors import UserError
+from babelfit.rows import leaks, measuring, readers
+from babelfit.rows.encoding import tokenized, with_progress
+from babelfit.rows.scripts import look_alike
+from babelfit.rows.sources import Source, check_rows
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +56,7 @@ def read_split(
         facts |= {
             "rows": table.num_rows,
             "dropped": {reason: indices.filter(mask).to_pylist() for reason, mask in drop.items()},
-            "scripts": texts.scripts(table),
+            "scripts": measuring.scripts(table),
         }
         table = table.append_column("index", indices)
         kept = table.filter(pc.invert(reduce(pc.or_, drop.values()))) if drop else table
@@ -70,8 +70,10 @@ def read_split(
             "index": table["index"],
             "labels": _label_ids(table, label_names=label_names),
             **encoded,
-            **texts.of_rows(table),
-            **texts.of_tokens(encoded["input_ids"], special=tokenizer.all_special_ids, unknown=tokenizer.unk_token_id),
+            **measuring.of_rows(table),
+            **measuring.of_tokens(
+                encoded["input_ids"], special=tokenizer.all_special_ids, unknown=tokenizer.unk_token_id
+            ),
         }
 
     schema = _schema(token_type_ids="token_type_ids" in tokenizer.model_input_names)
@@ -172,7 +174,7 @@ def _schema(*, token_type_ids: bool) -> pa.Schema:
     """Lay out a tokenized example: its sequences end to end, their lengths, its targets and what it is."""
     of_tokens = ["input_ids", "token_type_ids"] if token_type_ids else ["input_ids"]
     lists = [pa.field(name, pa.list_(pa.int32())) for name in (*of_tokens, "windows", "targets", "labels")]
-    of_text = [pa.field(name, kind) for name, kind in texts.COLUMNS.items()]
+    of_text = [pa.field(name, kind) for name, kind in measuring.COLUMNS.items()]
     return pa.schema([*lists, pa.field("index", pa.int64()), pa.field("truncated", pa.bool_()), *of_text])
 
 

@@ -11,13 +11,14 @@ from typing import Any
 from datasets import Dataset
 
 from babelfit.batches.masking import Masking
-from babelfit.data import corpora, held_out, packing, passages, text_splits, texts, tokenization
+from babelfit.data import corpora, held_out, packing, passages, text_splits
 from babelfit.data.base import MultilingualDataModule
 from babelfit.data.corpora import Corpora
 from babelfit.data.passages import Reading
 from babelfit.data.text_splits import Held, limited, read_text
 from babelfit.errors import UserError
 from babelfit.languages.facts import checked_languages
+from babelfit.rows import encoding, measuring
 
 
 class Text(MultilingualDataModule):
@@ -149,12 +150,12 @@ class Text(MultilingualDataModule):
     @cached_property
     def _key(self) -> dict[str, Any]:
         """Say what turns text into tokens, besides the files."""
-        modules = (corpora, passages, held_out, packing, text_splits, texts, tokenization)
+        modules = (corpora, passages, held_out, packing, text_splits, measuring, encoding)
         return {
             "columns": self._columns,
             "undecodable": self._undecodable,
-            "tokenizer": tokenization.tokenizer_fingerprint(self.tokenizer),
-            "code": tokenization.code_fingerprint([module.__name__ for module in modules]),
+            "tokenizer": encoding.tokenizer_fingerprint(self.tokenizer),
+            "code": encoding.code_fingerprint([module.__name__ for module in modules]),
         }
 
     def _tell(self, split: str, languages: Sequence[str], *, num_tokens: int) -> None:

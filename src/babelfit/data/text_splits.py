@@ -18,13 +18,14 @@ from datasets import Dataset
 from tqdm import tqdm
 from transformers import PreTrainedTokenizerFast
 
-from babelfit.data import held_out, texts
+from babelfit.data import held_out
 from babelfit.data.corpora import Corpus
 from babelfit.data.packing import Packer
 from babelfit.data.passages import Reading, documents
-from babelfit.data.scripts import look_alike
-from babelfit.data.tokenization import SECONDS_BEFORE_PROGRESS, tokenized
 from babelfit.errors import UserError
+from babelfit.rows import measuring
+from babelfit.rows.encoding import SECONDS_BEFORE_PROGRESS, tokenized
+from babelfit.rows.scripts import look_alike
 
 CHARACTERS_PER_CHUNK = 500_000
 """Text that is tokenized at once, but for the rest of its last document."""
@@ -85,8 +86,10 @@ def read_text(
             raise UserError(f"{', '.join(corpus.told() for corpus, _ in files)}: no text of '{language}' {what}")
         counted = {**how.counts, **seen.counts, **packer.counts}
         of_tokens = {name: counted.pop(name) for name in ("words", "characters", "subwords", "unknown")}
-        sampled = {side: texts.scripts(pa.table({"text": sample})) for side, sample in seen.sample.items()}
-        sampled |= {language: texts.scripts(pa.table({"text": [one for few in seen.sample.values() for one in few]}))}
+        sampled = {side: measuring.scripts(pa.table({"text": sample})) for side, sample in seen.sample.items()}
+        sampled |= {
+            language: measuring.scripts(pa.table({"text": [one for few in seen.sample.values() for one in few]}))
+        }
         facts |= counted | {"tokens": of_tokens, "scripts": sampled[language], "sampled": sampled}
         facts |= {"highest": highest, "hashes": {side: sorted(hashes) for side, hashes in seen.hashes.items()}}
 
@@ -208,7 +211,7 @@ class _Seen:
         for place, side in enumerate(self.sides):
             theirs, sample = chunk[place :: len(self.sides)], self.sample.setdefault(side, [])
             # Some of each of the first chunks: how a file begins need not be how it goes on.
-            room = min(texts.MOST_SAMPLED - len(sample), texts.MOST_SAMPLED // 4)
+            room = min(measuring.MOST_SAMPLED - len(sample), measuring.MOST_SAMPLED // 4)
             sample += theirs[:: -(-len(theirs) // room)] if room > 0 else []
             if self.keeps_hashes:
                 self.hashes.setdefault(side, set()).update(map(held_out.hashed, theirs))

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
-from babelfit.data.readers import lines
 from babelfit.errors import UserError
 from babelfit.files.shapes import MOST_DIGITS
 from babelfit.predictions import AnyPrediction, Prediction, TagPrediction
+from babelfit.rows.readers import lines
 
 XTREME, TSV = "xtreme", "tsv"
 

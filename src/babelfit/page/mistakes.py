@@ -6,8 +6,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from babelfit.data.readers import WORDS
 from babelfit.predictions import AnyPrediction, Prediction, TagPrediction
+from babelfit.rows.readers import WORDS
 
 MOST = 25
 """Errors shown in each of a language's two lists."""

@@ -18,7 +18,6 @@ from markupsafe import Markup
 
 from babelfit import predictions
 from babelfit.data import DATA, LabelledDataModule, MultilingualDataModule
-from babelfit.data.rows import read_again
 from babelfit.errors import UserError
 from babelfit.files import atomic_files
 from babelfit.languages.facts import LANGUAGE_NAMES
@@ -28,6 +27,7 @@ from babelfit.predictions import AnyPrediction
 from babelfit.reporting import reporting
 from babelfit.reporting.reporting import SHOWN
 from babelfit.reporting.sheets import Sheet
+from babelfit.rows.rereading import read_again
 from babelfit.run import manifest
 from babelfit.run.run import CONFIG, EVALUATION
 from babelfit.scoring.scoring import RECORDS

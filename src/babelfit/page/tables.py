@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from babelfit.data.scripts import in_words
+from babelfit.rows.scripts import in_words
 
 
 def data(read: Mapping[str, Any]) -> list[dict[str, Any]]:

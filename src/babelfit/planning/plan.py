@@ -25,7 +25,7 @@ from babelfit import building
 from babelfit.batches import mixing
 from babelfit.batches.ragged import RaggedBatch
 from babelfit.config.schema import TrainConfig
-from babelfit.data import MultilingualDataModule, leaks
+from babelfit.data import MultilingualDataModule
 from babelfit.devices.launch import check_devices
 from babelfit.encoder import vocabulary
 from babelfit.encoder.encoder import depths
@@ -34,6 +34,7 @@ from babelfit.heads import HEADS
 from babelfit.planning import footprint
 from babelfit.planning.advice import memory_advice
 from babelfit.planning.footprint import Devices, Footprint, Heaviest, in_words
+from babelfit.rows import leaks
 from babelfit.run.run import OUTPUTS
 
 log = logging.getLogger(__name__)

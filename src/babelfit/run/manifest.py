@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from babelfit import predictions
-from babelfit.data.leaks import told
-from babelfit.data.scripts import look_alike
 from babelfit.errors import UserError
 from babelfit.files import shapes
 from babelfit.files.shapes import Each, Fields
+from babelfit.rows.leaks import told
+from babelfit.rows.scripts import look_alike
 from babelfit.run.run import write_json
 
 SCHEMA = 1

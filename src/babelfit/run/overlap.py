@@ -4,8 +4,8 @@ import logging
 from typing import Any
 
 from babelfit.data import MultilingualDataModule
-from babelfit.data.leaks import told
 from babelfit.errors import UserError
+from babelfit.rows.leaks import told
 from babelfit.run import manifest
 from babelfit.run.run import Run
 

@@ -11,10 +11,11 @@ import pytest
 from datasets import Dataset
 
 from babelfit.config.regimes import REGIMES, trained_languages
-from babelfit.data import PAWSX, XNLI, MultilingualDataModule, WikiANN, sources, xnli
+from babelfit.data import PAWSX, XNLI, MultilingualDataModule, WikiANN, xnli
 from babelfit.data.few_shot import drawn
 from babelfit.errors import UserError
 from babelfit.loading import MINI, load_tokenizer
+from babelfit.rows import sources
 
 LABELS = xnli.LABELS
 

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from babelfit.data import PAWSX, MultilingualDataModule
-from babelfit.data.tokenization import cache_folder, tokenizer_fingerprint
 from babelfit.loading import MINI, load_tokenizer, located
+from babelfit.rows.encoding import cache_folder, tokenizer_fingerprint
 from tiny import tokenizer
 
 SPLITS = ("train", "validation", "test")
@@ -221,7 +221,7 @@ def test_what_is_tokenized_is_mapped_and_not_loaded(folder: Path) -> None:
     (folder / "train-en.tsv").write_text("train\ta\t0\n" * NUM_ROWS)
     (folder / "invented_data.py").write_text(MODULE.split("    def encode")[0] + LONG_ROWS)
     built(imported(), folder).open("train", "en")
-    path = os.pathsep.join([str(Path(__file__).parent), str(Path(__file__).parents[1]), str(folder)])
+    path = os.pathsep.join([str(Path(__file__).parent), str(Path(__file__).parents[2]), str(folder)])
 
     done = subprocess.run(
         [sys.executable, "-B", "-c", OPENED, str(folder)],

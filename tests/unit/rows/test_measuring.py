@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from babelfit.data import texts
 from babelfit.data.pawsx import LANGUAGES as PAWSX
-from babelfit.data.scripts import expected_scripts, look_alike
 from babelfit.data.wikiann import ROWS as WIKIANN
 from babelfit.data.xnli import LANGUAGES as XNLI
 from babelfit.languages.facts import LANGUAGE_NAMES
+from babelfit.rows import measuring
+from babelfit.rows.scripts import expected_scripts, look_alike
 
 
 def pairs(*rows: tuple[str, str]) -> pa.Table:
@@ -23,8 +23,8 @@ def pairs(*rows: tuple[str, str]) -> pa.Table:
 
 def test_the_same_text_has_the_same_hash_whatever_its_label() -> None:
     table = pairs(("A cat.", "It sits."), ("A cat.", "It sits."), ("A cat.", "It runs."), ("A cat. It", "sits."))
-    hashed = texts.of_rows(table)
-    other_labels = texts.of_rows(table.set_column(2, "label", [["contradiction"] * 4]))
+    hashed = measuring.of_rows(table)
+    other_labels = measuring.of_rows(table.set_column(2, "label", [["contradiction"] * 4]))
 
     assert hashed == other_labels
     for kind in ("exact", "folded"):
@@ -34,7 +34,7 @@ def test_the_same_text_has_the_same_hash_whatever_its_label() -> None:
 
 @pytest.mark.parametrize("written", ["a CAT  sat", " a cat\u00a0sat ", "ａ cat sat", "A cat sat"])
 def test_case_spaces_and_forms_of_a_character_are_folded(written: str) -> None:
-    hashed = texts.of_rows(pairs(("a cat sat", "b"), (written, "b")))
+    hashed = measuring.of_rows(pairs(("a cat sat", "b"), (written, "b")))
 
     assert hashed["folded"][0] == hashed["folded"][1]
     assert hashed["exact"][0] != hashed["exact"][1]
@@ -45,13 +45,13 @@ def test_only_what_is_alike_when_folded_is_taken_for_the_same(one: str, other: s
     def folded(text: str) -> list[str]:
         return unicodedata.normalize("NFKC", text).casefold().split()
 
-    hashes = texts.of_rows(pairs((one, ""), (other, "")))["folded"]
+    hashes = measuring.of_rows(pairs((one, ""), (other, "")))["folded"]
     assert (hashes[0] == hashes[1]) == (folded(one) == folded(other))
 
 
 def test_rows_are_measured_in_words_and_characters_and_sentences_in_their_words() -> None:
-    measured = texts.of_rows(pairs(("a cat  sat", "ok"), ("猫", "ok")))
-    tagged = texts.of_rows(pa.table({"words": [["New York", "is", "big"]], "tags": [["B-LOC", "O", "O"]]}))
+    measured = measuring.of_rows(pairs(("a cat  sat", "ok"), ("猫", "ok")))
+    tagged = measuring.of_rows(pa.table({"words": [["New York", "is", "big"]], "tags": [["B-LOC", "O", "O"]]}))
 
     assert (measured["words"], measured["characters"]) == ([4, 2], [12, 3])
     assert (tagged["words"], tagged["characters"]) == ([3], [15])
@@ -60,21 +60,21 @@ def test_rows_are_measured_in_words_and_characters_and_sentences_in_their_words(
 def test_subwords_are_counted_without_special_tokens_and_with_the_unknown() -> None:
     ids = pa.array([[0, 7, 3, 2], [0, 3, 2], [0, 2]], pa.list_(pa.int32()))
     for part in (ids, ids.slice(1)):
-        counted = texts.of_tokens(part, special=[0, 2, 3], unknown=3)
+        counted = measuring.of_tokens(part, special=[0, 2, 3], unknown=3)
         assert counted["subwords"].tolist() == [2, 1, 0][-len(part) :]
         assert counted["unknown"].tolist() == [1, 1, 0][-len(part) :]
-    assert texts.of_tokens(ids, special=[0, 2], unknown=None)["unknown"].tolist() == [0, 0, 0]
+    assert measuring.of_tokens(ids, special=[0, 2], unknown=None)["unknown"].tolist() == [0, 0, 0]
 
 
 def test_scripts_are_shares_of_the_letters() -> None:
-    found = texts.scripts(pairs(("Кот сел", "123!"), ("cat", "Ａ")))
+    found = measuring.scripts(pairs(("Кот сел", "123!"), ("cat", "Ａ")))
     assert found == {"CYRILLIC": 0.6, "LATIN": 0.4}
-    assert texts.scripts(pairs(("123", "!?"))) == {}
+    assert measuring.scripts(pairs(("123", "!?"))) == {}
 
 
 def test_scripts_are_looked_for_all_over_a_long_file() -> None:
     rows = [("cat", "dog")] * 5_000 + [("кот", "пёс")] * 5_000
-    assert texts.scripts(pairs(*rows)) == {"CYRILLIC": 0.5, "LATIN": 0.5}
+    assert measuring.scripts(pairs(*rows)) == {"CYRILLIC": 0.5, "LATIN": 0.5}
 
 
 @pytest.mark.parametrize("language", sorted({*XNLI, *PAWSX, *WIKIANN, *LANGUAGE_NAMES}))
@@ -104,5 +104,5 @@ def test_names_in_another_script_and_languages_in_two_are_not_doubted(language: 
 
 
 def test_hashes_fit_the_columns_of_the_cache() -> None:
-    hashed = texts.of_rows(pairs(*((f"row {number}", "x") for number in range(1_000))))
+    hashed = measuring.of_rows(pairs(*((f"row {number}", "x") for number in range(1_000))))
     assert len(np.unique(np.array(hashed["exact"], np.int64))) == 1_000

@@ -6,8 +6,8 @@ import pyarrow as pa
 import pytest
 
 from babelfit import loading
-from babelfit.data.tokenization import encode_pairs, encode_words, read_words_as_in_text, special_tokens
 from babelfit.errors import UserError
+from babelfit.rows.encoding import encode_pairs, encode_words, read_words_as_in_text, special_tokens
 from tiny import tokenizer, write_folder
 
 TOKENIZERS = ["bert", "deberta-v2"]

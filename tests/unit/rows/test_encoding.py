@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from babelfit.data.tokenization import cache_folder, tokenized
+from babelfit.rows.encoding import cache_folder, tokenized
 
 SCHEMA = pa.schema([pa.field("number", pa.int64())])
 

@@ -13,9 +13,9 @@ from typing import Protocol
 
 import pyarrow as pa
 
-from babelfit.data.readers import LABEL
 from babelfit.errors import UserError
 from babelfit.files.atomic_files import sha256
+from babelfit.rows.readers import LABEL
 
 HUB_PARQUET = {split: f"{{language}}/{split}-*.parquet" for split in ("train", "validation", "test")}
 """How the Hub's converted datasets lie in their repositories: split -> path."""

@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from babelfit.data.readers import LABEL, TAGS, WORDS
+from babelfit.rows.readers import LABEL, TAGS, WORDS
 
 COLUMNS = {
     "exact": pa.int64(),

@@ -6,10 +6,10 @@ from typing import Any
 
 import pyarrow as pa
 
-from babelfit.data.readers import LABEL, TAGS
-from babelfit.data.sources import Layout, Source
 from babelfit.errors import UserError
 from babelfit.files.atomic_files import sha256
+from babelfit.rows.readers import LABEL, TAGS
+from babelfit.rows.sources import Layout, Source
 
 
 def read_again(entry: Mapping[str, Any], *, layouts: Sequence[Layout], dataset: str, language: str) -> pa.Table | str:

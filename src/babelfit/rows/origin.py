@@ -8,11 +8,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from babelfit.data import sample, sources
-from babelfit.data.readers import LABEL
-from babelfit.data.tokenization import cache_folder
+from babelfit.data import sample
 from babelfit.errors import UserError
 from babelfit.files import hub
+from babelfit.rows import sources
+from babelfit.rows.encoding import cache_folder
+from babelfit.rows.readers import LABEL
 
 log = logging.getLogger(__name__)
 

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
-from babelfit.data.readers import TAGS, WORDS
-from babelfit.data.tokenization import encode_words, read_words_as_in_text, special_tokens
 from babelfit.data.wikiann import LAYOUTS
 from babelfit.errors import UserError
 from babelfit.loading import MINI, load_tokenizer
+from babelfit.rows.encoding import encode_words, read_words_as_in_text, special_tokens
+from babelfit.rows.readers import TAGS, WORDS
 
 TOKENIZER = load_tokenizer(MINI)
 VANISHING = "\u200b"

@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from babelfit.data import sources, xnli
-from babelfit.data.sources import Source, available
+from babelfit.data import xnli
 from babelfit.errors import UserError
+from babelfit.rows import sources
+from babelfit.rows.sources import Source, available
 
 ROW = "p\th\tneutral\n"
 

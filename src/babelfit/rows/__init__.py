@@ -1,0 +1,1 @@
+"""Labelled rows: found in files, read, turned into tokens once and cached."""
