@@ -63,6 +63,8 @@ def read_split(
         for chunk in with_progress(kept, f"Tokenizing {source.dataset} {source.split} {source.language}"):
             yield pa.table(columns(chunk), schema=schema)
 
+    special, unknown = tokenizer.all_special_ids, tokenizer.unk_token_id
+
     def columns(table: pa.Table) -> dict[str, Any]:
         encoded = encode(table)
         encoded["input_ids"] = pa.array(encoded["input_ids"], pa.list_(pa.int32()))
@@ -72,7 +74,7 @@ def read_split(
             **encoded,
             **measuring.of_rows(table),
             **measuring.of_tokens(
-                encoded["input_ids"], special=tokenizer.all_special_ids, unknown=tokenizer.unk_token_id
+                encoded["input_ids"], special=special, unknown=unknown
             ),
         }
 
