@@ -73,9 +73,7 @@ def read_split(
             "labels": _label_ids(table, label_names=label_names),
             **encoded,
             **measuring.of_rows(table),
-            **measuring.of_tokens(
-                encoded["input_ids"], special=special, unknown=unknown
-            ),
+            **measuring.of_tokens(encoded["input_ids"], special=special, unknown=unknown),
         }
 
     schema = _schema(token_type_ids="token_type_ids" in tokenizer.model_input_names)

@@ -11,14 +11,14 @@ from typing import Any
 from datasets import Dataset
 
 from babelfit.batches.masking import Masking
-from babelfit.data import corpora, held_out, packing, passages, text_splits
 from babelfit.data.base import MultilingualDataModule
-from babelfit.data.corpora import Corpora
-from babelfit.data.passages import Reading
-from babelfit.data.text_splits import Held, limited, read_text
 from babelfit.errors import UserError
 from babelfit.languages.facts import checked_languages
 from babelfit.rows import encoding, measuring
+from babelfit.text import corpora, held_out, packing, passages, splits
+from babelfit.text.corpora import Corpora
+from babelfit.text.passages import Reading
+from babelfit.text.splits import Held, limited, read_text
 
 
 class Text(MultilingualDataModule):
@@ -150,7 +150,7 @@ class Text(MultilingualDataModule):
     @cached_property
     def _key(self) -> dict[str, Any]:
         """Say what turns text into tokens, besides the files."""
-        modules = (corpora, passages, held_out, packing, text_splits, measuring, encoding)
+        modules = (corpora, passages, held_out, packing, splits, measuring, encoding)
         return {
             "columns": self._columns,
             "undecodable": self._undecodable,
@@ -160,4 +160,4 @@ class Text(MultilingualDataModule):
 
     def _tell(self, split: str, languages: Sequence[str], *, num_tokens: int) -> None:
         read = {language: self.read[split][language] for language in languages}
-        text_splits.tell(f"text {split}", read, num_tokens=num_tokens, max_length=self.max_length)
+        splits.tell(f"text {split}", read, num_tokens=num_tokens, max_length=self.max_length)

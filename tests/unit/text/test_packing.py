@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from transformers import PreTrainedTokenizerFast
 
-from babelfit.data.packing import Packer
 from babelfit.loading import MINI, load_tokenizer
+from babelfit.text.packing import Packer
 from tiny import tokenizer
 
 WORDS = [

@@ -18,14 +18,14 @@ from datasets import Dataset
 from tqdm import tqdm
 from transformers import PreTrainedTokenizerFast
 
-from babelfit.data import held_out
-from babelfit.data.corpora import Corpus
-from babelfit.data.packing import Packer
-from babelfit.data.passages import Reading, documents
 from babelfit.errors import UserError
 from babelfit.rows import measuring
 from babelfit.rows.encoding import SECONDS_BEFORE_PROGRESS, tokenized
 from babelfit.rows.scripts import look_alike
+from babelfit.text import held_out
+from babelfit.text.corpora import Corpus
+from babelfit.text.packing import Packer
+from babelfit.text.passages import Reading, documents
 
 CHARACTERS_PER_CHUNK = 500_000
 """Text that is tokenized at once, but for the rest of its last document."""

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from babelfit.data import text_splits
-from babelfit.data.held_out import drawn
-from babelfit.data.packing import Packer
 from babelfit.data.text import Text
 from babelfit.errors import UserError
 from babelfit.loading import MINI, load_tokenizer
+from babelfit.text import splits
+from babelfit.text.held_out import drawn
+from babelfit.text.packing import Packer
 
 NAMES = ["Amina", "Boris", "Chen", "Dalia", "Emre", "Fatima", "Goran", "Hana", "Igor", "Juma"]
 PLACES = ["market", "river", "house", "school", "garden", "station", "bridge", "kitchen", "office", "church"]
@@ -186,7 +186,7 @@ def test_a_number_of_sentences_holds_no_more_than_these_in_memory() -> None:
 
 def test_text_streams_into_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     read = written = most_ahead = 0
-    documents, table = text_splits.documents, Packer._table
+    documents, table = splits.documents, Packer._table
 
     def counted(*given: Any) -> Iterator[list[str]]:
         nonlocal read
@@ -202,8 +202,8 @@ def test_text_streams_into_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
     data = text(tmp_path, {"en.txt": lines(SENTENCES * 20), "en.validation.txt": "A man\n"})
     data.open("validation", "en")
-    monkeypatch.setattr(text_splits, "CHARACTERS_PER_CHUNK", 500)
-    monkeypatch.setattr(text_splits, "documents", counted)
+    monkeypatch.setattr(splits, "CHARACTERS_PER_CHUNK", 500)
+    monkeypatch.setattr(splits, "documents", counted)
     monkeypatch.setattr(Packer, "_table", noted)
     read = written = 0
     data.open("train", "en")
@@ -217,8 +217,8 @@ def test_text_is_read_once_for_all_runs_that_read_it_alike(tmp_path: Path, monke
     first = text(tmp_path, files)
     before = {split: first.open(split, "en")["input_ids"][:] for split in ("train", "validation")}
     read: list[str] = []
-    documents = text_splits.documents
-    monkeypatch.setattr(text_splits, "documents", lambda *given: read.append("again") or documents(*given))
+    documents = splits.documents
+    monkeypatch.setattr(splits, "documents", lambda *given: read.append("again") or documents(*given))
     second = text(tmp_path, files, seed=3, batch_size=4, limit={"train": 5, "validation": None, "test": None})
 
     assert second.open("train", "en")["input_ids"][:] == before["train"][:5]

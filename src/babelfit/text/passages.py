@@ -23,7 +23,7 @@ import pyarrow.parquet as pq
 from babelfit.errors import UserError
 
 if TYPE_CHECKING:
-    from babelfit.data.corpora import Corpus
+    from babelfit.text.corpora import Corpus
 
 LOOKED_AT = 10_000
 """Lines of plain text that are looked at to see whether blank ones part documents; else each line is one of its own."""

@@ -10,12 +10,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 from typing import Any
 
-from babelfit.data.passages import first_line
 from babelfit.data.sample import VERSION, write_corpus
 from babelfit.errors import UserError
 from babelfit.files.atomic_files import sha256
 from babelfit.languages.facts import LANGUAGES
 from babelfit.rows.origin import SAMPLE, written_sample
+from babelfit.text.passages import first_line
 
 SPLITS = {"train": "train", "validation": "validation", "valid": "validation", "dev": "validation", "test": "test"}
 """How the splits may be called in the names of files and folders; what names none is for training."""

@@ -1,0 +1,1 @@
+"""Running text: found in files, read, held out, packed into examples."""
