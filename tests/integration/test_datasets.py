@@ -12,7 +12,7 @@ from seqeval.metrics import f1_score
 from seqeval.scheme import IOB2
 from transformers import pipeline
 
-from babelfit.data.sample import NER_LANGUAGES, PARAPHRASE_LANGUAGES
+from babelfit.sample import NER_LANGUAGES, PARAPHRASE_LANGUAGES
 
 NER = ("data=wikiann", "data.folder=sample")
 LIMIT = "data.limit={train: 640, validation: 40, test: 40}"
@@ -32,7 +32,7 @@ def sentences(folder: Path, language: str, split: str = "test") -> list[tuple[li
 @pytest.fixture
 def panx(cache: Path, tmp_path: Path, train: Callable[..., Any]) -> Path:
     """A copy of the sample's NER part that a test may damage."""
-    from babelfit.data.sample import write_ner
+    from babelfit.sample import write_ner
 
     write_ner(tmp_path / "copy")
     return tmp_path / "copy"

@@ -17,9 +17,9 @@ from safetensors.torch import load_file
 from transformers import AutoModelForMaskedLM, AutoTokenizer, pipeline
 
 from babelfit.data import DATA
-from babelfit.data.sample import write_nli
 from babelfit.finetuner import Finetuner
 from babelfit.reporting.reporting import perplexity
+from babelfit.sample import write_nli
 from made_text import MadeText
 from tiny import RANDOM, write_folder
 

@@ -10,8 +10,8 @@ import pytest
 import yaml
 
 from babelfit import cli
-from babelfit.data.sample import NER_LANGUAGES, NLI_LANGUAGES
 from babelfit.finetuner import Finetuner
+from babelfit.sample import NER_LANGUAGES, NLI_LANGUAGES
 
 RUN = Path("outputs/xnli-mini")
 SHORT = ("optimization.max_steps=4", "validation.every=4", "logger.tensorboard=false")

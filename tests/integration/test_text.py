@@ -9,10 +9,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from babelfit.data.sample import VERSION
-from babelfit.data.sample.corpus import CORPUS_LANGUAGES, CORPUS_ROWS
 from babelfit.finetuner import Finetuner
 from babelfit.mini import make
+from babelfit.sample import VERSION
+from babelfit.sample.corpus import CORPUS_LANGUAGES, CORPUS_ROWS
 
 TEXT = ("data=text", "data.folder=own", "logger.every=1", "logger.tensorboard=false", "validation.every=3",
         "optimization.batch_size=8")  # fmt: skip

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from transformers import AutoConfig, AutoModelForMaskedLM, AutoTokenizer, PreTrainedTokenizerBase
 
-from babelfit.data.sample import NLI_LANGUAGES, ner, write_ner, write_nli, write_paraphrase
-from babelfit.data.sample.lexicon import LEXICON, SPACELESS
 from babelfit.errors import UserError
 from babelfit.mini import make
+from babelfit.sample import NLI_LANGUAGES, ner, write_ner, write_nli, write_paraphrase
+from babelfit.sample.lexicon import LEXICON, SPACELESS
 
 
 @pytest.fixture(scope="module")

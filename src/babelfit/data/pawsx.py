@@ -12,10 +12,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from babelfit.data.labelled import LabelledDataModule
-from babelfit.data.sample import PARAPHRASE_LANGUAGES, PARAPHRASE_ROWS, write_paraphrase
 from babelfit.rows.encoding import encode_pairs
 from babelfit.rows.readers import read_parquet, read_translations, read_tsv
 from babelfit.rows.sources import HUB_PARQUET, TRANSLATED, Layout
+from babelfit.sample import PARAPHRASE_LANGUAGES, PARAPHRASE_ROWS, write_paraphrase
 
 LANGUAGES = ("de", "en", "es", "fr", "ja", "ko", "zh")
 LABELS = ("not_paraphrase", "paraphrase")  # 0 and 1 in the files

@@ -10,10 +10,10 @@ from typing import Any
 import pyarrow as pa
 
 from babelfit.data.labelled import LabelledDataModule
-from babelfit.data.sample import NER_LANGUAGES, NER_ROWS, write_ner
 from babelfit.rows.encoding import encode_words, read_words_as_in_text
 from babelfit.rows.readers import WORDS, read_tagged, read_tagged_parquet
 from babelfit.rows.sources import HUB_PARQUET, Layout
+from babelfit.sample import NER_LANGUAGES, NER_ROWS, write_ner
 
 LABELS = ("O", "B-PER", "I-PER", "B-ORG", "I-ORG", "B-LOC", "I-LOC")  # the Hub's order
 # (train, validation, test) rows: the languages that have so many, as the Hub's copy says of itself.

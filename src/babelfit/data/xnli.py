@@ -10,10 +10,10 @@ from typing import Any
 import pyarrow as pa
 
 from babelfit.data.labelled import LabelledDataModule
-from babelfit.data.sample import NLI_LANGUAGES, NLI_ROWS, write_nli
 from babelfit.rows.encoding import encode_pairs
 from babelfit.rows.readers import read_parquet, read_translations, read_tsv
 from babelfit.rows.sources import HUB_PARQUET, TRANSLATED, Layout
+from babelfit.sample import NLI_LANGUAGES, NLI_ROWS, write_nli
 
 LANGUAGES = ("ar", "bg", "de", "el", "en", "es", "fr", "hi", "ru", "sw", "th", "tr", "ur", "vi", "zh")
 LABELS = ("entailment", "neutral", "contradiction")  # the Hub's order

@@ -22,10 +22,10 @@ from tokenizers.models import BPE, Model, Unigram
 from tokenizers.trainers import BpeTrainer
 from transformers import AutoTokenizer
 
-from babelfit.data.sample import ner
-from babelfit.data.sample.labelled import read_sentences, write_labelled
-from babelfit.data.sample.lexicon import LEXICON, SPACELESS
 from babelfit.errors import UserError
+from babelfit.sample import ner
+from babelfit.sample.labelled import read_sentences, write_labelled
+from babelfit.sample.lexicon import LEXICON, SPACELESS
 
 FOLDER = Path(__file__).parent
 NUM_PIECES = 7294  # proposed, of which those in use stay

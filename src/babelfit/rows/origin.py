@@ -8,7 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from babelfit.data import sample
+from babelfit import sample
 from babelfit.errors import UserError
 from babelfit.files import hub
 from babelfit.rows import sources

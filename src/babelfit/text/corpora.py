@@ -10,11 +10,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 from typing import Any
 
-from babelfit.data.sample import VERSION, write_corpus
 from babelfit.errors import UserError
 from babelfit.files.atomic_files import sha256
 from babelfit.languages.facts import LANGUAGES
 from babelfit.rows.origin import SAMPLE, written_sample
+from babelfit.sample import VERSION, write_corpus
 from babelfit.text.passages import first_line
 
 SPLITS = {"train": "train", "validation": "validation", "valid": "validation", "dev": "validation", "test": "test"}

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from transformers import AutoTokenizer
 
-from babelfit.data.sample import (
+from babelfit.mini import make
+from babelfit.sample import (
     CORPUS_LANGUAGES,
     NER_LANGUAGES,
     NLI_LANGUAGES,
@@ -18,8 +19,7 @@ from babelfit.data.sample import (
     write_nli,
     write_paraphrase,
 )
-from babelfit.data.sample.lexicon import LEXICON
-from babelfit.mini import make
+from babelfit.sample.lexicon import LEXICON
 
 ROWS = {"text": 1500, "parallel": 500}  # fewer, for time
 OTHERS = [language for language in CORPUS_LANGUAGES if language != "en"]

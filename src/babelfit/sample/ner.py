@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from itertools import repeat
 from pathlib import Path
 
-from babelfit.data.sample.files import write_lines
-from babelfit.data.sample.lexicon import LEXICON, inflect, read_cells, worded
+from babelfit.sample.files import write_lines
+from babelfit.sample.lexicon import LEXICON, inflect, read_cells, worded
 
 NER_LANGUAGES = LEXICON.languages
 NER_ROWS = {"train": 3000, "validation": 300, "test": 500}

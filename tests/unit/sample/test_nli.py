@@ -8,7 +8,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline, make_union
 
-from babelfit.data.sample import NLI_LANGUAGES, NLI_ROWS, write_nli
+from babelfit.sample import NLI_LANGUAGES, NLI_ROWS, write_nli
 
 FILES = {"train": "train", "validation": "dev", "test": "test"}
 LABELS = {"entailment", "neutral", "contradiction"}

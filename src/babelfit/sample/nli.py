@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from babelfit.data.sample.files import write_lines
-from babelfit.data.sample.lexicon import LEXICON, Statement, draw_wording
+from babelfit.sample.files import write_lines
+from babelfit.sample.lexicon import LEXICON, Statement, draw_wording
 
 NLI_LANGUAGES = ("en", "fr", "es", "de", "el", "bg", "ru", "tr", "ar", "vi", "th", "zh", "hi", "sw", "ur")
 NLI_ROWS = {"train": 4500, "validation": 306, "test": 504}

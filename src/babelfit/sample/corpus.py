@@ -17,11 +17,11 @@ from itertools import islice, repeat
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from babelfit.data.sample import ner
-from babelfit.data.sample.labelled import read_sentences, write_labelled
-from babelfit.data.sample.lexicon import LEXICON, Statement
-from babelfit.data.sample.nli import NLI_LANGUAGES
-from babelfit.data.sample.paraphrase import PARAPHRASE_LANGUAGES
+from babelfit.sample import ner
+from babelfit.sample.labelled import read_sentences, write_labelled
+from babelfit.sample.lexicon import LEXICON, Statement
+from babelfit.sample.nli import NLI_LANGUAGES
+from babelfit.sample.paraphrase import PARAPHRASE_LANGUAGES
 
 CORPUS_LANGUAGES = LEXICON.languages
 CORPUS_ROWS = {"text": 6000, "parallel": 6000}

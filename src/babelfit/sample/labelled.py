@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from babelfit.data.sample.ner import write_ner
-from babelfit.data.sample.nli import write_nli
-from babelfit.data.sample.paraphrase import write_paraphrase
+from babelfit.sample.ner import write_ner
+from babelfit.sample.nli import write_nli
+from babelfit.sample.paraphrase import write_paraphrase
 
 
 def write_labelled(folder: Path) -> None:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from babelfit.data.sample import NER_LANGUAGES, NER_ROWS, ner, write_ner
-from babelfit.data.sample.lexicon import read_cells
+from babelfit.sample import NER_LANGUAGES, NER_ROWS, ner, write_ner
+from babelfit.sample.lexicon import read_cells
 
 FILES = {"train": "train", "validation": "dev", "test": "test"}
 TYPES = ("PER", "ORG", "LOC")

@@ -3,10 +3,10 @@
 It lets a run, a test or a demonstration start without a network, and its scores say nothing of real languages.
 """
 
-from babelfit.data.sample.corpus import CORPUS_LANGUAGES, CORPUS_ROWS, write_corpus
-from babelfit.data.sample.ner import NER_LANGUAGES, NER_ROWS, write_ner
-from babelfit.data.sample.nli import NLI_LANGUAGES, NLI_ROWS, write_nli
-from babelfit.data.sample.paraphrase import PARAPHRASE_LANGUAGES, PARAPHRASE_ROWS, write_paraphrase
+from babelfit.sample.corpus import CORPUS_LANGUAGES, CORPUS_ROWS, write_corpus
+from babelfit.sample.ner import NER_LANGUAGES, NER_ROWS, write_ner
+from babelfit.sample.nli import NLI_LANGUAGES, NLI_ROWS, write_nli
+from babelfit.sample.paraphrase import PARAPHRASE_LANGUAGES, PARAPHRASE_ROWS, write_paraphrase
 
 VERSION = 6
 """Of the files: any change to their bytes raises it, so that no cache keeps old ones."""

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from babelfit.data.sample.files import write_lines
-from babelfit.data.sample.lexicon import LEXICON
+from babelfit.sample.files import write_lines
+from babelfit.sample.lexicon import LEXICON
 
 PARAPHRASE_LANGUAGES = ("de", "en", "es", "fr", "ja", "ko", "zh")
 PARAPHRASE_ROWS = {"train": 4500, "validation": 300, "test": 500}

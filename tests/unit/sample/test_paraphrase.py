@@ -11,7 +11,7 @@ from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
-from babelfit.data.sample import PARAPHRASE_LANGUAGES, PARAPHRASE_ROWS, write_paraphrase
+from babelfit.sample import PARAPHRASE_LANGUAGES, PARAPHRASE_ROWS, write_paraphrase
 
 FILES = {"train": "train", "validation": "dev", "test": "test"}
 
