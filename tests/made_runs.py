@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from babelfit import predictions
-from babelfit.data.wikiann import LABELS as TAGS
-from babelfit.data.xnli import LABELS
+from babelfit.datasets.wikiann import LABELS as TAGS
+from babelfit.datasets.xnli import LABELS
 from babelfit.predictions import Prediction, TagPrediction
 from babelfit.scoring import scoring
 

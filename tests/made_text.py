@@ -10,7 +10,7 @@ from datasets import Sequence as ListOf
 
 from babelfit.batches.masking import Masking
 from babelfit.data import MultilingualDataModule
-from babelfit.data.xnli import COLUMNS, SPELLINGS
+from babelfit.datasets.xnli import COLUMNS, SPELLINGS
 from babelfit.rows.encoding import cache_folder
 from babelfit.rows.readers import read_tsv
 from babelfit.sample import write_nli

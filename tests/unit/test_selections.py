@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from babelfit import predictions
-from babelfit.data.xnli import XNLI
+from babelfit.datasets.xnli import XNLI
 from babelfit.errors import UserError
 from babelfit.reporting.selection_sheets import sheets
 from babelfit.reporting.sheets import markdown

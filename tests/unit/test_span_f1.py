@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from seqeval.metrics import f1_score, precision_score, recall_score
 from seqeval.scheme import IOB2
 
-from babelfit.data.wikiann import LABELS
+from babelfit.datasets.wikiann import LABELS
 from babelfit.scoring.metrics import SpanF1
 
 tag = st.sampled_from(LABELS)

@@ -2,10 +2,10 @@
 
 from babelfit.data.base import MultilingualDataModule
 from babelfit.data.labelled import LabelledDataModule
-from babelfit.data.pawsx import PAWSX
 from babelfit.data.text import Text
-from babelfit.data.wikiann import WikiANN
-from babelfit.data.xnli import XNLI
+from babelfit.datasets.pawsx import PAWSX
+from babelfit.datasets.wikiann import WikiANN
+from babelfit.datasets.xnli import XNLI
 
 __all__ = ["DATA", "PAWSX", "XNLI", "LabelledDataModule", "MultilingualDataModule", "Text", "WikiANN"]
 

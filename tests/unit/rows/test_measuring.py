@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from babelfit.data.pawsx import LANGUAGES as PAWSX
-from babelfit.data.wikiann import ROWS as WIKIANN
-from babelfit.data.xnli import LANGUAGES as XNLI
+from babelfit.datasets.pawsx import LANGUAGES as PAWSX
+from babelfit.datasets.wikiann import ROWS as WIKIANN
+from babelfit.datasets.xnli import LANGUAGES as XNLI
 from babelfit.languages.facts import LANGUAGE_NAMES
 from babelfit.rows import measuring
 from babelfit.rows.scripts import expected_scripts, look_alike

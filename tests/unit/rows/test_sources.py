@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from babelfit.data import xnli
+from babelfit.datasets import xnli
 from babelfit.errors import UserError
 from babelfit.rows import sources
 from babelfit.rows.sources import Source, available

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
-from babelfit.data.wikiann import LAYOUTS
+from babelfit.datasets.wikiann import LAYOUTS
 from babelfit.errors import UserError
 from babelfit.loading import MINI, load_tokenizer
 from babelfit.rows.encoding import encode_words, read_words_as_in_text, special_tokens

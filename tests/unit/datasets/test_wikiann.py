@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 from datasets import ClassLabel, Dataset, Features, List, Sequence, Value
 
-from babelfit.data import wikiann
+from babelfit.datasets import wikiann
 from babelfit.errors import UserError
 from babelfit.rows import sources
 from babelfit.rows.readers import TAGS, WORDS

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 from datasets import ClassLabel, Dataset, Features, Value
 
-from babelfit.data import xnli
+from babelfit.datasets import xnli
 from babelfit.errors import UserError
 from babelfit.rows import sources
 from babelfit.rows.sources import Source, available, check_rows

@@ -8,7 +8,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from babelfit.data import PAWSX, pawsx
+from babelfit.data import PAWSX
+from babelfit.datasets import pawsx
 from babelfit.errors import UserError
 from babelfit.loading import MINI, load_tokenizer
 from babelfit.rows import sources

@@ -1,0 +1,1 @@
+"""Facts about datasets, a short file each."""
