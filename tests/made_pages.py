@@ -5,9 +5,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from babelfit import predictions
 from babelfit.page.page import write_page
-from babelfit.predictions import Prediction
+from babelfit.predictions import prediction_files
+from babelfit.predictions.prediction_files import Prediction
 from babelfit.scoring import scoring
 
 LABELS = ("entailment", "neutral", "contradiction")
@@ -70,7 +70,7 @@ def made_run(folder: Path, *, languages: tuple[str, ...] = ("en", "ar", "de"), *
             records.append(
                 Prediction(index=index, gold=gold, predicted=predicted, probabilities=rest | {predicted: sure})
             )
-        predictions.write(predictions.path(run, split="test", language=language), records)
+        prediction_files.write(prediction_files.path(run, split="test", language=language), records)
     scores = {
         "schema": 1,
         "data": "xnli",

@@ -4,10 +4,10 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from babelfit import predictions
 from babelfit.datasets.wikiann import LABELS as TAGS
 from babelfit.datasets.xnli import LABELS
-from babelfit.predictions import Prediction, TagPrediction
+from babelfit.predictions import prediction_files
+from babelfit.predictions.prediction_files import Prediction, TagPrediction
 from babelfit.scoring import scoring
 
 
@@ -31,7 +31,7 @@ def write_run(
 ) -> Path:
     """Write a run's predictions and scores of one split."""
     for language, theirs in records.items():
-        predictions.write(predictions.path(folder, split=split, language=language), theirs)
+        prediction_files.write(prediction_files.path(folder, split=split, language=language), theirs)
     is_tagging = data == "wikiann"
     scores = scoring.score(
         folder,

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from babelfit import evaluation, predictions
+from babelfit import evaluation
 from babelfit.checkpoints.checkpoint_files import CheckpointFiles
 from babelfit.checkpoints.export import export
 from babelfit.checkpoints.rankings import SOURCE_DEV, Rankings
@@ -18,6 +18,7 @@ from babelfit.config.schema import TrainConfig
 from babelfit.data import MultilingualDataModule
 from babelfit.devices import ranks
 from babelfit.devices.memory import return_freed_memory
+from babelfit.predictions import prediction_files
 from babelfit.reporting import reports, selection_sheets, sheets
 from babelfit.run.run import Run, write_json
 from babelfit.scoring import scoring, selections
@@ -74,7 +75,7 @@ def asked(
                 wanted.setdefault(steps, {})[language] = None
     left = {}
     for steps, theirs in wanted.items():
-        done = predictions.languages(folder_of(steps, run=run), split=split)
+        done = prediction_files.languages(folder_of(steps, run=run), split=split)
         left[steps] = [language for language in theirs if language not in done]
     return {steps: theirs for steps, theirs in left.items() if theirs}
 

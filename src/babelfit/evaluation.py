@@ -12,7 +12,6 @@ import numpy as np
 import torch
 from rich.console import Console
 
-from babelfit import predictions
 from babelfit.batches.ragged import NOBODY, Array, token_ids
 from babelfit.building import build_data, chosen_split
 from babelfit.config.schema import DataConfig, EvaluateConfig, TrainerConfig
@@ -27,6 +26,7 @@ from babelfit.finetuner import Finetuner
 from babelfit.heads import HEADS
 from babelfit.labels import label_order
 from babelfit.loading import check_precision, files_read, load_fine_tuned, load_tokenizer
+from babelfit.predictions import prediction_files
 from babelfit.reporting import reporting, reports
 from babelfit.run import manifest
 from babelfit.run.overlap import compare_added
@@ -123,7 +123,7 @@ def evaluate_model(
 
     def done_before() -> list[str]:
         manifest.add(folder, splits={}, model=files_read(model))
-        return predictions.languages(folder, split=split)
+        return prediction_files.languages(folder, split=split)
 
     done = ranks.from_first(done_before)
     missing = [language for language in languages if language not in done]
@@ -206,12 +206,12 @@ def write_predictions(
         if not np.array_equal(columns["index"][mine], expected):
             raise RuntimeError(f"{language}: {len(mine)} predictions for {len(expected)} targets")
         records = (
-            predictions.record(
+            prediction_files.record(
                 columns, rows, label_names=data.label_names, per_word=data.head == "token_classification"
             )
             for rows in np.split(mine, np.flatnonzero(np.diff(columns["index"][mine])) + 1)
         )
-        predictions.write(predictions.path(folder, split=split, language=language), records)
+        prediction_files.write(prediction_files.path(folder, split=split, language=language), records)
 
 
 def report(

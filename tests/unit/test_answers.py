@@ -5,7 +5,7 @@ import pytest
 from seqeval.metrics import f1_score
 from sklearn.metrics import confusion_matrix
 
-from babelfit.predictions import Prediction, TagPrediction
+from babelfit.predictions.prediction_files import Prediction, TagPrediction
 from babelfit.scoring.answers import answers, calibration, confusion, parts
 
 NAMES = ("yes", "no", "maybe")

@@ -18,7 +18,7 @@ from babelfit import cli
 from babelfit.comparing.compare import compare, sheets
 from babelfit.comparing.scored_runs import folders
 from babelfit.errors import UserError
-from babelfit.predictions import TagPrediction
+from babelfit.predictions.prediction_files import TagPrediction
 from babelfit.reporting.sheets import Sheet, markdown, terminal
 from made_runs import labels, write_run
 

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from babelfit import cli, predictions
-from babelfit.predictions import AnyPrediction, Prediction, TagPrediction
+from babelfit import cli
+from babelfit.predictions import prediction_files
+from babelfit.predictions.prediction_files import AnyPrediction, Prediction, TagPrediction
 from babelfit.scoring import scoring
 
 XNLI = {"en": ["entailment", "neutral", "contradiction"], "de": ["entailment", "neutral", "contradiction"]}
@@ -53,7 +54,7 @@ def refused(capsys: pytest.CaptureFixture[str], given: Path, data: Path, **setti
 
 
 def kept(run: Path, language: str) -> list[dict[str, Any]]:
-    lines = predictions.path(run, split="test", language=language).read_text().splitlines()
+    lines = prediction_files.path(run, split="test", language=language).read_text().splitlines()
     return [json.loads(line) for line in lines]
 
 
@@ -222,7 +223,7 @@ def test_what_is_exported_comes_back_the_same(in_folder: Path, data: Path, of: s
         ],
     }
     ours = in_folder / "outputs" / "ours"
-    predictions.write(predictions.path(ours, split="test", language="en"), made[of])
+    prediction_files.write(prediction_files.path(ours, split="test", language="en"), made[of])
     write(ours / "manifest.json", json.dumps(with_rows(of, en=len(made[of]))))
     cli.main(["export-predictions", str(ours), "--format", format, "--to", str(in_folder / "out")])
     again = run_import(in_folder / "out", data, name="again", of=of, format=format)
@@ -240,7 +241,7 @@ def with_rows(data: str, **rows: int) -> dict[str, Any]:
 
 def test_the_exported_files_are_those_of_xtreme(in_folder: Path) -> None:
     record = Prediction(index=0, gold=None, predicted="not_paraphrase", probabilities={})
-    predictions.write(predictions.path(in_folder / "ours", split="test", language="de"), [record])
+    prediction_files.write(prediction_files.path(in_folder / "ours", split="test", language="de"), [record])
     write(in_folder / "ours" / "manifest.json", json.dumps(with_rows("pawsx", de=1)))
     cli.main(["export-predictions", "ours", "--format", "xtreme", "--to", "out"])
 
@@ -346,7 +347,7 @@ def test_a_file_of_an_unknown_language_is_told_of(
 
 def test_nothing_is_overwritten_by_an_export(in_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     record = Prediction(index=0, gold=None, predicted="neutral", probabilities={})
-    predictions.write(predictions.path(in_folder / "ours", split="test", language="de"), [record])
+    prediction_files.write(prediction_files.path(in_folder / "ours", split="test", language="de"), [record])
     write(in_folder / "ours" / "manifest.json", json.dumps({"data": "xnli"}))
     write(in_folder / "out" / "test-de.tsv", "mine")
 
@@ -368,7 +369,7 @@ def test_probabilities_that_some_rows_lack_are_not_exported(in_folder: Path, of:
             TagPrediction(index=1, gold=None, predicted=["O"], probabilities=[]),
         ],
     }
-    predictions.write(predictions.path(in_folder / "ours", split="test", language="de"), records[of])
+    prediction_files.write(prediction_files.path(in_folder / "ours", split="test", language="de"), records[of])
     write(in_folder / "ours" / "manifest.json", json.dumps({"data": of}))
     cli.main(["export-predictions", "ours", "--format", "tsv", "--to", "out"])
 
@@ -388,7 +389,7 @@ def test_a_manifest_that_names_no_dataset_is_refused(in_folder: Path, capsys: py
 def test_a_submission_is_complete_or_is_not_written_at_all(in_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     record = Prediction(index=0, gold=None, predicted="neutral", probabilities={})
     for language in ("de", "en"):
-        predictions.write(predictions.path(in_folder / "ours", split="test", language=language), [record])
+        prediction_files.write(prediction_files.path(in_folder / "ours", split="test", language=language), [record])
     manifests = {"1 rows have no prediction, the first is row 1": with_rows("xnli", de=1, en=2)}
     manifests["nobody knows how many rows"] = with_rows("xnli", de=1)
     for told, known in manifests.items():
@@ -401,7 +402,7 @@ def test_a_submission_is_complete_or_is_not_written_at_all(in_folder: Path, caps
 
 def test_predictions_that_lost_their_end_are_not_exported(in_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     record = Prediction(index=0, gold=None, predicted="neutral", probabilities={})
-    predictions.write(predictions.path(in_folder / "ours", split="test", language="de"), [record])
+    prediction_files.write(prediction_files.path(in_folder / "ours", split="test", language="de"), [record])
     known = with_rows("xnli", de=2)
     known["splits"]["test"]["de"]["examples"] = 2
     write(in_folder / "ours" / "manifest.json", json.dumps(known))
@@ -414,7 +415,7 @@ def test_predictions_that_lost_their_end_are_not_exported(in_folder: Path, capsy
 
 def test_a_dropped_row_has_no_line_in_a_submission(in_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     records = [Prediction(index=row, gold=None, predicted="paraphrase", probabilities={}) for row in (0, 2)]
-    predictions.write(predictions.path(in_folder / "ours", split="test", language="de"), records)
+    prediction_files.write(prediction_files.path(in_folder / "ours", split="test", language="de"), records)
     told = with_rows("pawsx", de=3)
     told["splits"]["test"]["de"]["dropped"] = {"untranslated, NS": [1]}
     write(in_folder / "ours" / "manifest.json", json.dumps(told))

@@ -10,7 +10,7 @@ import pytest
 
 from babelfit.errors import UserError
 from babelfit.page.mistakes import MOST, most_of_each
-from babelfit.predictions import TagPrediction
+from babelfit.predictions.prediction_files import TagPrediction
 from babelfit.scoring import scoring
 from made_pages import ATTACK, FACTS, made_run, page, richer
 

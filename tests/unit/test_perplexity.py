@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from babelfit import predictions
 from babelfit.batches.ragged import NO_LABEL
 from babelfit.errors import UserError
-from babelfit.predictions import MaskedPrediction
+from babelfit.predictions import prediction_files
+from babelfit.predictions.prediction_files import MaskedPrediction
 from babelfit.scoring import perplexity, scoring
 
 RECORDS = [
@@ -48,7 +48,7 @@ def test_a_token_too_many_or_too_few_is_an_error(expected: list[int]) -> None:
 
 def scored(folder: Path, **languages: list[MaskedPrediction]) -> dict[str, Any]:
     for language, records in languages.items():
-        predictions.write(predictions.path(folder, split="validation", language=language), records)
+        prediction_files.write(prediction_files.path(folder, split="validation", language=language), records)
     return perplexity.score(
         folder, data="text", split="validation", source_languages=["sw"], vocabulary="all 10 ids",
         examples={language: len(records) for language, records in languages.items()}, dropped={}, notes={},

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from babelfit import predictions
 from babelfit.errors import UserError
-from babelfit.predictions import Prediction
+from babelfit.predictions import prediction_files
+from babelfit.predictions.prediction_files import Prediction
 from babelfit.reporting import reporting
 from babelfit.reporting.markdown import markdown
 from babelfit.scoring import scoring
@@ -29,7 +29,7 @@ def keep(folder: Path, language: str, pairs: Sequence[Pair]) -> None:
         Prediction(index=index, gold=gold, predicted=predicted, probabilities={predicted: 1.0})
         for index, (predicted, gold) in enumerate(pairs)
     ]
-    predictions.write(predictions.path(folder, split="test", language=language), records)
+    prediction_files.write(prediction_files.path(folder, split="test", language=language), records)
 
 
 def score(folder: Path, *source_languages: str, is_parallel: bool = False, **notes: object) -> dict[str, Any]:
@@ -108,7 +108,7 @@ def test_a_language_without_any_gold_is_named_and_in_no_mean(golden: Path) -> No
 
 
 def test_damaged_predictions_are_refused_with_their_file(golden: Path) -> None:
-    file = predictions.path(golden, split="test", language="de")
+    file = prediction_files.path(golden, split="test", language="de")
     file.write_bytes(file.read_bytes().splitlines(keepends=True)[0] * 2)
 
     with pytest.raises(UserError, match=r"de\.jsonl, line 2: index 0 stands twice"):
@@ -142,7 +142,7 @@ def test_the_same_predictions_give_the_same_bytes(golden: Path, tmp_path_factory
 
 def test_the_order_of_lines_moves_no_score(golden: Path) -> None:
     before = score(golden)
-    file = predictions.path(golden, split="test", language="de")
+    file = prediction_files.path(golden, split="test", language="de")
     file.write_bytes(b"".join(reversed(file.read_bytes().splitlines(keepends=True))))
 
     assert score(golden) == before
@@ -228,7 +228,7 @@ def test_each_language_has_its_interval_calibration_and_confusion(golden: Path) 
 
 def test_predictions_without_probabilities_have_no_calibration(tmp_path: Path) -> None:
     records = [Prediction(index=0, gold="yes", predicted="yes", probabilities={})]
-    predictions.write(predictions.path(tmp_path, split="test", language="en"), records)
+    prediction_files.write(prediction_files.path(tmp_path, split="test", language="en"), records)
 
     assert {"ece", "calibration"}.isdisjoint(score(tmp_path)["languages"]["en"])
 

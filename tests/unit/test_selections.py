@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from babelfit import predictions
 from babelfit.datasets.xnli import XNLI
 from babelfit.errors import UserError
+from babelfit.predictions import prediction_files
 from babelfit.reporting.selection_sheets import sheets
 from babelfit.reporting.sheets import markdown
 from babelfit.scoring import selections
@@ -43,7 +43,7 @@ def found(tmp_path: Path) -> dict[str, Any]:
     for steps, by_language in RIGHT.items():
         for language, right in by_language.items() if steps != (20,) else ():
             folder = selections.folder_of(steps, run=tmp_path)
-            predictions.write(predictions.path(folder, split="test", language=language), answers(right))
+            prediction_files.write(prediction_files.path(folder, split="test", language=language), answers(right))
     data: Any = SimpleNamespace(
         head=XNLI.head,
         label_names=XNLI.label_names,

@@ -9,8 +9,8 @@ import evaluate
 import pytest
 
 import babelfit.transfer
-from babelfit import predictions
-from babelfit.predictions import Prediction
+from babelfit.predictions import prediction_files
+from babelfit.predictions.prediction_files import Prediction
 from babelfit.scoring import scoring
 
 MODULE = Path(babelfit.transfer.__file__).parent
@@ -41,8 +41,8 @@ def examples() -> dict[str, list[Any]]:
 
 def test_the_numbers_are_those_of_scoring(transfer: evaluate.EvaluationModule, tmp_path: Path) -> None:
     for language, pairs in PAIRS.items():
-        predictions.write(
-            predictions.path(tmp_path, split="test", language=language),
+        prediction_files.write(
+            prediction_files.path(tmp_path, split="test", language=language),
             [
                 Prediction(index=index, gold=NAMES[gold], predicted=NAMES[predicted], probabilities={})
                 for index, (predicted, gold) in enumerate(pairs)

@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from babelfit import predictions
 from babelfit.config import config_files
 from babelfit.config.regimes import in_words
 from babelfit.config.schema import TrainConfig
 from babelfit.data import DATA, MultilingualDataModule
 from babelfit.errors import UserError
 from babelfit.files.untrusted_files import check_folder
+from babelfit.predictions import prediction_files
 from babelfit.reporting.reporting import warnings_of
 from babelfit.run import manifest
 from babelfit.run.run import CONFIG
@@ -89,11 +89,11 @@ class ScoredRun:
 
     def answers(self, language: str) -> Answers:
         """Read the predictions of a language; raises UserError for what is none."""
-        file = predictions.path(self.folder, split=self.scores["split"], language=language)
-        if language not in predictions.languages(self.folder, split=self.scores["split"]):
+        file = prediction_files.path(self.folder, split=self.scores["split"], language=language)
+        if language not in prediction_files.languages(self.folder, split=self.scores["split"]):
             raise UserError(f"{file} is gone: a comparison needs predictions, not scores alone; evaluate again")
         label_names = self.data.label_names
-        records = predictions.read(
+        records = prediction_files.read(
             file,
             scoring.RECORDS[self.data.head],
             label_names=label_names,

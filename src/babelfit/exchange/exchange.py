@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from babelfit import building, evaluation, predictions
+from babelfit import building, evaluation
 from babelfit.batches.ragged import NO_LABEL
 from babelfit.config.regimes import UNKNOWN
 from babelfit.config.schema import EvaluateConfig, TrainConfig
@@ -16,7 +16,8 @@ from babelfit.exchange.prediction_formats import TSV, XTREME, Spoken
 from babelfit.files import atomic_files
 from babelfit.files.untrusted_files import check_folder
 from babelfit.loading import load_tokenizer
-from babelfit.predictions import AnyPrediction, Prediction, TagPrediction
+from babelfit.predictions import prediction_files
+from babelfit.predictions.prediction_files import AnyPrediction, Prediction, TagPrediction
 from babelfit.run import manifest
 from babelfit.run.run import opened_evaluation
 from babelfit.scoring import scoring
@@ -74,7 +75,7 @@ def import_predictions(
         }
         manifest.add(folder, splits=data.read, imported={split: imported})
         for language, theirs in records.items():
-            predictions.write(predictions.path(folder, split=split, language=language), theirs)
+            prediction_files.write(prediction_files.path(folder, split=split, language=language), theirs)
         facts = {
             "predictions": f"imported from {origin} ({format})",
             "source languages": f"{', '.join(sources)}, as --sources says; not checked",
@@ -233,13 +234,13 @@ def export_predictions(folder: Path, *, format: str, to: Path, split: str | None
     if name not in DATA:
         raise UserError(f"{folder}/manifest.json names no dataset (data: {name!r}): expected one of {', '.join(DATA)}")
     data = _labelled(name)
-    predicted = [one for one in ("test", "validation") if predictions.languages(folder, split=one)]
+    predicted = [one for one in ("test", "validation") if prediction_files.languages(folder, split=one)]
     split = split or next(iter(predicted), None)
     if split not in predicted:
         raise UserError(f"{folder} has no predictions of {split or 'any split'}: evaluate it first")
     files = {
         language: to / _pattern(data, format=format, split=split).replace("{language}", language)
-        for language in predictions.languages(folder, split=split)
+        for language in prediction_files.languages(folder, split=split)
     }
     for file in files.values():
         if file.exists():
@@ -248,8 +249,8 @@ def export_predictions(folder: Path, *, format: str, to: Path, split: str | None
     texts = {}
     for language, file in files.items():
         entry = manifest.entry(folder, split=split, language=language)
-        records = predictions.read(
-            predictions.path(folder, split=split, language=language),
+        records = prediction_files.read(
+            prediction_files.path(folder, split=split, language=language),
             scoring.RECORDS[data.head],
             label_names=data.label_names,
             num_examples=entry.get("examples"),

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from babelfit.errors import UserError
 from babelfit.files.shapes import MOST_DIGITS
-from babelfit.predictions import AnyPrediction, Prediction, TagPrediction
+from babelfit.predictions.prediction_files import AnyPrediction, Prediction, TagPrediction
 from babelfit.rows.readers import lines
 
 XTREME, TSV = "xtreme", "tsv"

@@ -6,7 +6,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from babelfit.predictions import AnyPrediction, Prediction, TagPrediction
+from babelfit.predictions.prediction_files import AnyPrediction, Prediction, TagPrediction
 from babelfit.rows.readers import WORDS
 
 MOST = 25

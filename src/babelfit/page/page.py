@@ -16,14 +16,14 @@ import jinja2
 import pyarrow as pa
 from markupsafe import Markup
 
-from babelfit import predictions
 from babelfit.data import DATA, LabelledDataModule, MultilingualDataModule
 from babelfit.errors import UserError
 from babelfit.files import atomic_files
 from babelfit.languages.facts import LANGUAGE_NAMES
 from babelfit.page import charts, tables
 from babelfit.page.mistakes import Mistakes, mistakes, most_of_each
-from babelfit.predictions import AnyPrediction
+from babelfit.predictions import prediction_files
+from babelfit.predictions.prediction_files import AnyPrediction
 from babelfit.reporting import reporting
 from babelfit.reporting.reporting import SHOWN
 from babelfit.reporting.sheets import Sheet
@@ -235,11 +235,11 @@ def _records(
         return {}
     entries = read.get("splits", {}).get(scores["split"], {})
     files = {
-        language: predictions.path(folder, split=str(scores["split"]), language=language)
+        language: prediction_files.path(folder, split=str(scores["split"]), language=language)
         for language in scores["languages"]
     }
     return {
-        language: predictions.read(
+        language: prediction_files.read(
             file,
             RECORDS[data.head],
             label_names=data.label_names,

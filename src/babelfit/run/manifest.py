@@ -5,10 +5,10 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from babelfit import predictions
 from babelfit.errors import UserError
 from babelfit.files import shapes
 from babelfit.files.shapes import Each, Fields
+from babelfit.predictions import prediction_files
 from babelfit.rows.leaks import told
 from babelfit.rows.scripts import look_alike
 from babelfit.run.run import write_json
@@ -86,7 +86,7 @@ def _check_import(
     folder: Path, *, split: str, language: str, before: Mapping[str, str] | None, file: Mapping[str, str]
 ) -> None:
     """Raise UserError where predictions lie in the folder that are not from this file."""
-    if not predictions.path(folder, split=split, language=language).exists():
+    if not prediction_files.path(folder, split=split, language=language).exists():
         return
     if before is None or before["sha256"] != file["sha256"]:
         whence = "nobody knows where" if before is None else f"{before['path']} (SHA-256 {before['sha256'][:12]})"

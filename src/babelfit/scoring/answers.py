@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from babelfit.predictions import AnyPrediction, Prediction
+from babelfit.predictions.prediction_files import AnyPrediction, Prediction
 from babelfit.scoring.bootstrap import Array, Parts
 from babelfit.scoring.metrics import SpanF1
 

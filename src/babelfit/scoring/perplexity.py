@@ -16,7 +16,6 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from babelfit import predictions
 from babelfit.batches.ragged import NO_LABEL, Array
 from babelfit.config.schema import DataConfig, EncoderConfig
 from babelfit.data import MultilingualDataModule
@@ -24,7 +23,8 @@ from babelfit.errors import UserError
 from babelfit.files import atomic_files, shapes
 from babelfit.files.shapes import Each, Fields
 from babelfit.languages.facts import LANGUAGE_NAMES
-from babelfit.predictions import MaskedPrediction
+from babelfit.predictions import prediction_files
+from babelfit.predictions.prediction_files import MaskedPrediction
 from babelfit.reporting import reports
 from babelfit.reporting.markdown import preamble
 from babelfit.reporting.reporting import escaped, percent, perplexity
@@ -89,8 +89,8 @@ def write_records(
         mine = columns["language"] == data.numbered_languages.index(language)
         indices, expected = data.masked(split, language)
         theirs = {name: column[mine] for name, column in columns.items()}
-        file = predictions.path(folder, split=split, language=language)
-        predictions.write(file, records(theirs, indices=indices, expected=expected))
+        file = prediction_files.path(folder, split=split, language=language)
+        prediction_files.write(file, records(theirs, indices=indices, expected=expected))
 
 
 def records(columns: Mapping[str, Array], *, indices: Array, expected: Array) -> list[MaskedPrediction]:
@@ -132,11 +132,11 @@ def score(
 
     `vocabulary` says in words which ids were to choose from; the rest is as in scoring.score.
     """
-    found = predictions.languages(folder, split=split)
+    found = prediction_files.languages(folder, split=split)
     scored = {}
     for language in sorted(found, key=lambda one: (one not in source_languages, one)):
-        file = predictions.path(folder, split=split, language=language)
-        theirs = predictions.read(
+        file = prediction_files.path(folder, split=split, language=language)
+        theirs = prediction_files.read(
             file,
             MaskedPrediction,
             label_names=(),

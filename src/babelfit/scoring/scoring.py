@@ -7,11 +7,11 @@ from typing import Any
 
 import torch
 
-from babelfit import predictions
 from babelfit.errors import UserError
 from babelfit.files import atomic_files, shapes
 from babelfit.files.shapes import Each, Fields, check
-from babelfit.predictions import AnyPrediction, Prediction, TagPrediction
+from babelfit.predictions import prediction_files
+from babelfit.predictions.prediction_files import AnyPrediction, Prediction, TagPrediction
 from babelfit.reporting.reporting import SHOWN
 from babelfit.scoring import bootstrap
 from babelfit.scoring.answers import Answers, answers, calibration, confusion, parts
@@ -104,14 +104,14 @@ def score(
     languages a limit left out the last rows, `notes` what a reader of the scores must know. Raises UserError for
     damaged prediction files.
     """
-    found = predictions.languages(folder, split=split)
+    found = prediction_files.languages(folder, split=split)
     ordered = [
         *(one for one in source_languages if one in found),
         *(one for one in found if one not in source_languages),
     ]
     records = {
-        language: predictions.read(
-            predictions.path(folder, split=split, language=language),
+        language: prediction_files.read(
+            prediction_files.path(folder, split=split, language=language),
             RECORDS[head],
             label_names=label_names,
             num_examples=examples.get(language),

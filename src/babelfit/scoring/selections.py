@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from babelfit import predictions
 from babelfit.checkpoints.rankings import LAST, MEAN_DEV, SOURCE_DEV, Rankings, by_language
 from babelfit.data import MultilingualDataModule
 from babelfit.errors import UserError
 from babelfit.files import shapes
 from babelfit.files.shapes import Each, Fields
+from babelfit.predictions import prediction_files
 from babelfit.reporting.reporting import SHOWN
 from babelfit.run import manifest
 from babelfit.scoring import bootstrap, scoring
@@ -139,8 +139,8 @@ def compared(
 
 def _parts(folder: Path, *, run: Path, data: MultilingualDataModule, split: str, language: str) -> Parts:
     """Read what a model answered in a language, and what it adds to the score."""
-    records = predictions.read(
-        predictions.path(folder, split=split, language=language),
+    records = prediction_files.read(
+        prediction_files.path(folder, split=split, language=language),
         scoring.RECORDS[data.head],
         label_names=data.label_names,
         num_examples=data.read[split][language]["examples"],

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from babelfit import predictions
 from babelfit.errors import UserError
-from babelfit.predictions import Prediction, TagPrediction
+from babelfit.predictions import prediction_files
+from babelfit.predictions.prediction_files import Prediction, TagPrediction
 
 NAMES = ("no", "да")
 RECORDS = [
@@ -29,29 +29,29 @@ def refusal(folder: Path, *lines: str | bytes) -> str:
     file = folder / "de.jsonl"
     file.write_bytes(b"".join((one.encode() if isinstance(one, str) else one) + b"\n" for one in lines))
     with pytest.raises(UserError) as caught:
-        predictions.read(file, Prediction, label_names=NAMES)
+        prediction_files.read(file, Prediction, label_names=NAMES)
     message = str(caught.value)
     assert message.startswith(str(file))
     return message
 
 
 def test_what_is_written_is_read_back(tmp_path: Path) -> None:
-    file = predictions.path(tmp_path, split="test", language="de")
-    predictions.write(file, RECORDS)
+    file = prediction_files.path(tmp_path, split="test", language="de")
+    prediction_files.write(file, RECORDS)
 
     assert file == tmp_path / "predictions" / "test" / "de.jsonl"
-    assert predictions.read(file, Prediction, label_names=NAMES) == RECORDS
+    assert prediction_files.read(file, Prediction, label_names=NAMES) == RECORDS
     assert [path.name for path in file.parent.iterdir()] == ["de.jsonl"], "no temporary file stays"
 
 
 def test_records_come_back_in_order_of_index_whatever_their_order_in_the_file(tmp_path: Path) -> None:
-    predictions.write(tmp_path / "de.jsonl", reversed(RECORDS))
+    prediction_files.write(tmp_path / "de.jsonl", reversed(RECORDS))
 
-    assert predictions.read(tmp_path / "de.jsonl", Prediction, label_names=NAMES) == RECORDS
+    assert prediction_files.read(tmp_path / "de.jsonl", Prediction, label_names=NAMES) == RECORDS
 
 
 def test_a_file_is_lines_of_json_that_people_can_read(tmp_path: Path) -> None:
-    predictions.write(tmp_path / "de.jsonl", RECORDS[:1])
+    prediction_files.write(tmp_path / "de.jsonl", RECORDS[:1])
 
     assert (tmp_path / "de.jsonl").read_bytes().decode() == (
         '{"index": 0, "gold": "да", "predicted": "no", "probabilities": {"no": 0.75, "да": 0.25}}\n'
@@ -60,29 +60,29 @@ def test_a_file_is_lines_of_json_that_people_can_read(tmp_path: Path) -> None:
 
 def test_probabilities_are_rounded_to_six_digits(tmp_path: Path) -> None:
     record = Prediction(index=0, gold=None, predicted="no", probabilities={"no": 2 / 3, "да": 1 / 3})
-    predictions.write(tmp_path / "de.jsonl", [record])
+    prediction_files.write(tmp_path / "de.jsonl", [record])
 
-    [read] = predictions.read(tmp_path / "de.jsonl", Prediction, label_names=NAMES)
+    [read] = prediction_files.read(tmp_path / "de.jsonl", Prediction, label_names=NAMES)
     assert read.probabilities == {"no": 0.666667, "да": 0.333333}
 
 
 def test_an_interrupted_writing_leaves_the_file_as_it_was(tmp_path: Path) -> None:
     file = tmp_path / "de.jsonl"
-    predictions.write(file, RECORDS)
+    prediction_files.write(file, RECORDS)
     before = file.read_bytes()
 
     with pytest.raises(TypeError):
-        predictions.write(file, [RECORDS[0], None])  # type: ignore[list-item]
+        prediction_files.write(file, [RECORDS[0], None])  # type: ignore[list-item]
     assert file.read_bytes() == before
 
 
 def test_languages_are_those_that_have_a_file_in_the_split(tmp_path: Path) -> None:
     for split, language in (("test", "sw"), ("test", "de"), ("validation", "fr")):
-        predictions.write(predictions.path(tmp_path, split=split, language=language), RECORDS)
+        prediction_files.write(prediction_files.path(tmp_path, split=split, language=language), RECORDS)
     (tmp_path / "predictions" / "test" / "en.jsonl.tmp").touch()
 
-    assert predictions.languages(tmp_path, split="test") == ["de", "sw"]
-    assert predictions.languages(tmp_path, split="train") == []
+    assert prediction_files.languages(tmp_path, split="test") == ["de", "sw"]
+    assert prediction_files.languages(tmp_path, split="train") == []
 
 
 def test_an_example_that_stands_twice_is_refused(tmp_path: Path) -> None:
@@ -158,37 +158,37 @@ def test_probabilities_are_shares_of_known_labels(tmp_path: Path, probabilities:
 
 def test_a_file_gets_its_name_once_its_bytes_are_on_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "de.jsonl"
-    predictions.write(tmp_path / "whole.jsonl", RECORDS)
+    prediction_files.write(tmp_path / "whole.jsonl", RECORDS)
     synced: list[tuple[int, bool]] = []
 
     def fsync(number: int) -> None:
         synced.append((os.fstat(number).st_size, file.exists()))
 
     monkeypatch.setattr(os, "fsync", fsync)
-    predictions.write(file, RECORDS)
+    prediction_files.write(file, RECORDS)
 
     assert synced[0] == ((tmp_path / "whole.jsonl").stat().st_size, False)
 
 
 def test_a_file_that_lost_its_end_is_refused_where_the_number_is_known(tmp_path: Path) -> None:
     file = tmp_path / "de.jsonl"
-    predictions.write(file, RECORDS[:2])
+    prediction_files.write(file, RECORDS[:2])
 
-    assert len(predictions.read(file, Prediction, label_names=NAMES)) == 2
+    assert len(prediction_files.read(file, Prediction, label_names=NAMES)) == 2
     with pytest.raises(UserError, match="2 predictions for 3 examples"):
-        predictions.read(file, Prediction, label_names=NAMES, num_examples=3)
+        prediction_files.read(file, Prediction, label_names=NAMES, num_examples=3)
 
 
 def test_rows_that_are_no_examples_leave_no_hole(tmp_path: Path) -> None:
     file = tmp_path / "de.jsonl"
-    predictions.write(file, [RECORDS[0], RECORDS[2]])
+    prediction_files.write(file, [RECORDS[0], RECORDS[2]])
 
-    assert predictions.read(file, Prediction, label_names=NAMES, num_examples=2, dropped={1}) == [
+    assert prediction_files.read(file, Prediction, label_names=NAMES, num_examples=2, dropped={1}) == [
         RECORDS[0],
         RECORDS[2],
     ]
     with pytest.raises(UserError, match="no prediction for index 1"):
-        predictions.read(file, Prediction, label_names=NAMES)
+        prediction_files.read(file, Prediction, label_names=NAMES)
 
 
 TAGS = ("O", "B-PER")
@@ -210,13 +210,13 @@ def test_tags_stand_one_a_word(tmp_path: Path, changes: dict[str, Any], told: st
     (tmp_path / "de.jsonl").write_text(json.dumps(values | changes) + "\n")
 
     with pytest.raises(UserError) as caught:
-        predictions.read(tmp_path / "de.jsonl", TagPrediction, label_names=TAGS)
+        prediction_files.read(tmp_path / "de.jsonl", TagPrediction, label_names=TAGS)
     assert told in str(caught.value)
 
 
 def test_a_sentence_without_gold_is_read_back(tmp_path: Path) -> None:
     record = TagPrediction(index=0, gold=None, predicted=["O", "B-PER"], probabilities=[0.5, 2 / 3])
-    predictions.write(tmp_path / "de.jsonl", [record])
+    prediction_files.write(tmp_path / "de.jsonl", [record])
 
-    [read] = predictions.read(tmp_path / "de.jsonl", TagPrediction, label_names=TAGS)
+    [read] = prediction_files.read(tmp_path / "de.jsonl", TagPrediction, label_names=TAGS)
     assert read == TagPrediction(index=0, gold=None, predicted=["O", "B-PER"], probabilities=[0.5, 0.666667])

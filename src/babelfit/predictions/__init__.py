@@ -1,0 +1,1 @@
+"""Prediction files: one record per example."""
