@@ -24,9 +24,9 @@ from babelfit.batches.steps import epoch_order
 from babelfit.commands import composed
 from babelfit.config.schema import EvaluateConfig, TrainConfig, checked
 from babelfit.data import MultilingualDataModule
+from babelfit.encoder.loading import load_model, load_tokenizer
 from babelfit.errors import UserError
 from babelfit.heads import HEADS
-from babelfit.loading import load_model, load_tokenizer
 
 NO_LABEL = -100
 DATA = {"xnli": ("xnli", "sequence_classification"), "panx": ("wikiann", "token_classification")}

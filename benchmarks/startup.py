@@ -164,7 +164,7 @@ def vocabulary(chance: random.Random, *, pieces: list[str]) -> list[str]:
 
 def of_tokenizer(encoder: str) -> tuple[list[str], float]:
     """Say which whole words a tokenizer knows, and into how many pieces it cuts a word of ours on average."""
-    from babelfit.loading import MINI, load_tokenizer
+    from babelfit.encoder.loading import MINI, load_tokenizer
 
     tokenizer = load_tokenizer(MINI if encoder == "mini" else encoder)
     pieces = sorted(name[1:] for name in tokenizer.get_vocab() if name[0] == "▁" and name[1:].isalpha())

@@ -9,7 +9,7 @@ import torch
 from datasets import ClassLabel, Dataset, Features, List, Value
 from transformers import AutoConfig, AutoModel
 
-from babelfit import loading
+from babelfit.encoder import loading
 from hub_server import StandIn
 
 DATASETS = {"xnli": "facebook/xnli", "pawsx": "google-research-datasets/paws-x", "wikiann": "unimelb-nlp/wikiann"}

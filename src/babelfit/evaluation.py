@@ -20,12 +20,12 @@ from babelfit.devices import ranks
 from babelfit.devices.launch import check_devices, num_workers
 from babelfit.devices.trainer import build_trainer, stopped_by_keyboard
 from babelfit.encoder.encoder import choose_kernels
+from babelfit.encoder.loading import check_precision, files_read, load_fine_tuned, load_tokenizer
 from babelfit.encoder.vocabulary import take_active
 from babelfit.errors import UserError
 from babelfit.finetuner import Finetuner
 from babelfit.heads import HEADS
 from babelfit.labels import label_order
-from babelfit.loading import check_precision, files_read, load_fine_tuned, load_tokenizer
 from babelfit.predictions import prediction_files
 from babelfit.reporting import reporting, reports
 from babelfit.run import manifest

@@ -29,8 +29,8 @@ from babelfit.data import MultilingualDataModule
 from babelfit.devices import preemption, ranks
 from babelfit.devices.memory import return_freed_memory
 from babelfit.devices.trainer import build_trainer, stopped_by_keyboard
+from babelfit.encoder.loading import files_read
 from babelfit.errors import UserError
-from babelfit.loading import files_read
 from babelfit.run import manifest
 from babelfit.run.metrics_log import MetricsLog, TrainingLog
 from babelfit.run.overlap import warned_leaks

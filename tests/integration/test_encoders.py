@@ -14,9 +14,9 @@ from safetensors.torch import load_file
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreTrainedModel
 
 from babelfit import building, mini
+from babelfit.encoder.loading import MINI, load_config, load_model
 from babelfit.errors import UserError
 from babelfit.heads import HEADS
-from babelfit.loading import MINI, load_config, load_model
 from tiny import RANDOM, model, write_folder
 
 OPTIONS = (

@@ -17,8 +17,9 @@ import torch
 from huggingface_hub import constants
 
 import hub_repos
-from babelfit import cli, loading
+from babelfit import cli
 from babelfit.data import DATA, MultilingualDataModule
+from babelfit.encoder import loading
 from babelfit.errors import UserError
 from babelfit.files import hub as babelfit_hub
 from babelfit.heads import HEADS

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from babelfit.data import XNLI, MultilingualDataModule, WikiANN
-from babelfit.loading import MINI, load_tokenizer
+from babelfit.encoder.loading import MINI, load_tokenizer
 from babelfit.rows.leaks import told
 
 LABELS = ("entailment", "neutral", "contradiction")

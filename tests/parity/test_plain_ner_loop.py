@@ -19,7 +19,7 @@ from transformers import (
 
 from babelfit.batches.steps import epoch_order
 from babelfit.data import WikiANN
-from babelfit.loading import load_tokenizer
+from babelfit.encoder.loading import load_tokenizer
 from babelfit.recipe import Recipe
 from stepping import losses_of
 

@@ -13,7 +13,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import tiny
 from babelfit.data import DATA, MultilingualDataModule
-from babelfit.loading import load_tokenizer
+from babelfit.encoder.loading import load_tokenizer
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "benchmarks"
 LENGTHS = [5, 12, 9]

@@ -10,12 +10,12 @@ from babelfit.batches.ragged import NO_LABEL
 from babelfit.config.regimes import UNKNOWN
 from babelfit.config.schema import EvaluateConfig, TrainConfig
 from babelfit.data import DATA, LabelledDataModule, MultilingualDataModule
+from babelfit.encoder.loading import load_tokenizer
 from babelfit.errors import UserError
 from babelfit.exchange import prediction_formats
 from babelfit.exchange.prediction_formats import TSV, XTREME, Spoken
 from babelfit.files import atomic_files
 from babelfit.files.untrusted_files import check_folder
-from babelfit.loading import load_tokenizer
 from babelfit.predictions import prediction_files
 from babelfit.predictions.prediction_files import AnyPrediction, Prediction, TagPrediction
 from babelfit.run import manifest

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from babelfit.batches.masking import Masking, fixed_draws, num_fixed
 from babelfit.batches.ragged import NOBODY, Examples, RaggedBatch, StepBatch
 from babelfit.batches.steps import EvaluationBatches, TrainingSteps
+from babelfit.encoder.loading import load_tokenizer
 from babelfit.errors import UserError
-from babelfit.loading import load_tokenizer
 
 BEGIN, PAD, END, UNKNOWN, MASK = 0, 1, 2, 3, 199
 SPECIAL = np.array([BEGIN, PAD, END, UNKNOWN, MASK])

@@ -11,9 +11,9 @@ from babelfit.commands import introduce_to_hydra
 from babelfit.config.config_files import load, save
 from babelfit.config.schema import TextConfig, TrainConfig, checked
 from babelfit.data import Text
+from babelfit.encoder.loading import MINI, load_tokenizer
 from babelfit.errors import UserError
 from babelfit.evaluation import build_data
-from babelfit.loading import MINI, load_tokenizer
 
 CONF = Path(__file__).resolve().parents[3] / "conf"
 NAMES = ["Amina", "Boris", "Chen", "Dalia", "Emre", "Fatima", "Goran", "Hana"]

@@ -14,8 +14,8 @@ from babelfit.config.regimes import REGIMES, trained_languages
 from babelfit.data import PAWSX, XNLI, MultilingualDataModule, WikiANN
 from babelfit.data.few_shot import drawn
 from babelfit.datasets import xnli
+from babelfit.encoder.loading import MINI, load_tokenizer
 from babelfit.errors import UserError
-from babelfit.loading import MINI, load_tokenizer
 from babelfit.rows import sources
 
 LABELS = xnli.LABELS

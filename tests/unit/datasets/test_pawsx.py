@@ -10,8 +10,8 @@ import pytest
 
 from babelfit.data import PAWSX
 from babelfit.datasets import pawsx
+from babelfit.encoder.loading import MINI, load_tokenizer
 from babelfit.errors import UserError
-from babelfit.loading import MINI, load_tokenizer
 from babelfit.rows import sources
 
 ROWS = [('a quote " here', "b", "0"), ("NS", "d", "1"), ("e", "f", "1"), ("NS", "NS", "0"), ("NS is not NS", "h", "0")]

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from babelfit.data import PAWSX, MultilingualDataModule
-from babelfit.loading import MINI, load_tokenizer, located
+from babelfit.encoder.loading import MINI, load_tokenizer, located
 from babelfit.rows.encoding import cache_folder, tokenizer_fingerprint
 from tiny import tokenizer
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from babelfit import loading
+from babelfit.encoder import loading
 from babelfit.errors import UserError
 from babelfit.rows.encoding import encode_pairs, encode_words, read_words_as_in_text, special_tokens
 from tiny import tokenizer, write_folder

@@ -13,8 +13,8 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processor
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from babelfit.datasets.wikiann import LAYOUTS
+from babelfit.encoder.loading import MINI, load_tokenizer
 from babelfit.errors import UserError
-from babelfit.loading import MINI, load_tokenizer
 from babelfit.rows.encoding import encode_words, read_words_as_in_text, special_tokens
 from babelfit.rows.readers import TAGS, WORDS
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from babelfit.data.text import Text
+from babelfit.encoder.loading import MINI, load_tokenizer
 from babelfit.errors import UserError
-from babelfit.loading import MINI, load_tokenizer
 from babelfit.text import splits
 from babelfit.text.held_out import drawn
 from babelfit.text.packing import Packer

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from transformers import PreTrainedTokenizerFast
 
-from babelfit.loading import MINI, load_tokenizer
+from babelfit.encoder.loading import MINI, load_tokenizer
 from babelfit.text.packing import Packer
 from tiny import tokenizer
 

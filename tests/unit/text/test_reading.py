@@ -12,8 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from babelfit.data.text import Text
+from babelfit.encoder.loading import MINI, load_tokenizer
 from babelfit.errors import UserError
-from babelfit.loading import MINI, load_tokenizer
 
 EN = ["a man reads", "a woman writes", "the child sleeps", "they went home", "it rains today"]
 SW = ["mtu anasoma", "mwanamke anaandika", "mtoto analala", "walienda nyumbani", "leo kunanyesha"]
