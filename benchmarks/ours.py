@@ -26,7 +26,7 @@ from babelfit.config.schema import EvaluateConfig, TrainConfig, checked
 from babelfit.data import MultilingualDataModule
 from babelfit.encoder.loading import load_model, load_tokenizer
 from babelfit.errors import UserError
-from babelfit.heads import HEADS
+from babelfit.heads.heads import HEADS
 
 NO_LABEL = -100
 DATA = {"xnli": ("xnli", "sequence_classification"), "panx": ("wikiann", "token_classification")}

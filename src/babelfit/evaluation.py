@@ -24,8 +24,8 @@ from babelfit.encoder.loading import check_precision, files_read, load_fine_tune
 from babelfit.encoder.vocabulary import take_active
 from babelfit.errors import UserError
 from babelfit.finetuner import Finetuner
-from babelfit.heads import HEADS
-from babelfit.labels import label_order
+from babelfit.heads.heads import HEADS
+from babelfit.heads.labels import label_order
 from babelfit.predictions import prediction_files
 from babelfit.reporting import reporting, reports
 from babelfit.run import manifest

@@ -16,7 +16,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreT
 from babelfit import building, mini
 from babelfit.encoder.loading import MINI, load_config, load_model
 from babelfit.errors import UserError
-from babelfit.heads import HEADS
+from babelfit.heads.heads import HEADS
 from tiny import RANDOM, model, write_folder
 
 OPTIONS = (

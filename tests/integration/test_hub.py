@@ -22,7 +22,7 @@ from babelfit.data import DATA, MultilingualDataModule
 from babelfit.encoder import loading
 from babelfit.errors import UserError
 from babelfit.files import hub as babelfit_hub
-from babelfit.heads import HEADS
+from babelfit.heads.heads import HEADS
 from hub_repos import BARE, BIN, SAFETENSORS
 from hub_server import StandIn
 

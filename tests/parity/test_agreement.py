@@ -13,7 +13,7 @@ from babelfit.encoder import agreement, attention
 from babelfit.encoder.agreement import choose_attention
 from babelfit.encoder.encoder import encode, encode_targets, is_ragged
 from babelfit.errors import UserError
-from babelfit.heads import HEADS
+from babelfit.heads.heads import HEADS
 from tiny import KINDS, model, padded, ragged
 
 HEAD = "sequence_classification"

@@ -21,7 +21,7 @@ from babelfit.encoder.encoder import (
     use_kernel,
 )
 from babelfit.errors import UserError
-from babelfit.heads import HEADS, summed_loss
+from babelfit.heads.heads import HEADS, summed_loss
 from tiny import KINDS, model, padded, ragged, without_dropout
 
 HEAD = "sequence_classification"

@@ -16,7 +16,7 @@ from babelfit.batches.steps import TrainingSteps
 from babelfit.encoder.agreement import choose_attention
 from babelfit.encoder.encoder import encode_targets, freeze
 from babelfit.encoder.vocabulary import take_active, whole_again
-from babelfit.heads import HEADS, summed_loss, summed_loss_in_place
+from babelfit.heads.heads import HEADS, summed_loss, summed_loss_in_place
 from tiny import model, without_dropout
 
 KIND, HEAD = "xlm-roberta", "masked_language_modeling"

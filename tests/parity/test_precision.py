@@ -15,7 +15,7 @@ from babelfit.batches.ragged import RaggedBatch, StepBatch
 from babelfit.encoder import attention
 from babelfit.encoder.encoder import encode
 from babelfit.finetuner import Finetuner
-from babelfit.heads import SequenceClassification, summed_loss
+from babelfit.heads.heads import SequenceClassification, summed_loss
 from babelfit.recipe import Recipe
 
 STEPS = 4

@@ -9,7 +9,7 @@ from babelfit.batches.ragged import RaggedBatch
 from babelfit.batches.steps import cut
 from babelfit.encoder.agreement import choose_attention
 from babelfit.encoder.encoder import encode, encode_targets
-from babelfit.heads import HEADS, summed_loss
+from babelfit.heads.heads import HEADS, summed_loss
 from tiny import KINDS, model, padded, ragged, without_dropout
 
 LENGTHS = [3, 60, 1, 17, 2]

@@ -21,7 +21,7 @@ from babelfit.encoder.encoder import (
     takes_token_types,
 )
 from babelfit.errors import UserError, first_line
-from babelfit.heads import Head
+from babelfit.heads.heads import Head
 
 TOLERANCE = 1e-4
 """Greatest difference, relative to the size of the outputs: rounding is far below, every real difference above."""

@@ -22,8 +22,8 @@ from babelfit.errors import UserError, first_line
 from babelfit.files import hub
 from babelfit.files.atomic_files import sha256
 from babelfit.files.untrusted_files import check_shards, refusal
-from babelfit.heads import Head
-from babelfit.labels import has_labels, has_own_labels, label_order
+from babelfit.heads.heads import Head
+from babelfit.heads.labels import has_labels, has_own_labels, label_order
 
 log = logging.getLogger(__name__)
 

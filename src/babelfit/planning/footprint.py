@@ -25,7 +25,7 @@ from transformers import PreTrainedModel
 from babelfit.batches.ragged import RaggedBatch, StepBatch
 from babelfit.devices.memory import TokenBudget
 from babelfit.encoder.encoder import encode_targets, layers
-from babelfit.heads import Head
+from babelfit.heads.heads import Head
 
 STATES = 2
 """What AdamW keeps of each trained number: two running means, in the type of the weights."""

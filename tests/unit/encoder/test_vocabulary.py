@@ -11,7 +11,7 @@ from babelfit.encoder.agreement import choose_attention
 from babelfit.encoder.encoder import encode_targets
 from babelfit.encoder.vocabulary import ActiveEmbedding, take_active, whole_again
 from babelfit.errors import UserError
-from babelfit.heads import HEADS, summed_loss
+from babelfit.heads.heads import HEADS, summed_loss
 from tiny import KINDS, model, ragged, without_dropout
 
 LENGTHS = [3, 40, 1, 17]

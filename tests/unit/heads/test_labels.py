@@ -6,7 +6,7 @@ import pytest
 from transformers import PreTrainedConfig, XLMRobertaConfig
 
 from babelfit.errors import UserError
-from babelfit.labels import has_own_labels, label_order
+from babelfit.heads.labels import has_own_labels, label_order
 
 NAMES = ("entailment", "neutral", "contradiction")
 
