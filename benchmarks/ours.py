@@ -18,7 +18,7 @@ import torch
 from measuring import machine, now, peak_memory, useful_operations
 from pytorch_lightning import Callback, Trainer, seed_everything
 
-from babelfit import building, evaluation, training
+from babelfit import evaluation, training
 from babelfit.batches.ragged import StepBatch
 from babelfit.batches.steps import epoch_order
 from babelfit.commands import composed
@@ -26,6 +26,7 @@ from babelfit.config.schema import EvaluateConfig, TrainConfig, checked
 from babelfit.data import MultilingualDataModule
 from babelfit.encoder.loading import load_model, load_tokenizer
 from babelfit.errors import UserError
+from babelfit.finetuning import building
 from babelfit.heads.heads import HEADS
 
 NO_LABEL = -100

@@ -220,7 +220,7 @@ def begin(results: Path, started: float, overrides: list[str]) -> None:
     import babelfit.training  # noqa: F401  # all that train.py imports sooner or later
     from babelfit.batches.ragged import Examples
     from babelfit.data import splits
-    from babelfit.finetuner import Finetuner
+    from babelfit.finetuning.finetuner import Finetuner
 
     imported, before = time.time(), memory()
     seconds_in_tokens = 0.0

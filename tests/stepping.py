@@ -7,8 +7,8 @@ from pytorch_lightning.callbacks import Callback
 from transformers import PreTrainedModel
 
 from babelfit.encoder import attention
-from babelfit.finetuner import Finetuner
-from babelfit.recipe import Recipe
+from babelfit.finetuning.finetuner import Finetuner
+from babelfit.finetuning.recipe import Recipe
 
 
 class Losses(Callback):

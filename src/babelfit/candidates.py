@@ -12,12 +12,12 @@ from rich.console import Console
 
 from babelfit import evaluation
 from babelfit.checkpoints.checkpoint_files import CheckpointFiles
-from babelfit.checkpoints.export import export
 from babelfit.checkpoints.rankings import SOURCE_DEV, Rankings
 from babelfit.config.schema import TrainConfig
 from babelfit.data import MultilingualDataModule
 from babelfit.devices import ranks
 from babelfit.devices.memory import return_freed_memory
+from babelfit.finetuning.export import export
 from babelfit.predictions import prediction_files
 from babelfit.reporting import reports, selection_sheets, sheets
 from babelfit.run.run import Run, write_json

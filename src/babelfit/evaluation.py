@@ -13,7 +13,6 @@ import torch
 from rich.console import Console
 
 from babelfit.batches.ragged import NOBODY, Array, token_ids
-from babelfit.building import build_data, chosen_split
 from babelfit.config.schema import DataConfig, EvaluateConfig, TrainerConfig
 from babelfit.data import MultilingualDataModule
 from babelfit.devices import ranks
@@ -23,7 +22,8 @@ from babelfit.encoder.encoder import choose_kernels
 from babelfit.encoder.loading import check_precision, files_read, load_fine_tuned, load_tokenizer
 from babelfit.encoder.vocabulary import take_active
 from babelfit.errors import UserError
-from babelfit.finetuner import Finetuner
+from babelfit.finetuning.building import build_data, chosen_split
+from babelfit.finetuning.finetuner import Finetuner
 from babelfit.heads.heads import HEADS
 from babelfit.heads.labels import label_order
 from babelfit.predictions import prediction_files

@@ -12,17 +12,8 @@ from transformers import PreTrainedModel
 
 from babelfit import candidates, evaluation
 from babelfit.batches.ragged import NO_LABEL
-from babelfit.building import (
-    build_finetuner,
-    build_model,
-    count_steps,
-    prepared,
-    ranked_steps,
-    steps_between_validations,
-)
 from babelfit.checkpoints.checkpoint_files import CheckpointFiles, DurableCheckpointIO
 from babelfit.checkpoints.checkpoints import Checkpoints
-from babelfit.checkpoints.export import export
 from babelfit.checkpoints.rankings import SOURCE_DEV, Rankings, steps_of
 from babelfit.config.schema import TrainConfig
 from babelfit.data import MultilingualDataModule
@@ -31,13 +22,22 @@ from babelfit.devices.memory import return_freed_memory
 from babelfit.devices.trainer import build_trainer, stopped_by_keyboard
 from babelfit.encoder.loading import files_read
 from babelfit.errors import UserError
+from babelfit.finetuning.building import (
+    build_finetuner,
+    build_model,
+    count_steps,
+    prepared,
+    ranked_steps,
+    steps_between_validations,
+)
+from babelfit.finetuning.export import export
+from babelfit.finetuning.watching import AtChance, FiniteLoss, Patience, chance_level
 from babelfit.run import manifest
 from babelfit.run.metrics_log import MetricsLog, TrainingLog
 from babelfit.run.overlap import warned_leaks
 from babelfit.run.run import Run
 from babelfit.scoring import perplexity, scoring, selections
 from babelfit.scoring.objectives import of_scores
-from babelfit.sentries import AtChance, FiniteLoss, Patience, chance_level
 from babelfit.sweep.pruning import Pruning
 
 log = logging.getLogger(__name__)

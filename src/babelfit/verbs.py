@@ -15,11 +15,11 @@ log = logging.getLogger(__name__)
 
 def fetch(given: argparse.Namespace) -> None:
     """Download the encoder and the data that a configuration names, where they come from the Hub."""
-    from babelfit import building
     from babelfit.commands import composed
     from babelfit.config.schema import TrainConfig, checked
     from babelfit.encoder import loading
     from babelfit.files import hub
+    from babelfit.finetuning import building
 
     config = checked(composed("train", given.overrides), TrainConfig)
     # Here alone, what is there already is worth a line.

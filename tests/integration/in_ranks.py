@@ -52,7 +52,7 @@ def _faulty(kind: str = "none", rank: int = 0, step: int = 0, tokens: int = 0) -
     """Let a rank stop, run out of memory or disk, or lose its numbers."""
     import torch
 
-    from babelfit.finetuner import Finetuner
+    from babelfit.finetuning.finetuner import Finetuner
 
     training_step, head_logits, backward = Finetuner.training_step, Finetuner._head_logits, torch.Tensor.backward
 

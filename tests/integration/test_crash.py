@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from babelfit.files.lock import locked
-from babelfit.finetuner import Finetuner
+from babelfit.finetuning.finetuner import Finetuner
 from babelfit.run.run import Run
 
 ARGUMENTS = (

@@ -13,9 +13,10 @@ import torch
 from safetensors.torch import load_file
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreTrainedModel
 
-from babelfit import building, mini
+from babelfit import mini
 from babelfit.encoder.loading import MINI, load_config, load_model
 from babelfit.errors import UserError
+from babelfit.finetuning import building
 from babelfit.heads.heads import HEADS
 from tiny import RANDOM, model, write_folder
 

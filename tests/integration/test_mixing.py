@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file
 
 from babelfit import cli
-from babelfit.finetuner import Finetuner
+from babelfit.finetuning.finetuner import Finetuner
 
 MIXED = ("data.languages=[en,sw]", "data.regime=few_shot", "data.few_shot.k=5", "data.sampling_exponent=0.5",
          "logger.every=1", "logger.tensorboard=false")  # fmt: skip

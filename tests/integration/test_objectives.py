@@ -12,8 +12,8 @@ import torch
 import yaml
 from safetensors.torch import load_file
 
-from babelfit import building
-from babelfit.finetuner import Finetuner
+from babelfit.finetuning import building
+from babelfit.finetuning.finetuner import Finetuner
 from babelfit.scoring.objectives import OBJECTIVES, of_scores
 
 RUN = Path("outputs/xnli-mini")

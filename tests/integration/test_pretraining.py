@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 from transformers import AutoModelForMaskedLM, AutoTokenizer, pipeline
 
 from babelfit.data import DATA
-from babelfit.finetuner import Finetuner
+from babelfit.finetuning.finetuner import Finetuner
 from babelfit.reporting.reporting import perplexity
 from babelfit.sample import write_nli
 from made_text import MadeText

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from babelfit import cli
-from babelfit.finetuner import Finetuner
+from babelfit.finetuning.finetuner import Finetuner
 from babelfit.sample import NER_LANGUAGES, NLI_LANGUAGES
 
 RUN = Path("outputs/xnli-mini")

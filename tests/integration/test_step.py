@@ -20,7 +20,7 @@ from babelfit.batches.ragged import RaggedBatch
 from babelfit.checkpoints.checkpoints import Checkpoints
 from babelfit.data import DATA
 from babelfit.encoder import attention
-from babelfit.finetuner import Finetuner
+from babelfit.finetuning.finetuner import Finetuner
 from made_text import MadeText
 
 ROOT = Path(__file__).resolve().parents[2]

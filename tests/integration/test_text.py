@@ -9,7 +9,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from babelfit.finetuner import Finetuner
+from babelfit.finetuning.finetuner import Finetuner
 from babelfit.mini import make
 from babelfit.sample import VERSION
 from babelfit.sample.corpus import CORPUS_LANGUAGES, CORPUS_ROWS

@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 from sklearn.metrics import accuracy_score, f1_score
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, pipeline
 
-from babelfit.finetuner import Finetuner
+from babelfit.finetuning.finetuner import Finetuner
 from babelfit.sample import NLI_LANGUAGES
 
 RUN = Path("outputs/xnli-mini")

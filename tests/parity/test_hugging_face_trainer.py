@@ -19,7 +19,7 @@ from transformers import Trainer as HuggingFaceTrainer
 from babelfit.batches.steps import epoch_order
 from babelfit.data import XNLI
 from babelfit.encoder.loading import load_tokenizer
-from babelfit.recipe import Recipe
+from babelfit.finetuning.recipe import Recipe
 from stepping import losses_of
 
 STEPS = 50

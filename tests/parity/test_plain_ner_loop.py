@@ -20,7 +20,7 @@ from transformers import (
 from babelfit.batches.steps import epoch_order
 from babelfit.data import WikiANN
 from babelfit.encoder.loading import load_tokenizer
-from babelfit.recipe import Recipe
+from babelfit.finetuning.recipe import Recipe
 from stepping import losses_of
 
 STEPS = 50

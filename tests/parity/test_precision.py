@@ -14,9 +14,9 @@ from transformers import AutoModelForSequenceClassification, PreTrainedModel, XL
 from babelfit.batches.ragged import RaggedBatch, StepBatch
 from babelfit.encoder import attention
 from babelfit.encoder.encoder import encode
-from babelfit.finetuner import Finetuner
+from babelfit.finetuning.finetuner import Finetuner
+from babelfit.finetuning.recipe import Recipe
 from babelfit.heads.heads import SequenceClassification, summed_loss
-from babelfit.recipe import Recipe
 
 STEPS = 4
 RECIPE = Recipe(

@@ -12,10 +12,10 @@ import tiny
 from babelfit.batches.ragged import StepBatch
 from babelfit.encoder import attention
 from babelfit.encoder.encoder import checkpoint_activations, freeze
+from babelfit.finetuning.watching import FiniteLoss
 from babelfit.heads.heads import HEADS
 from babelfit.planning import footprint
 from babelfit.planning.footprint import Devices, Footprint, Heaviest
-from babelfit.sentries import FiniteLoss
 
 HEAD = HEADS["sequence_classification"]
 CPU = Devices(kind="cpu", number=1, is_sharded=False, precision="32-true", tokens=10_000)

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from babelfit import building, evaluation
+from babelfit import evaluation
 from babelfit.batches.ragged import NO_LABEL
 from babelfit.config.regimes import UNKNOWN
 from babelfit.config.schema import EvaluateConfig, TrainConfig
@@ -16,6 +16,7 @@ from babelfit.exchange import prediction_formats
 from babelfit.exchange.prediction_formats import TSV, XTREME, Spoken
 from babelfit.files import atomic_files
 from babelfit.files.untrusted_files import check_folder
+from babelfit.finetuning import building
 from babelfit.predictions import prediction_files
 from babelfit.predictions.prediction_files import AnyPrediction, Prediction, TagPrediction
 from babelfit.run import manifest

@@ -21,7 +21,6 @@ from rich.table import Table
 from rich.text import Text
 from transformers import PreTrainedModel
 
-from babelfit import building
 from babelfit.batches import mixing
 from babelfit.batches.ragged import RaggedBatch
 from babelfit.config.schema import TrainConfig
@@ -30,6 +29,7 @@ from babelfit.devices.launch import check_devices
 from babelfit.encoder import vocabulary
 from babelfit.encoder.encoder import depths
 from babelfit.errors import UserError
+from babelfit.finetuning import building
 from babelfit.heads.heads import HEADS
 from babelfit.planning import footprint
 from babelfit.planning.advice import memory_advice

@@ -12,10 +12,10 @@ import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 from torch.utils.data import Subset
 
-from babelfit import building
 from babelfit.batches.loaders import dataloader
 from babelfit.batches.ragged import RaggedBatch, StepBatch
 from babelfit.devices.trainer import build_trainer
+from babelfit.finetuning import building
 
 if TYPE_CHECKING:
     from babelfit.planning.plan import Plan

@@ -23,8 +23,8 @@ from babelfit.batches.ragged import NO_LABEL, NOBODY, RaggedBatch, StepBatch
 from babelfit.devices import ranks
 from babelfit.devices.memory import TokenBudget, is_out_of_memory
 from babelfit.encoder.encoder import encode_targets, layers
+from babelfit.finetuning.recipe import Recipe
 from babelfit.heads.heads import HEADS, Kept
-from babelfit.recipe import Recipe
 from babelfit.scoring.metrics import MAIN_METRIC, build_metrics
 from babelfit.scoring.objectives import objectives
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import torch
 
-from babelfit.checkpoints.export import _mean_of
+from babelfit.finetuning.export import _mean_of
 
 
 def written(folder: Path, step: int, **values: torch.Tensor) -> Path:

@@ -17,9 +17,9 @@ from babelfit.encoder.encoder import checkpoint_activations, choose_kernels, fre
 from babelfit.encoder.loading import check_precision, load_model, load_tokenizer
 from babelfit.encoder.vocabulary import take_active
 from babelfit.errors import UserError
-from babelfit.finetuner import Finetuner
+from babelfit.finetuning.finetuner import Finetuner
+from babelfit.finetuning.recipe import Recipe
 from babelfit.heads.heads import HEADS
-from babelfit.recipe import Recipe
 from babelfit.scoring.metrics import MAIN_METRIC
 from babelfit.scoring.objectives import dev_languages
 

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import torch
 
-from babelfit.building import whole_model
 from babelfit.config.schema import TrainConfig
 from babelfit.data import MultilingualDataModule
 from babelfit.encoder.vocabulary import whole_again
 from babelfit.files import atomic_files
 from babelfit.files.untrusted_files import load_weights
+from babelfit.finetuning.building import whole_model
 
 PREFIX = "model."
 

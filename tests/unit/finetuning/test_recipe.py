@@ -7,8 +7,8 @@ import torch
 from transformers import PreTrainedModel, Trainer
 
 from babelfit.encoder.encoder import depths, freeze
-from babelfit.finetuner import Finetuner
-from babelfit.recipe import Recipe
+from babelfit.finetuning.finetuner import Finetuner
+from babelfit.finetuning.recipe import Recipe
 from tiny import KINDS, model
 
 RECIPE = Recipe(
