@@ -11,8 +11,8 @@ import pytest
 from babelfit.errors import UserError
 from babelfit.run import manifest
 from babelfit.scoring.answers import Answers
-from babelfit.scoring.bootstrap import Array
 from babelfit.scoring.consistency import consistency
+from babelfit.statistics.bootstrap import Array
 
 GOLD = (0, 1, 2, 0)
 

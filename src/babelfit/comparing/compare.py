@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 
 from babelfit.comparing.scored_runs import ScoredRun, answered, check_alike, folders, read
-from babelfit.comparing.significance import LEVEL, holm, mcnemar, permutation_p, swapped, verdict
 from babelfit.errors import UserError
 from babelfit.languages.facts import LANGUAGE_NAMES
 from babelfit.reporting.reporting import SHOWN, percent
 from babelfit.reporting.sheets import Sheet
 from babelfit.scoring.answers import Answers
-from babelfit.scoring.bootstrap import Array, Parts, interval, paired
+from babelfit.statistics.bootstrap import Array, Parts, interval, paired
+from babelfit.statistics.significance import LEVEL, holm, mcnemar, permutation_p, swapped, verdict
 from babelfit.sweep.comparison import welch
 from babelfit.sweep.groups import Spread
 

@@ -21,9 +21,9 @@ from babelfit.run import manifest
 from babelfit.run.run import CONFIG
 from babelfit.scoring import scoring
 from babelfit.scoring.answers import Answers, answers, parts
-from babelfit.scoring.bootstrap import Parts
 from babelfit.scoring.consistency import aligned
 from babelfit.scoring.metrics import MAIN_METRIC
+from babelfit.statistics.bootstrap import Parts
 
 SEED, NAME = "seed", "name"
 """What may differ between runs of one side."""

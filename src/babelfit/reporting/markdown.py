@@ -20,7 +20,7 @@ from babelfit.reporting.reporting import (
     warnings_of,
     within,
 )
-from babelfit.scoring.bootstrap import NUM_RESAMPLES
+from babelfit.statistics.bootstrap import NUM_RESAMPLES
 
 
 def write_report(folder: Path, *, all_scores: Sequence[Mapping[str, Any]], **told: Any) -> None:

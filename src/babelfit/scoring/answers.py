@@ -9,8 +9,8 @@ import numpy as np
 import torch
 
 from babelfit.predictions.prediction_files import AnyPrediction, Prediction
-from babelfit.scoring.bootstrap import Array, Parts
 from babelfit.scoring.metrics import SpanF1
+from babelfit.statistics.bootstrap import Array, Parts
 
 NUM_BINS = 15
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from babelfit.errors import UserError
 from babelfit.scoring.answers import Answers
-from babelfit.scoring.bootstrap import Array
+from babelfit.statistics.bootstrap import Array
 
 MOST_DIFFERENT = 0.05
 """Of gold labels. A few are a slip of those who made the data (of PAWS-X's rows up to 1.6 %, in the copies seen all of

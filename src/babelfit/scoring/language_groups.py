@@ -8,7 +8,7 @@ import numpy as np
 from scipy.stats import spearmanr
 
 from babelfit.languages.facts import LANGUAGES, Language
-from babelfit.scoring.bootstrap import Array, interval
+from babelfit.statistics.bootstrap import Array, interval
 
 SIZES: dict[str, float] = {"over 100 GiB": 100, "10 to 100 GiB": 10, "1 to 10 GiB": 1, "under 1 GiB": 0}
 """Groups by size in the pretraining corpus, and the least that each begins with."""

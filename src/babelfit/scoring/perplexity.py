@@ -29,9 +29,10 @@ from babelfit.reporting import reports
 from babelfit.reporting.markdown import preamble
 from babelfit.reporting.reporting import escaped, percent, perplexity
 from babelfit.run import manifest
-from babelfit.scoring import bootstrap, scoring
+from babelfit.scoring import scoring
 from babelfit.scoring.metrics import MAIN_METRIC
 from babelfit.scoring.scoring import INTERVAL, NUMBER, SCHEMA
+from babelfit.statistics import bootstrap
 
 log = logging.getLogger(__name__)
 

@@ -13,11 +13,11 @@ from babelfit.files.shapes import Each, Fields, check
 from babelfit.predictions import prediction_files
 from babelfit.predictions.prediction_files import AnyPrediction, Prediction, TagPrediction
 from babelfit.reporting.reporting import SHOWN
-from babelfit.scoring import bootstrap
 from babelfit.scoring.answers import Answers, answers, calibration, confusion, parts
 from babelfit.scoring.consistency import consistency
 from babelfit.scoring.language_groups import groups
 from babelfit.scoring.metrics import MAIN_METRIC, build_metrics
+from babelfit.statistics import bootstrap
 from babelfit.transfer.numbers import transfer_numbers
 
 SCHEMA = 1

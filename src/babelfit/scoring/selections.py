@@ -20,11 +20,12 @@ from babelfit.files.shapes import Each, Fields
 from babelfit.predictions import prediction_files
 from babelfit.reporting.reporting import SHOWN
 from babelfit.run import manifest
-from babelfit.scoring import bootstrap, scoring
+from babelfit.scoring import scoring
 from babelfit.scoring.answers import answers, parts
-from babelfit.scoring.bootstrap import Array, Parts, interval
 from babelfit.scoring.metrics import MAIN_METRIC
 from babelfit.scoring.scoring import INTERVAL, NUMBER, SHARE
+from babelfit.statistics import bootstrap
+from babelfit.statistics.bootstrap import Array, Parts, interval
 from babelfit.transfer.numbers import transfer_numbers
 
 FILE = "selections.json"

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from scipy.stats import binomtest
 
-from babelfit.scoring.bootstrap import MOST_WEIGHTS, SEED, Array, Key, Parts, by_item
+from babelfit.statistics.bootstrap import MOST_WEIGHTS, SEED, Array, Key, Parts, by_item
 
 LEVEL = 0.05
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy.stats import permutation_test
 
-from babelfit.comparing.significance import holm, mcnemar, permutation_p, swapped, verdict
-from babelfit.scoring.bootstrap import Array, Parts
+from babelfit.statistics.bootstrap import Array, Parts
+from babelfit.statistics.significance import holm, mcnemar, permutation_p, swapped, verdict
 
 
 def test_mcnemar_is_the_binomial_of_the_discordant_examples() -> None:

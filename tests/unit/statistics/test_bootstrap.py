@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import bootstrap as scipy_bootstrap
 
-from babelfit.scoring.bootstrap import Array, Parts, interval, resampled, transfer_intervals
+from babelfit.statistics.bootstrap import Array, Parts, interval, resampled, transfer_intervals
 
 
 def parts(numerators: Array, denominators: Array | None = None, *, indices: Array | None = None) -> Parts:
