@@ -15,7 +15,7 @@ from babelfit.predictions.prediction_files import AnyPrediction, Prediction, Tag
 from babelfit.reporting.reporting import SHOWN
 from babelfit.scoring.answers import Answers, answers, calibration, confusion, parts
 from babelfit.scoring.consistency import consistency
-from babelfit.scoring.language_groups import groups
+from babelfit.scoring.groups import groups
 from babelfit.scoring.metrics import MAIN_METRIC, build_metrics
 from babelfit.statistics import bootstrap
 from babelfit.transfer.numbers import transfer_numbers
