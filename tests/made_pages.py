@@ -5,9 +5,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from babelfit.page.page import write_page
 from babelfit.predictions import prediction_files
 from babelfit.predictions.prediction_files import Prediction
+from babelfit.reports.page import write_page
 from babelfit.scoring import scoring
 
 LABELS = ("entailment", "neutral", "contradiction")

@@ -19,7 +19,7 @@ from babelfit.devices import ranks
 from babelfit.devices.memory import return_freed_memory
 from babelfit.finetuning.export import export
 from babelfit.predictions import prediction_files
-from babelfit.reporting import reports, selection_sheets, sheets
+from babelfit.reports import selection_sheets, sheets, writing
 from babelfit.run.run import Run, write_json
 from babelfit.scoring import scoring, selections
 from babelfit.scoring.selections import Steps, choices, folder_of, is_done, steps_in_words
@@ -56,7 +56,7 @@ def compare(
         chosen = choices(rankings, languages=languages, averages=average)
         found = selections.compared(run.folder, data=data, split=split, chosen=chosen)
         write_json(run.folder / selections.FILE, found)
-        reports.write(run.folder, all_scores=scoring.read_all(run.folder), facts=run.facts())
+        writing.write(run.folder, all_scores=scoring.read_all(run.folder), facts=run.facts())
         summary, _ = selection_sheets.sheets(found)
         Console().print(sheets.terminal(summary))
 

@@ -27,7 +27,7 @@ from babelfit.finetuning.finetuner import Finetuner
 from babelfit.heads.heads import HEADS
 from babelfit.heads.labels import label_order
 from babelfit.predictions import prediction_files
-from babelfit.reporting import reporting, reports
+from babelfit.reports import words, writing
 from babelfit.run import manifest
 from babelfit.run.overlap import compare_added
 from babelfit.run.run import Run, opened_evaluation
@@ -266,5 +266,5 @@ def report(
         )
         return
     scoring.write(scores, folder)
-    reports.write(folder, all_scores=scoring.read_all(folder), facts=facts)
-    Console().print(reporting.table(scores))
+    writing.write(folder, all_scores=scoring.read_all(folder), facts=facts)
+    Console().print(words.table(scores))

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from babelfit.reporting.sheets import Sheet
+    from babelfit.reports.sheets import Sheet
 
 log = logging.getLogger(__name__)
 
@@ -59,9 +59,9 @@ def plan(given: argparse.Namespace) -> None:
 
 def report(given: argparse.Namespace) -> None:
     """Write the reports of a run or an evaluation anew."""
-    from babelfit.page import rewrite
+    from babelfit.reports import rewriting
 
-    rewrite.rewrite(Path(given.folder))
+    rewriting.rewrite(Path(given.folder))
 
 
 def sweep(given: argparse.Namespace) -> None:
@@ -102,7 +102,7 @@ def _tell(
     from rich.console import Console
 
     from babelfit.files import atomic_files
-    from babelfit.reporting import sheets
+    from babelfit.reports import sheets
 
     for sheet in shown:
         Console().print(sheets.terminal(sheet))

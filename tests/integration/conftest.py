@@ -39,7 +39,7 @@ Command = Callable[..., Outcome]
 def _pages_where_they_are_looked_at(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Spare the tests that look at no page and no figure the second that each run draws them for."""
     if request.node.get_closest_marker("page") is None:
-        monkeypatch.setattr("babelfit.page.page.write_page", lambda *_, **__: None)
+        monkeypatch.setattr("babelfit.reports.page.write_page", lambda *_, **__: None)
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from transformers import AutoModelForMaskedLM, AutoTokenizer, pipeline
 
 from babelfit.data import DATA
 from babelfit.finetuning.finetuner import Finetuner
-from babelfit.reporting.reporting import perplexity
+from babelfit.reports.words import perplexity
 from babelfit.sample import write_nli
 from made_text import MadeText
 from tiny import RANDOM, write_folder

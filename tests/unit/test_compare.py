@@ -19,7 +19,7 @@ from babelfit.comparing.compare import compare, sheets
 from babelfit.comparing.scored_runs import folders
 from babelfit.errors import UserError
 from babelfit.predictions.prediction_files import TagPrediction
-from babelfit.reporting.sheets import Sheet, markdown, terminal
+from babelfit.reports.sheets import Sheet, markdown, terminal
 from made_runs import labels, write_run
 
 HERE = Path(__file__).parent

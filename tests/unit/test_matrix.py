@@ -11,7 +11,7 @@ from rich.console import Console
 from babelfit import cli
 from babelfit.comparing.matrix import matrix, sheets, write_page
 from babelfit.errors import UserError
-from babelfit.reporting.sheets import terminal
+from babelfit.reports.sheets import terminal
 from made_runs import labels, write_run
 
 RIGHT = {"en": [1, 1, 1, 0], "de": [1, 1, 0, 0], "sw": [1, 0, 0, 0]}

@@ -9,8 +9,8 @@ import numpy as np
 from babelfit.comparing.scored_runs import ScoredRun, answered, check_alike, folders, read
 from babelfit.errors import UserError
 from babelfit.languages.facts import LANGUAGE_NAMES
-from babelfit.reporting.reporting import SHOWN, percent
-from babelfit.reporting.sheets import Sheet
+from babelfit.reports.sheets import Sheet
+from babelfit.reports.words import SHOWN, percent
 from babelfit.scoring.answers import Answers
 from babelfit.statistics.bootstrap import Array, Parts, interval, paired
 from babelfit.statistics.significance import LEVEL, holm, mcnemar, permutation_p, swapped, verdict

@@ -12,8 +12,8 @@ import numpy as np
 from babelfit.comparing.scored_runs import answered, check_once, folders, read
 from babelfit.errors import UserError
 from babelfit.files import atomic_files
-from babelfit.reporting.reporting import SHOWN, percent
-from babelfit.reporting.sheets import Sheet
+from babelfit.reports.sheets import Sheet
+from babelfit.reports.words import SHOWN, percent
 
 SCHEMA = 1
 MOST_COLUMNS = 9
@@ -132,7 +132,7 @@ def sheets(document: Mapping[str, Any], *, most_columns: int | None) -> list[She
 
 def write_page(document: Mapping[str, Any], *, path: Path) -> None:
     """Write the matrix as a page, HTML."""
-    from babelfit.page import matrix_page  # imports matplotlib
+    from babelfit.reports import matrix_page  # imports matplotlib
 
     *_, last = sheets(document, most_columns=None)
     matrix_page.write(document, title=_title(document), names=_names(document), after=last.after[1:], path=path)

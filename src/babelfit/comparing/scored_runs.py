@@ -16,7 +16,7 @@ from babelfit.data import DATA, MultilingualDataModule
 from babelfit.errors import UserError
 from babelfit.files.untrusted_files import check_folder
 from babelfit.predictions import prediction_files
-from babelfit.reporting.reporting import warnings_of
+from babelfit.reports.words import warnings_of
 from babelfit.run import manifest
 from babelfit.run.run import CONFIG
 from babelfit.scoring import scoring

@@ -25,9 +25,9 @@ from babelfit.files.shapes import Each, Fields
 from babelfit.languages.facts import LANGUAGE_NAMES
 from babelfit.predictions import prediction_files
 from babelfit.predictions.prediction_files import MaskedPrediction
-from babelfit.reporting import reports
-from babelfit.reporting.markdown import preamble
-from babelfit.reporting.reporting import escaped, percent, perplexity
+from babelfit.reports import writing
+from babelfit.reports.markdown import preamble
+from babelfit.reports.words import escaped, percent, perplexity
 from babelfit.run import manifest
 from babelfit.scoring import scoring
 from babelfit.scoring.metrics import MAIN_METRIC
@@ -205,7 +205,7 @@ def report(
     scoring.write(scores, folder)
     all_scores = read_all(folder)
     atomic_files.write_text(folder / "report.md", markdown(all_scores, facts=facts, doubts=doubts))
-    reports.write_card(folder, all_scores=all_scores, facts=facts)
+    writing.write_card(folder, all_scores=all_scores, facts=facts)
     Console().print(table(scores))
     log.info("report: %s", folder / "report.md")
 

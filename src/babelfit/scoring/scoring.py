@@ -12,7 +12,7 @@ from babelfit.files import atomic_files, shapes
 from babelfit.files.shapes import Each, Fields, check
 from babelfit.predictions import prediction_files
 from babelfit.predictions.prediction_files import AnyPrediction, Prediction, TagPrediction
-from babelfit.reporting.reporting import SHOWN
+from babelfit.reports.words import SHOWN
 from babelfit.scoring.answers import Answers, answers, calibration, confusion, parts
 from babelfit.scoring.consistency import consistency
 from babelfit.scoring.groups import groups

@@ -18,7 +18,7 @@ from babelfit.errors import UserError
 from babelfit.files import shapes
 from babelfit.files.shapes import Each, Fields
 from babelfit.predictions import prediction_files
-from babelfit.reporting.reporting import SHOWN
+from babelfit.reports.words import SHOWN
 from babelfit.run import manifest
 from babelfit.scoring import scoring
 from babelfit.scoring.answers import answers, parts

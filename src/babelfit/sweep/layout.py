@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from babelfit.checkpoints.rankings import SOURCE_DEV
 from babelfit.languages.facts import LANGUAGE_NAMES
-from babelfit.reporting.reporting import percent
+from babelfit.reports.words import percent
 from babelfit.sweep.comparison import LEVEL, NO_NOISE, SEEDS, TEST, TOO_FEW
 from babelfit.sweep.groups import Group, Spread, number
 from babelfit.sweep.importance import ENOUGH_BEST, METHOD

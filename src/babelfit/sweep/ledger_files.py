@@ -19,7 +19,7 @@ from babelfit.commands import printable
 from babelfit.errors import UserError
 from babelfit.files import atomic_files
 from babelfit.files.untrusted_files import check_folder
-from babelfit.reporting.reporting import escaped
+from babelfit.reports.words import escaped
 from babelfit.run.run import CONFIG, EVALUATION
 from babelfit.sweep import layout, study
 from babelfit.sweep.comparison import TEST

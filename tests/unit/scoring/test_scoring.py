@@ -9,8 +9,8 @@ import pytest
 from babelfit.errors import UserError
 from babelfit.predictions import prediction_files
 from babelfit.predictions.prediction_files import Prediction
-from babelfit.reporting import reporting
-from babelfit.reporting.markdown import markdown
+from babelfit.reports import words
+from babelfit.reports.markdown import markdown
 from babelfit.scoring import scoring
 
 NAMES = ("yes", "no", "maybe")
@@ -266,7 +266,7 @@ def test_scores_of_an_older_file_are_read_and_shown(golden: Path) -> None:
     scoring.write(old, golden)
     [again] = scoring.read_all(golden)
 
-    assert reporting.table(again).row_count == 3
+    assert words.table(again).row_count == 3
     page = markdown([again], facts={})
     assert "| en English | 75.0 | 77.8 | 4 | source |" in page
     assert "ECE" not in page

@@ -10,8 +10,8 @@ import pytest
 from babelfit.datasets.xnli import XNLI
 from babelfit.errors import UserError
 from babelfit.predictions import prediction_files
-from babelfit.reporting.selection_sheets import sheets
-from babelfit.reporting.sheets import markdown
+from babelfit.reports.selection_sheets import sheets
+from babelfit.reports.sheets import markdown
 from babelfit.scoring import selections
 from made_runs import labels, write_run
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from babelfit.files import atomic_files
-from babelfit.reporting.reporting import (
+from babelfit.reports.words import (
     GROUPINGS,
     SHOWN,
     columns_of,

@@ -7,7 +7,7 @@ from rich.console import Console
 from babelfit.errors import UserError
 from babelfit.files.lock import locked
 from babelfit.files.untrusted_files import check_folder
-from babelfit.reporting import reporting, reports
+from babelfit.reports import words, writing
 from babelfit.run import manifest
 from babelfit.run.run import CONFIG, EVALUATION, Run
 from babelfit.scoring import scoring
@@ -23,9 +23,9 @@ def rewrite(folder: Path) -> None:
         raise UserError(f"{folder} has no scores to report: python evaluate.py run={folder} writes them")
     facts = _facts(folder)
     with locked(folder):
-        reports.write(folder, all_scores=all_scores, facts=facts)
+        writing.write(folder, all_scores=all_scores, facts=facts)
     for scores in all_scores:
-        Console().print(reporting.table(scores))
+        Console().print(words.table(scores))
 
 
 def _facts(folder: Path) -> dict[str, str]:

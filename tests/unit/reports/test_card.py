@@ -9,7 +9,7 @@ from huggingface_hub import ModelCard
 
 from babelfit.config import config_files
 from babelfit.config.schema import TrainConfig
-from babelfit.reporting import card
+from babelfit.reports import card
 
 FACTS = {"run": "mine", "checkpoint": "step 3 of 4 <b>, chosen by | source_dev"}
 SCORES: dict[str, Any] = {

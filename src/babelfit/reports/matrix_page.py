@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from babelfit.files import atomic_files
-from babelfit.page.page import style, template
+from babelfit.reports.page import style, template
 
 
 def write(document: Mapping[str, Any], *, title: str, names: Sequence[str], after: Sequence[str], path: Path) -> None:

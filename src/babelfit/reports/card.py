@@ -13,8 +13,8 @@ from babelfit.config.schema import TrainConfig
 from babelfit.data import DATA
 from babelfit.files import atomic_files
 from babelfit.languages.facts import LANGUAGE_NAMES
-from babelfit.reporting import reporting
-from babelfit.reporting.reporting import SHOWN, escaped, percent, perplexity
+from babelfit.reports import words
+from babelfit.reports.words import SHOWN, escaped, percent, perplexity
 
 log = logging.getLogger(__name__)
 
@@ -132,7 +132,7 @@ def _body(
             named = escaped(f"{language} {LANGUAGE_NAMES.get(language, '')}".strip())
             lines.append(f"| {named} | {number(values[main])} | {within} | {values['examples']:,} |")
         if "transfer" in scores:
-            lines += ["", *(f"- {escaped(line)}" for line in reporting.transfer_lines(scores))]
+            lines += ["", *(f"- {escaped(line)}" for line in words.transfer_lines(scores))]
     kind = TASKS[DATA[config.data.name].head]
     lines += [
         "",

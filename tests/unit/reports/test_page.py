@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from babelfit.errors import UserError
-from babelfit.page.mistakes import MOST, most_of_each
 from babelfit.predictions.prediction_files import TagPrediction
+from babelfit.reports.mistakes import MOST, most_of_each
 from babelfit.scoring import scoring
 from made_pages import ATTACK, FACTS, made_run, page, richer
 
@@ -251,7 +251,7 @@ def test_many_languages_have_shorter_lists() -> None:
 def test_a_tagged_sentence_shows_its_words_and_which_tags_are_wrong(tmp_path: Path) -> None:
     import pyarrow as pa
 
-    from babelfit.page.mistakes import mistakes
+    from babelfit.reports.mistakes import mistakes
 
     gold = ["O"] * 100 + ["B-PER", "I-PER"]
     predicted = ["O"] * 100 + ["B-ORG", "I-PER"]

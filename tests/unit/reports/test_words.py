@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from babelfit.page.tables import tokens
-from babelfit.reporting.markdown import markdown
-from babelfit.reporting.reporting import table, transfer_lines
+from babelfit.reports.manifest_tables import tokens
+from babelfit.reports.markdown import markdown
+from babelfit.reports.words import table, transfer_lines
 
 SCORES: dict[str, Any] = {
     "schema": 1,

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from babelfit.reporting import card, markdown, selection_sheets, sheets
+from babelfit.reports import card, markdown, selection_sheets, sheets
 from babelfit.run import manifest
 from babelfit.run.run import CONFIG, Run
 from babelfit.scoring import selections
@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 
 def write(folder: Path, *, all_scores: Sequence[Mapping[str, Any]], facts: Mapping[str, str]) -> None:
     """Write the reports of a run or an evaluation, from its scores and what else lies in its folder."""
-    from babelfit.page import page, tables  # imports matplotlib, which one process in the end needs
+    from babelfit.reports import manifest_tables, page  # imports matplotlib, which one process in the end needs
 
     known = manifest.read(folder)
     doubts = manifest.doubts(known)
@@ -26,7 +26,7 @@ def write(folder: Path, *, all_scores: Sequence[Mapping[str, Any]], facts: Mappi
         all_scores=all_scores,
         facts=facts,
         doubts=doubts,
-        tokens=tables.tokens(known),
+        tokens=manifest_tables.tokens(known),
         selections="\n".join(sheets.markdown(sheet, level=2) for sheet in selected_otherwise),
     )
     page.write_page(folder, all_scores=all_scores, facts=facts, selections=selected_otherwise)

@@ -5,8 +5,8 @@ from typing import Any
 
 from babelfit.checkpoints.rankings import LAST, MEAN_DEV, SOURCE_DEV
 from babelfit.languages.facts import LANGUAGE_NAMES
-from babelfit.reporting.reporting import SHOWN, percent
-from babelfit.reporting.sheets import Sheet
+from babelfit.reports.sheets import Sheet
+from babelfit.reports.words import SHOWN, percent
 from babelfit.scoring.selections import ORACLE
 
 NAMES = {SOURCE_DEV: "source dev", MEAN_DEV: "mean dev", ORACLE: "own dev (oracle)", LAST: "last"}

@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from babelfit.files import atomic_files
-from babelfit.reporting import reporting
+from babelfit.reports import words
 
 # Told apart by all kinds of eyes: Okabe & Ito 2008, without black, and without what is faint on white or on black.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
@@ -25,7 +25,7 @@ LINES = ("-", "--", ":", "-.")
 INK = "#010203"
 """Stands for the colour of text until the page decides which that is."""
 
-GROUPINGS = {key: f"by {name}" for key, name in reporting.GROUPINGS.items()}
+GROUPINGS = {key: f"by {name}" for key, name in words.GROUPINGS.items()}
 
 Points = Mapping[str, Sequence[tuple[int, float]]]
 """Lines of a chart: name -> (step, value)."""

@@ -20,13 +20,12 @@ from babelfit.data import DATA, LabelledDataModule, MultilingualDataModule
 from babelfit.errors import UserError
 from babelfit.files import atomic_files
 from babelfit.languages.facts import LANGUAGE_NAMES
-from babelfit.page import charts, tables
-from babelfit.page.mistakes import Mistakes, mistakes, most_of_each
 from babelfit.predictions import prediction_files
 from babelfit.predictions.prediction_files import AnyPrediction
-from babelfit.reporting import reporting
-from babelfit.reporting.reporting import SHOWN
-from babelfit.reporting.sheets import Sheet
+from babelfit.reports import charts, manifest_tables, words
+from babelfit.reports.mistakes import Mistakes, mistakes, most_of_each
+from babelfit.reports.sheets import Sheet
+from babelfit.reports.words import SHOWN
 from babelfit.rows.rereading import read_again
 from babelfit.run import manifest
 from babelfit.run.run import CONFIG, EVALUATION
@@ -56,8 +55,8 @@ def template(name: str) -> jinja2.Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["percent"] = lambda share: "" if share is None else reporting.percent(share)
-    environment.filters["within"] = reporting.within
+    environment.filters["percent"] = lambda share: "" if share is None else words.percent(share)
+    environment.filters["within"] = words.within
     environment.filters["direction"] = lambda language: "rtl" if language in RIGHT_TO_LEFT else "auto"
     environment.globals["shade"] = charts.shade
     return environment.get_template(name)
@@ -89,8 +88,8 @@ def write_page(
         splits=_splits(folder, all_scores=all_scores, read=read),
         selections=selections,
         curves=_curves(folder / "metrics.csv", metric=str(all_scores[0]["metric"])),
-        data=tables.data(read),
-        tokens=tables.tokens(read),
+        data=manifest_tables.data(read),
+        tokens=manifest_tables.tokens(read),
         doubts=manifest.doubts(read),
         details=_details(folder),
     )
@@ -114,7 +113,7 @@ def _split(folder: Path, *, scores: Mapping[str, Any], read: Mapping[str, Any], 
         "id": split,
         "title": f"{scores['data']} {split}" + (", synthetic sample" if scores.get("synthetic") else ""),
         "metric": metric,
-        "warnings": reporting.warnings_of(scores),
+        "warnings": words.warnings_of(scores),
         "columns": _columns(scores),
         "rows": [_row(scores, language) for language in scores["languages"]],
         "transfer": [
@@ -133,7 +132,7 @@ def _split(folder: Path, *, scores: Mapping[str, Any], read: Mapping[str, Any], 
             for name, values in members.items()
         ],
         "consistency": scores.get("consistency"),
-        "alike": reporting.consistency_lines(scores),
+        "alike": words.consistency_lines(scores),
         "languages": _languages(folder, scores=scores, read=read, most=most),
         "most": most,
     }
@@ -161,17 +160,13 @@ def _row(scores: Mapping[str, Any], language: str) -> dict[str, Any]:
         "score": values[main],
         "low": interval[0] if interval else None,
         "high": interval[1] if interval else None,
-        "main": (f"{reporting.percent(values[main])}{reporting.within(interval)}", values[main]),
+        "main": (f"{words.percent(values[main])}{words.within(interval)}", values[main]),
         "cells": [
-            *((reporting.percent(values[key]), values[key]) for key in others),
+            *((words.percent(values[key]), values[key]) for key in others),
             (f"{values[examples]:,}{unlabelled}", values[examples]),
-            *(
-                [(reporting.percent(values["ece"]) if "ece" in values else "", values.get("ece", -1))]
-                if calibrated
-                else []
-            ),
+            *([(words.percent(values["ece"]) if "ece" in values else "", values.get("ece", -1))] if calibrated else []),
             (
-                reporting.SOURCE if is_source else "" if distance is None else f"{100 * distance:+.1f}",
+                words.SOURCE if is_source else "" if distance is None else f"{100 * distance:+.1f}",
                 -math.inf if distance is None else distance,
             ),
         ],

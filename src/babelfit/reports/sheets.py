@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from babelfit.commands import printable
-from babelfit.reporting.reporting import escaped
+from babelfit.reports.words import escaped
 
 
 @dataclass(frozen=True, kw_only=True)

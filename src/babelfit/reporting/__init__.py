@@ -1,1 +1,0 @@
-"""Reports: scores as text, in the terminal, as Markdown and on a model's card. As a page: page/."""

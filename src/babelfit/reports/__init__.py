@@ -1,0 +1,1 @@
+"""Reports: scores as text, tables, pictures and pages. Computes nothing but differences."""
