@@ -66,9 +66,9 @@ def report(given: argparse.Namespace) -> None:
 
 def sweep(given: argparse.Namespace) -> None:
     """Say what a sweep found, and write it into its folder."""
-    from babelfit.sweep import ledger_files
+    from babelfit.reports import sweep_files
 
-    ledger_files.tell(Path(given.folder))
+    sweep_files.tell(Path(given.folder))
 
 
 def compare(given: argparse.Namespace) -> None:

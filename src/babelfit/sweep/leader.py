@@ -219,9 +219,9 @@ class Leader:
         return ended is not None
 
     def _conclude(self, study: Study) -> None:
-        from babelfit.sweep import ledger_files  # not above: torch would be imported before --help
+        from babelfit.reports import sweep_files  # not above: torch would be imported before --help
 
-        ledger_files.tell(self.folder)
+        sweep_files.tell(self.folder)
         failed = [trial for trial in study.trials() if trial.state == "failed"]
         if failed:
             lines = "\n".join(f"  {one.folder}: {trials.written(one.overrides)}: {one.why}" for one in failed)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from scipy import stats
 
-from babelfit.sweep.groups import SEED, Group, Spread, comparable
+from babelfit.ledger.groups import SEED, Group, Spread, comparable
 
 TEST = "Welch's t-test, two-sided (Welch 1947)"
 LEVEL = 0.05

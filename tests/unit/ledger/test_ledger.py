@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from babelfit.errors import UserError
-from babelfit.sweep.ledger import collect
+from babelfit.ledger.ledger import collect
 from made_sweeps import MadeSweep, write_metrics, write_scores
 
 RATE = "optimization.learning_rate"

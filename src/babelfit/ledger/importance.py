@@ -9,7 +9,7 @@ import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.exceptions import ExperimentalWarning
 
-from babelfit.sweep.groups import comparable, number
+from babelfit.ledger.groups import comparable, number
 
 METHOD = "PED-ANOVA (Watanabe et al. 2023), by Optuna"
 LEAST_TRIALS = 4

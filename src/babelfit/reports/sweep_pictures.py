@@ -14,9 +14,9 @@ from matplotlib.figure import Figure
 
 from babelfit.checkpoints.rankings import SOURCE_DEV
 from babelfit.files import atomic_files
-from babelfit.sweep.groups import Group
-from babelfit.sweep.layout import counted, label
-from babelfit.sweep.ledger import COMPLETE, Ledger
+from babelfit.ledger.groups import Group
+from babelfit.ledger.ledger import COMPLETE, Ledger
+from babelfit.reports.sweep_tables import counted, label
 
 # Told apart by all kinds of eyes: Okabe & Ito 2008, without black and without yellow, which is faint on white.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")

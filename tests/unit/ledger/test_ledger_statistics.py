@@ -10,11 +10,11 @@ import optuna
 import pytest
 from scipy import stats
 
-from babelfit.sweep.comparison import LARGER, NO_NOISE, NOISE, TOO_FEW, Comparison, welch
-from babelfit.sweep.groups import Spread
-from babelfit.sweep.importance import Importance, importance
-from babelfit.sweep.layout import sentences
-from babelfit.sweep.ledger import collect
+from babelfit.ledger.comparison import LARGER, NO_NOISE, NOISE, TOO_FEW, Comparison, welch
+from babelfit.ledger.groups import Spread
+from babelfit.ledger.importance import Importance, importance
+from babelfit.ledger.ledger import collect
+from babelfit.reports.sweep_tables import sentences
 from made_sweeps import MadeSweep
 
 

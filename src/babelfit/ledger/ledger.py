@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from babelfit.checkpoints.rankings import SOURCE_DEV
+from babelfit.ledger import comparison, importance, results
+from babelfit.ledger.comparison import Comparison
+from babelfit.ledger.groups import Group, grouped
+from babelfit.ledger.importance import Importance
+from babelfit.ledger.results import Curve, Scores
 from babelfit.run.run import OUTPUTS
 from babelfit.scoring.objectives import OBJECTIVES
-from babelfit.sweep import comparison, importance, results
-from babelfit.sweep.comparison import Comparison
-from babelfit.sweep.groups import Group, grouped
-from babelfit.sweep.importance import Importance
-from babelfit.sweep.results import Curve, Scores
 from babelfit.sweep.study import Sweep, Trial
 
 COMPLETE = "complete"

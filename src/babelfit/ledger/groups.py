@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from babelfit.sweep.results import Scores
+from babelfit.ledger.results import Scores
 from babelfit.sweep.study import Trial
 
 SEED = "seed"

@@ -19,14 +19,15 @@ from babelfit.commands import printable
 from babelfit.errors import UserError
 from babelfit.files import atomic_files
 from babelfit.files.untrusted_files import check_folder
+from babelfit.ledger.comparison import TEST
+from babelfit.ledger.groups import Group, Spread
+from babelfit.ledger.importance import METHOD
+from babelfit.ledger.ledger import Ledger, Row, collect
+from babelfit.reports import sweep_tables
+from babelfit.reports.sweep_tables import Sheet
 from babelfit.reports.words import escaped
 from babelfit.run.run import CONFIG, EVALUATION
-from babelfit.sweep import layout, study
-from babelfit.sweep.comparison import TEST
-from babelfit.sweep.groups import Group, Spread
-from babelfit.sweep.importance import METHOD
-from babelfit.sweep.layout import Sheet
-from babelfit.sweep.ledger import Ledger, Row, collect
+from babelfit.sweep import study
 
 SCHEMA = 1
 WIDEST = 10_000  # columns; no terminal is
@@ -34,7 +35,7 @@ WIDEST = 10_000  # columns; no terminal is
 
 def tell(folder: Path) -> None:
     """Print what a sweep found and write it into the sweep's folder; raises UserError for what is no sweep."""
-    from babelfit.sweep import pictures
+    from babelfit.reports import sweep_pictures
 
     if (folder / EVALUATION).is_file():
         raise UserError(f"{folder} is an evaluation, no sweep: give the folder of a python train.py -m, outputs/NAME")
@@ -48,19 +49,19 @@ def tell(folder: Path) -> None:
     ledger = collect(found)
     show(ledger, console=Console())
     write(ledger, folder=folder)
-    pictures.draw(ledger, path=folder / "sweep.png")
+    sweep_pictures.draw(ledger, path=folder / "sweep.png")
 
 
 def show(ledger: Ledger, *, console: Console) -> None:
     """Print the ledger's tables and sentences."""
-    console.print(Text(printable(f"sweep {ledger.name}: {layout.counted(ledger)}")))
+    console.print(Text(printable(f"sweep {ledger.name}: {sweep_tables.counted(ledger)}")))
     for remark in ledger.remarks:
         console.print(Text(printable(remark), style="bold"))
-    for sheet in layout.sheets(ledger):
+    for sheet in sweep_tables.sheets(ledger):
         wide = _table(sheet)
         needed = console.measure(wide, options=console.options.update(width=WIDEST)).maximum
         console.print(wide if needed <= console.width else _table(sheet, narrow=True))
-    for sentence in layout.sentences(ledger):
+    for sentence in sweep_tables.sentences(ledger):
         console.print(Text(printable(sentence)))
     if ledger.comparison is not None and ledger.comparison.seeds_command is not None:
         # Whole, to be copied.
@@ -205,16 +206,16 @@ def markdown(ledger: Ledger) -> str:
     lines = [f"# Sweep {_cell(ledger.name)}", ""]
     lines += [line for remark in ledger.remarks for line in (f"**{_cell(remark)}**", "")]
     lines += [
-        f"- {_cell(layout.counted(ledger))}",
+        f"- {_cell(sweep_tables.counted(ledger))}",
         f"- search: {_cell(ledger.search)}; objective: {_cell(ledger.objective)}",
         f"- swept: {_cell(', '.join(ledger.swept) or 'nothing')}",
-        *(f"- {_cell(sentence)}" for sentence in layout.sentences(ledger)),
+        *(f"- {_cell(sentence)}" for sentence in sweep_tables.sentences(ledger)),
     ]
     if ledger.comparison is not None and ledger.comparison.seeds_command is not None:
         # As code, to be copied: indented, nothing in a line can end it.
         lines += ["", f"      {' '.join(printable(ledger.comparison.seeds_command).split())}"]
     lines += ["", "![The same as a picture](sweep.png)"]
-    for sheet in layout.sheets(ledger):
+    for sheet in sweep_tables.sheets(ledger):
         title = _cell(sheet.title)
         lines += ["", f"## {title[:1].upper()}{title[1:]}", "", _line(sheet.columns)]
         lines += [f"|{'|'.join('---' if column in sheet.words else '---:' for column in sheet.columns)}|"]

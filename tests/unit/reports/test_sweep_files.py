@@ -12,9 +12,10 @@ from PIL import Image
 from rich.console import Console
 
 from babelfit import cli
-from babelfit.sweep import ledger_files, pictures, study
-from babelfit.sweep.layout import counted, short_names, shown
-from babelfit.sweep.ledger import collect
+from babelfit.ledger.ledger import collect
+from babelfit.reports import sweep_files, sweep_pictures
+from babelfit.reports.sweep_tables import counted, short_names, shown
+from babelfit.sweep import study
 from made_sweeps import MadeSweep, write_metrics, write_scores
 
 RATE = "optimization.learning_rate"
@@ -41,12 +42,12 @@ def filled(outputs: Path) -> MadeSweep:
 
 def printed(made: MadeSweep) -> str:
     text = io.StringIO()
-    ledger_files.show(collect(made.sweep), console=Console(file=text, width=WIDTH))
+    sweep_files.show(collect(made.sweep), console=Console(file=text, width=WIDTH))
     return text.getvalue()
 
 
 def page(made: MadeSweep) -> str:
-    return ledger_files.markdown(collect(made.sweep))
+    return sweep_files.markdown(collect(made.sweep))
 
 
 BOTH: list[Callable[[MadeSweep], str]] = [printed, page]
@@ -85,7 +86,7 @@ def test_numbers_are_in_percent_for_reading_and_fractions_in_files(in_folder: Pa
         *("1", "3", "1", "2e-5", "2"),
         *("72.0", "82.8 (4)", "52.0 (1)"),
     ]
-    document = ledger_files.document(collect(made.sweep))
+    document = sweep_files.document(collect(made.sweep))
     assert document["trials"][0]["objectives"]["mean_dev"] == 0.6 + 0.1 + 0.02
 
 
@@ -147,7 +148,7 @@ def test_a_table_fits_into_80_columns_without_broken_words(in_folder: Path) -> N
         numbers = {} if number == 11 else dict.fromkeys(("source_dev", "mean_dev", "worst_dev", "target_dev"), 0.5)
         made.add(settings, state=state, **numbers)
     text = io.StringIO()
-    ledger_files.show(collect(made.sweep), console=Console(file=text, width=80))
+    sweep_files.show(collect(made.sweep), console=Console(file=text, width=80))
     lines = [line.split() for line in text.getvalue().splitlines()]
 
     assert ["1", "0", "1", "1.762e-05", "16", "1", "50.0", "50.0", "(1)", "50.0", "(1)", "50.0", "(1)"] in lines
@@ -193,7 +194,7 @@ def test_the_csv_has_a_row_per_trial_at_full_precision(in_folder: Path) -> None:
     made = filled(in_folder / "outputs")
     third = 1 / 3
     made.add({RATE: "7", "seed": "1"}, source_dev=0.1, mean_dev=third)
-    rows = list(csv.DictReader(io.StringIO(ledger_files.as_csv(collect(made.sweep)))))
+    rows = list(csv.DictReader(io.StringIO(sweep_files.as_csv(collect(made.sweep)))))
 
     assert [row["number"] for row in rows] == ["3", "2", "1", "0", "6", "5", "4"]
     assert rows[0] | {"x": "y"} == {
@@ -210,7 +211,7 @@ def test_the_csv_has_a_row_per_trial_at_full_precision(in_folder: Path) -> None:
 
 def test_the_json_has_everything_and_no_path_of_this_machine(in_folder: Path) -> None:
     made = filled(in_folder / "outputs")
-    ledger_files.write(collect(made.sweep), folder=made.folder)
+    sweep_files.write(collect(made.sweep), folder=made.folder)
     text = (made.folder / "sweep.json").read_text(encoding="utf-8")
     document = json.loads(text)
 
@@ -299,7 +300,7 @@ def test_the_picture_is_larger_with_more_to_show(in_folder: Path) -> None:
     empty = MadeSweep(in_folder / "outputs", name="empty")
     made = filled(in_folder / "outputs")
     for one in (empty, made):
-        pictures.draw(collect(one.sweep), path=one.folder / "sweep.png")
+        sweep_pictures.draw(collect(one.sweep), path=one.folder / "sweep.png")
 
     with Image.open(made.folder / "sweep.png") as picture, Image.open(empty.folder / "sweep.png") as nothing:
         assert picture.size[0] > nothing.size[0] > 600
@@ -314,7 +315,7 @@ def test_pictures_of_many_groups_of_strange_letters_are_drawn(in_folder: Path) -
         languages = {f"l{one}": one / 40 for one in range(40)}
         write_scores(folder, "validation", {"en": 0.9} | languages if number else {"en": 0.7})
         write_metrics(folder, [(1, "mean_dev", 0.1), (2, "mean_dev", number / 30)])
-    pictures.draw(collect(made.sweep), path=made.folder / "sweep.png")
+    sweep_pictures.draw(collect(made.sweep), path=made.folder / "sweep.png")
 
     assert colours(made.folder / "sweep.png") > 300
 
