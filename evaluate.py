@@ -14,7 +14,7 @@ else:
     import hydra
     from omegaconf import DictConfig
 
-    from babelfit.commands import told
+    from babelfit.commands.session import told
 
     @hydra.main(config_path="conf", config_name="evaluate", execution_whitelist=[])
     def main(config: DictConfig) -> None:

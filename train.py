@@ -4,7 +4,7 @@ import hydra
 from hydra.core.plugins import Plugins
 from omegaconf import DictConfig
 
-from babelfit.commands import introduce_to_hydra, told
+from babelfit.commands.session import introduce_to_hydra, told
 from babelfit.sweep.sweeper import Sweeper, is_running
 
 

@@ -21,7 +21,7 @@ from pytorch_lightning import Callback, Trainer, seed_everything
 from babelfit import evaluation, training
 from babelfit.batches.ragged import StepBatch
 from babelfit.batches.steps import epoch_order
-from babelfit.commands import composed
+from babelfit.commands.session import composed
 from babelfit.config.schema import EvaluateConfig, TrainConfig, checked
 from babelfit.data import MultilingualDataModule
 from babelfit.encoder.loading import load_model, load_tokenizer

@@ -25,7 +25,7 @@ from pytorch_lightning import Trainer
 from torch.nn.utils import clip_grad_norm_
 
 from babelfit import training
-from babelfit.commands import composed
+from babelfit.commands.session import composed
 from babelfit.config.schema import TrainConfig, checked
 
 RESULTS = Path(__file__).resolve().parent / "results" / "overhead.json"

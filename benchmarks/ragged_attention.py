@@ -23,7 +23,7 @@ from rich.table import Table
 from transformers import AutoModelForSequenceClassification
 
 from babelfit.batches.ragged import RaggedBatch
-from babelfit.commands import composed
+from babelfit.commands.session import composed
 from babelfit.config.schema import TrainConfig, checked
 from babelfit.encoder import attention
 from babelfit.encoder.dropout import take_faster_dropout

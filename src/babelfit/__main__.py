@@ -1,5 +1,5 @@
 """`python -m babelfit`: the verbs of cli.py."""
 
-from babelfit.cli import main
+from babelfit.commands.cli import main
 
 main()

@@ -10,7 +10,7 @@ from pytorch_lightning import Callback
 from pytorch_lightning.loggers import Logger, TensorBoardLogger
 from transformers import PreTrainedModel
 
-from babelfit import candidates, evaluation
+from babelfit import evaluation, other_selections
 from babelfit.batches.ragged import NO_LABEL
 from babelfit.checkpoints.checkpoint_files import CheckpointFiles, DurableCheckpointIO
 from babelfit.checkpoints.checkpoints import Checkpoints
@@ -116,7 +116,7 @@ def fit(config: TrainConfig) -> None:
             return_freed_memory()  # that of the model, before it is loaded again
         if config.checkpoint.compare:
             rankings = trained["rankings"]
-            candidates.compare(config, run=run, files=files, data=data, rankings=rankings, **compared)
+            other_selections.compare(config, run=run, files=files, data=data, rankings=rankings, **compared)
 
             def ended() -> None:
                 files.keep(steps_of({SOURCE_DEV: rankings[SOURCE_DEV]}))
@@ -268,6 +268,8 @@ def _trained_before(
         if status.get("rankings", {}).keys() != ranked_steps(config, data=data).keys():
             return None
         averages = config.checkpoint.average is not None
-        left = candidates.asked(status["rankings"], run=run.folder, split=split, languages=languages, averages=averages)
+        left = other_selections.asked(
+            status["rankings"], run=run.folder, split=split, languages=languages, averages=averages
+        )
         needed |= {step for steps in left for step in steps}
     return trained if all(files.is_whole(files.at(step)) for step in needed) else None

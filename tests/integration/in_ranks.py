@@ -18,7 +18,7 @@ from unittest import mock
 
 from hydra import compose, initialize_config_dir
 
-from babelfit.commands import introduce_to_hydra, told
+from babelfit.commands.session import introduce_to_hydra, told
 from babelfit.config.schema import EvaluateConfig, TrainConfig, TrainerConfig, checked
 from babelfit.devices import preemption, ranks
 

@@ -17,7 +17,7 @@ import torch
 from huggingface_hub import constants
 
 import hub_repos
-from babelfit import cli
+from babelfit.commands import cli
 from babelfit.data import DATA, MultilingualDataModule
 from babelfit.encoder import loading
 from babelfit.errors import UserError

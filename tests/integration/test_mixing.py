@@ -8,7 +8,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from babelfit import cli
+from babelfit.commands import cli
 from babelfit.finetuning.finetuner import Finetuner
 
 MIXED = ("data.languages=[en,sw]", "data.regime=few_shot", "data.few_shot.k=5", "data.sampling_exponent=0.5",

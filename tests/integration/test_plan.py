@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from babelfit import cli
+from babelfit.commands import cli
 from babelfit.encoder import vocabulary
 from babelfit.planning import footprint
 from tiny import RANDOM

@@ -8,8 +8,8 @@ import pytest
 from hydra import compose, initialize_config_dir
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from babelfit.cli import main
-from babelfit.commands import introduce_to_hydra
+from babelfit.commands.cli import main
+from babelfit.commands.session import introduce_to_hydra
 from babelfit.config.schema import EvaluateConfig, TrainConfig, checked
 from babelfit.sweep.space import Space
 

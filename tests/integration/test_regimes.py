@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from babelfit import cli
+from babelfit.commands import cli
 from babelfit.finetuning.finetuner import Finetuner
 from babelfit.sample import NER_LANGUAGES, NLI_LANGUAGES
 

@@ -14,7 +14,7 @@ import yaml
 from rich.console import Console
 from scipy.stats import ttest_ind
 
-from babelfit import cli
+from babelfit.commands import cli
 from babelfit.comparing.compare import compare, sheets
 from babelfit.comparing.scored_runs import folders
 from babelfit.errors import UserError

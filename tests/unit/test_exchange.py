@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from babelfit import cli
+from babelfit.commands import cli
 from babelfit.predictions import prediction_files
 from babelfit.predictions.prediction_files import AnyPrediction, Prediction, TagPrediction
 from babelfit.scoring import scoring

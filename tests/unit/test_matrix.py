@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from babelfit import cli
+from babelfit.commands import cli
 from babelfit.comparing.matrix import matrix, sheets, write_page
 from babelfit.errors import UserError
 from babelfit.reports.sheets import terminal

@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from babelfit.commands import printable
+from babelfit.commands.session import printable
 from babelfit.reports.words import escaped
 
 

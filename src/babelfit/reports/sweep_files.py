@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from babelfit.checkpoints.rankings import SOURCE_DEV
-from babelfit.commands import printable
+from babelfit.commands.session import printable
 from babelfit.errors import UserError
 from babelfit.files import atomic_files
 from babelfit.files.untrusted_files import check_folder

@@ -16,7 +16,7 @@ from hydra.types import HydraContext, RunMode, TaskFunction
 from omegaconf import DictConfig, read_write
 from omegaconf.errors import OmegaConfBaseException
 
-from babelfit.commands import told
+from babelfit.commands.session import told
 from babelfit.config.schema import TrainConfig, checked
 from babelfit.devices import launch
 from babelfit.errors import UserError

@@ -17,7 +17,7 @@ from hydra.plugins.launcher import Launcher
 from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
-from babelfit.commands import CONF
+from babelfit.commands.session import CONF
 from babelfit.config.schema import SweepConfig, TrainerConfig
 from babelfit.devices import preemption
 from babelfit.devices.launch import Processes, check_devices, count_cores, count_gpus, looked_after

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
-from babelfit import cli
+from babelfit.commands import cli
 from babelfit.ledger.ledger import collect
 from babelfit.reports import sweep_files, sweep_pictures
 from babelfit.reports.sweep_tables import counted, short_names, shown

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from babelfit import verbs
+from babelfit.commands import verbs
 from babelfit.config.regimes import REGIMES
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the verb that the command line names."""
     given = _parser().parse_args(arguments)
-    from babelfit.commands import told
+    from babelfit.commands.session import told
 
     with told():
         given.verb(given)

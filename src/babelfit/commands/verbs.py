@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 
 def fetch(given: argparse.Namespace) -> None:
     """Download the encoder and the data that a configuration names, where they come from the Hub."""
-    from babelfit.commands import composed
+    from babelfit.commands.session import composed
     from babelfit.config.schema import TrainConfig, checked
     from babelfit.encoder import loading
     from babelfit.files import hub
@@ -42,7 +42,7 @@ def fetch(given: argparse.Namespace) -> None:
 
 def plan(given: argparse.Namespace) -> None:
     """Say what a training run of a configuration would take."""
-    from babelfit.commands import composed
+    from babelfit.commands.session import composed
     from babelfit.config.schema import TrainConfig, checked
     from babelfit.errors import UserError
 
@@ -114,7 +114,7 @@ def _tell(
 
 def import_predictions(given: argparse.Namespace) -> None:
     """Score predictions that were made elsewhere."""
-    from babelfit.commands import composed
+    from babelfit.commands.session import composed
     from babelfit.config.schema import TrainConfig, checked
     from babelfit.exchange import exchange
 
