@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 from hydra.core.global_hydra import GlobalHydra
-
 from tiny import RANDOM
 
 ROOT = Path(__file__).resolve().parents[2]

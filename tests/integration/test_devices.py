@@ -21,12 +21,12 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file
-
-from babelfit.sweep.study import read
 from tiny import RANDOM
 
+from babelfit.sweep.study import read
+
 ROOT = Path(__file__).resolve().parents[2]
-IN_RANKS = Path(__file__).with_name("in_ranks.py")
+IN_RANKS = ROOT / "tests" / "helpers" / "in_ranks.py"
 STRANGE = {"RANK": "1", "LOCAL_RANK": "1", "WORLD_SIZE": "4"}
 """What some clusters set in every container, whatever runs in it."""
 

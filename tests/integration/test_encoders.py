@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file
+from tiny import RANDOM, model, write_folder
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreTrainedModel
 
 from babelfit import mini
@@ -18,7 +19,6 @@ from babelfit.encoder.loading import MINI, load_config, load_model
 from babelfit.errors import UserError
 from babelfit.finetuning import building
 from babelfit.heads.heads import HEADS
-from tiny import RANDOM, model, write_folder
 
 OPTIONS = (
     "data.limit={train: 64, validation: 24, test: 24}",

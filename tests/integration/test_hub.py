@@ -10,21 +10,21 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import hub_repos
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
+from hub_repos import BARE, BIN, SAFETENSORS
+from hub_server import StandIn
 from huggingface_hub import constants
 
-import hub_repos
 from babelfit.commands import cli
 from babelfit.data import DATA, MultilingualDataModule
 from babelfit.encoder import loading
 from babelfit.errors import UserError
 from babelfit.files import hub as babelfit_hub
 from babelfit.heads.heads import HEADS
-from hub_repos import BARE, BIN, SAFETENSORS
-from hub_server import StandIn
 
 ROOT = Path(__file__).resolve().parents[2]
 NAMES = [name for name in hub_repos.DATASETS if name in DATA]

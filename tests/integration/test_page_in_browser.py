@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
-from babelfit.scoring import scoring
 from browser import CHROMIUM, Page, browser
 from made_pages import ATTACK, made_run, page, richer
+
+from babelfit.scoring import scoring
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium to open the page in")
 

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tiny import RANDOM
 
 from babelfit.commands import cli
 from babelfit.encoder import vocabulary
 from babelfit.planning import footprint
-from tiny import RANDOM
 
 ROOT = Path(__file__).resolve().parents[2]
 SMALL = (

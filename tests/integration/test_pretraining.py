@@ -13,17 +13,18 @@ from typing import Any
 import pytest
 import torch
 from huggingface_hub import ModelCard
+from made_text import MadeText
 from safetensors.torch import load_file
+from tiny import RANDOM, write_folder
 from transformers import AutoModelForMaskedLM, AutoTokenizer, pipeline
 
 from babelfit.data import DATA
 from babelfit.finetuning.finetuner import Finetuner
 from babelfit.reports.words import perplexity
 from babelfit.sample import write_nli
-from made_text import MadeText
-from tiny import RANDOM, write_folder
 
-IN_RANKS = Path(__file__).with_name("in_ranks.py")
+ROOT = Path(__file__).resolve().parents[2]
+IN_RANKS = ROOT / "tests" / "helpers" / "in_ranks.py"
 NO_LABELS = {"0": "LABEL_0", "1": "LABEL_1"}
 RUN = Path("outputs/made-mini")
 TEXT = ("data.name=made", "head=masked_language_modeling", "data.train_languages=[en,de]", "data.languages=[en,de]",

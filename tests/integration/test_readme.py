@@ -57,16 +57,18 @@ def test_a_verb_of_the_readme_is_one_with_its_options(command: str, monkeypatch:
     def told() -> None:
         raise IsReadError
 
-    monkeypatch.setattr("babelfit.commands.told", told)
+    monkeypatch.setattr("babelfit.commands.session.told", told)
     with pytest.raises(IsReadError):
         main(shlex.split(command))
 
 
-def test_the_tree_has_a_line_for_every_file() -> None:
+def test_the_tree_has_a_line_for_every_room() -> None:
     tree = README.split("## What is where")[1].split("```")[1]
     names = set(re.findall(r"(?<!\S)\w+(?:/|\.\w+)(?=[\s,;]|$)", tree))
-    files = [*ROOT.glob("*.py"), *(ROOT / "src" / "babelfit").rglob("*.py"), *(ROOT / "conf").iterdir()]
-    expected = {path.name + "/" * path.is_dir() for path in files} - {"__init__.py"}
+    source = ROOT / "src" / "babelfit"
+    files = [*ROOT.glob("*.py"), *source.glob("*.py"), *(ROOT / "conf").iterdir()]
+    rooms = [path.parent for path in source.glob("*/__init__.py")]
+    expected = {path.name + "/" * path.is_dir() for path in (*files, *rooms)} - {"__init__.py"}
     assert expected - names == set()
 
 

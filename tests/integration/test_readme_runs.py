@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from tiny import RANDOM
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import torch
+from made_text import MadeText
 from safetensors.torch import load_file
 from torch.utils._python_dispatch import TorchDispatchMode
 from transformers import AttentionInterface
@@ -21,7 +22,6 @@ from babelfit.checkpoints.checkpoints import Checkpoints
 from babelfit.data import DATA
 from babelfit.encoder import attention
 from babelfit.finetuning.finetuner import Finetuner
-from made_text import MadeText
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tiny import RANDOM
 
 from babelfit.sweep import trials
 from babelfit.sweep.study import Study, Trial, read
-from tiny import RANDOM
 
 ROOT = Path(__file__).resolve().parents[2]
-FAKE = Path(__file__).with_name("fake_trial.py")
+FAKE = ROOT / "tests" / "helpers" / "fake_trial.py"
 SECONDS = 120
 Command = Callable[..., Any]
 SEARCH = ("sweep=optuna", "optimization.warmup=interval(0, 0.9)")

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from tiny import KINDS, model, padded, ragged
 from transformers import PreTrainedModel
 from transformers.models.bert import modeling_bert
 
@@ -14,7 +15,6 @@ from babelfit.encoder.agreement import choose_attention
 from babelfit.encoder.encoder import encode, encode_targets, is_ragged
 from babelfit.errors import UserError
 from babelfit.heads.heads import HEADS
-from tiny import KINDS, model, padded, ragged
 
 HEAD = "sequence_classification"
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from stepping import losses_of
 from torch.utils.data import SequentialSampler
 from transformers import (
     AutoConfig,
@@ -20,7 +21,6 @@ from babelfit.batches.steps import epoch_order
 from babelfit.data import XNLI
 from babelfit.encoder.loading import load_tokenizer
 from babelfit.finetuning.recipe import Recipe
-from stepping import losses_of
 
 STEPS = 50
 BATCH_SIZE = 32

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from tiny import KINDS, model, padded, ragged, without_dropout
 from transformers import PreTrainedModel
 
 from babelfit.encoder import agreement, attention
@@ -22,7 +23,6 @@ from babelfit.encoder.encoder import (
 )
 from babelfit.errors import UserError
 from babelfit.heads.heads import HEADS, summed_loss
-from tiny import KINDS, model, padded, ragged, without_dropout
 
 HEAD = "sequence_classification"
 RAGGED = [kind for kind in KINDS if kind != "deberta-v2"]

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from datasets import Dataset, Features, Sequence, Value
+from tiny import model, without_dropout
 from torch.nn.utils.rnn import pad_sequence
 from transformers import AutoModelForMaskedLM, PreTrainedModel
 
@@ -17,7 +18,6 @@ from babelfit.encoder.agreement import choose_attention
 from babelfit.encoder.encoder import encode_targets, freeze
 from babelfit.encoder.vocabulary import take_active, whole_again
 from babelfit.heads.heads import HEADS, summed_loss, summed_loss_in_place
-from tiny import model, without_dropout
 
 KIND, HEAD = "xlm-roberta", "masked_language_modeling"
 BEGIN, PAD, END, MASK = 0, 1, 2, 199

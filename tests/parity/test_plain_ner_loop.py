@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from stepping import losses_of
 from torch.nn.functional import cross_entropy
 from torch.nn.utils import clip_grad_norm_
 from torch.nn.utils.rnn import pad_sequence
@@ -21,7 +22,6 @@ from babelfit.batches.steps import epoch_order
 from babelfit.data import WikiANN
 from babelfit.encoder.loading import load_tokenizer
 from babelfit.finetuning.recipe import Recipe
-from stepping import losses_of
 
 STEPS = 50
 BATCH_SIZE = 16  # sentences

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from tiny import KINDS, model, padded, ragged, without_dropout
 from transformers import PreTrainedModel
 
 from babelfit.batches.ragged import RaggedBatch
@@ -10,7 +11,6 @@ from babelfit.batches.steps import cut
 from babelfit.encoder.agreement import choose_attention
 from babelfit.encoder.encoder import encode, encode_targets
 from babelfit.heads.heads import HEADS, summed_loss
-from tiny import KINDS, model, padded, ragged, without_dropout
 
 LENGTHS = [3, 60, 1, 17, 2]
 CLASSIFIERS = [head for head in HEADS if head != "masked_language_modeling"]  # whose heads have dropout

@@ -19,7 +19,7 @@ from rich.markup import escape
 from babelfit.devices import launch, preemption, ranks
 from babelfit.errors import Pruned, UserError
 
-CONF = Path(__file__).resolve().parents[2] / "conf"
+CONF = Path(__file__).resolve().parents[3] / "conf"
 SWEEPER = "babelfit.sweep.sweeper.Sweeper"
 
 

@@ -2,11 +2,11 @@
 
 import pytest
 import torch
+from tiny import KINDS, model, ragged, without_dropout
 
 from babelfit.encoder.dropout import Dropout, drop_embeddings, dropped, take_faster_dropout
 from babelfit.encoder.encoder import encode
 from babelfit.errors import UserError
-from tiny import KINDS, model, ragged, without_dropout
 
 
 @pytest.mark.parametrize("rate", [0.001, 0.1, 0.5, 0.9])

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 import torch
+from tiny import KINDS, model, ragged, without_dropout
 
 from babelfit.encoder.agreement import choose_attention
 from babelfit.encoder.encoder import checkpoint_activations, depths, encode, freeze, max_tokens
 from babelfit.encoder.loading import files_read
 from babelfit.errors import UserError
 from babelfit.heads.heads import HEADS, summed_loss
-from tiny import KINDS, model, ragged, without_dropout
 
 HEAD = "sequence_classification"
 NUM_LAYERS = 3

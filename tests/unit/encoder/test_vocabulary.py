@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from tiny import KINDS, model, ragged, without_dropout
 from transformers import PreTrainedModel
 
 from babelfit.encoder.agreement import choose_attention
@@ -12,7 +13,6 @@ from babelfit.encoder.encoder import encode_targets
 from babelfit.encoder.vocabulary import ActiveEmbedding, take_active, whole_again
 from babelfit.errors import UserError
 from babelfit.heads.heads import HEADS, summed_loss
-from tiny import KINDS, model, ragged, without_dropout
 
 LENGTHS = [3, 40, 1, 17]
 NONE = np.zeros(0, dtype=np.int64)

@@ -50,7 +50,7 @@ def test_it_is_given_back_after_an_error(tmp_path: Path) -> None:
 
 def test_the_kernel_gives_it_back_after_a_kill(tmp_path: Path) -> None:
     code = (
-        f"from babelfit.run.lock import locked; import pathlib, time\nwith locked(pathlib.Path({str(tmp_path)!r})):\n"
+        f"from babelfit.files.lock import locked; import pathlib, time\nwith locked(pathlib.Path({str(tmp_path)!r})):\n"
     )
     code += "    print('held', flush=True)\n    time.sleep(600)"
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as process:

@@ -4,12 +4,12 @@ from dataclasses import replace
 
 import pytest
 import torch
+from tiny import KINDS, model
 from transformers import PreTrainedModel, Trainer
 
 from babelfit.encoder.encoder import depths, freeze
 from babelfit.finetuning.finetuner import Finetuner
 from babelfit.finetuning.recipe import Recipe
-from tiny import KINDS, model
 
 RECIPE = Recipe(
     seed=0,

@@ -5,10 +5,10 @@ import math
 from pathlib import Path
 
 import pytest
+from made_sweeps import MadeSweep, write_metrics, write_scores
 
 from babelfit.errors import UserError
 from babelfit.ledger.ledger import collect
-from made_sweeps import MadeSweep, write_metrics, write_scores
 
 RATE = "optimization.learning_rate"
 

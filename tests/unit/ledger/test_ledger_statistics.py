@@ -8,6 +8,7 @@ from pathlib import Path
 
 import optuna
 import pytest
+from made_sweeps import MadeSweep
 from scipy import stats
 
 from babelfit.ledger.comparison import LARGER, NO_NOISE, NOISE, TOO_FEW, Comparison, welch
@@ -15,7 +16,6 @@ from babelfit.ledger.groups import Spread
 from babelfit.ledger.importance import Importance, importance
 from babelfit.ledger.ledger import collect
 from babelfit.reports.sweep_tables import sentences
-from made_sweeps import MadeSweep
 
 
 def compared(outputs: Path, *groups: list[float]) -> Comparison:

@@ -35,7 +35,7 @@ SCORES: dict[str, Any] = {
 
 @pytest.fixture
 def config() -> TrainConfig:
-    return config_files.load(Path(__file__).parent / "configs" / "version-1.yaml", TrainConfig)
+    return config_files.load(Path(__file__).parents[1] / "config" / "configs" / "version-1.yaml", TrainConfig)
 
 
 def written(folder: Path, config: TrainConfig, *scores: dict[str, Any], doubts: tuple[str, ...] = ()) -> ModelCard:

@@ -7,12 +7,12 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from made_pages import ATTACK, FACTS, made_run, page, richer
 
 from babelfit.errors import UserError
 from babelfit.predictions.prediction_files import TagPrediction
 from babelfit.reports.mistakes import MOST, most_of_each
 from babelfit.scoring import scoring
-from made_pages import ATTACK, FACTS, made_run, page, richer
 
 
 class Parsed(HTMLParser):

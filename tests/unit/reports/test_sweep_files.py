@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from made_sweeps import MadeSweep, write_metrics, write_scores
 from PIL import Image
 from rich.console import Console
 
@@ -16,7 +17,6 @@ from babelfit.ledger.ledger import collect
 from babelfit.reports import sweep_files, sweep_pictures
 from babelfit.reports.sweep_tables import counted, short_names, shown
 from babelfit.sweep import study
-from made_sweeps import MadeSweep, write_metrics, write_scores
 
 RATE = "optimization.learning_rate"
 WIDTH = 200

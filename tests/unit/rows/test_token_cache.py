@@ -11,20 +11,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tiny import tokenizer
 
 from babelfit.data import PAWSX, MultilingualDataModule
 from babelfit.encoder.loading import MINI, load_tokenizer, located
 from babelfit.rows.encoding import cache_folder, tokenizer_fingerprint
-from tiny import tokenizer
 
 SPLITS = ("train", "validation", "test")
 MODULE = """
 from functools import partial
 
 from babelfit.data.labelled import LabelledDataModule
-from babelfit.data.readers import read_tsv
-from babelfit.data.sources import Layout
-from babelfit.data.tokenization import encode_pairs
+from babelfit.rows.readers import read_tsv
+from babelfit.rows.sources import Layout
+from babelfit.rows.encoding import encode_pairs
 
 COLUMNS = {"first": ("first",), "second": ("second",), "label": ("label",)}
 SPELLINGS = {"0": "no", "1": "yes"}
@@ -201,14 +201,14 @@ def test_a_dataset_without_source_is_tokenized_each_time(folder: Path) -> None:
     assert num_tokenized() == 2
 
 
-@pytest.mark.parametrize("name", ["readers", "sources", "splits", "tokenization", "pawsx"])
+@pytest.mark.parametrize("name", ["rows.readers", "rows.sources", "data.splits", "rows.encoding", "datasets.pawsx"])
 def test_the_code_of_all_datasets_counts(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def key() -> Mapping[str, str]:
         return built(PAWSX, tmp_path)._fingerprint
 
     before = key()
     getsource = inspect.getsource
-    changed = f"babelfit.data.{name}"
+    changed = f"babelfit.{name}"
     monkeypatch.setattr(
         inspect, "getsource", lambda module: getsource(module) + ("#" if module.__name__ == changed else "")
     )
@@ -221,7 +221,7 @@ def test_what_is_tokenized_is_mapped_and_not_loaded(folder: Path) -> None:
     (folder / "train-en.tsv").write_text("train\ta\t0\n" * NUM_ROWS)
     (folder / "invented_data.py").write_text(MODULE.split("    def encode")[0] + LONG_ROWS)
     built(imported(), folder).open("train", "en")
-    path = os.pathsep.join([str(Path(__file__).parent), str(Path(__file__).parents[2]), str(folder)])
+    path = os.pathsep.join([str(Path(__file__).parent), str(Path(__file__).parents[2] / "helpers"), str(folder)])
 
     done = subprocess.run(
         [sys.executable, "-B", "-c", OPENED, str(folder)],

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
+from tiny import tokenizer, write_folder
 
 from babelfit.encoder import loading
 from babelfit.errors import UserError
 from babelfit.rows.encoding import encode_pairs, encode_words, read_words_as_in_text, special_tokens
-from tiny import tokenizer, write_folder
 
 TOKENIZERS = ["bert", "deberta-v2"]
 PAIRS = {"premise": ["a b c d", "one"], "hypothesis": ["e f", "two"]}

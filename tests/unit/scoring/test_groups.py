@@ -8,13 +8,13 @@ import pytest
 
 from babelfit.data import DATA, LabelledDataModule
 from babelfit.languages.facts import LANGUAGES
-from babelfit.scoring import groups
+from babelfit.scoring import groups as language_groups
 
 RESAMPLED = dict.fromkeys(LANGUAGES | {"xx": None}, np.full(2, 0.5))
 
 
 def groups(scores: Mapping[str, float], *, resampled: Mapping[str, Any] = RESAMPLED, **more: Any) -> dict[str, Any]:
-    return groups.groups(scores, resampled=resampled, **more)
+    return language_groups.groups(scores, resampled=resampled, **more)
 
 
 SCORES = {"en": 0.9, "de": 0.8, "nl": 0.6, "ru": 0.7, "sw": 0.5, "ace": 0.4, "sv": 0.75}

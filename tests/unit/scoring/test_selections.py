@@ -6,6 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from made_runs import labels, write_run
 
 from babelfit.datasets.xnli import XNLI
 from babelfit.errors import UserError
@@ -13,7 +14,6 @@ from babelfit.predictions import prediction_files
 from babelfit.reports.selection_sheets import sheets
 from babelfit.reports.sheets import markdown
 from babelfit.scoring import selections
-from made_runs import labels, write_run
 
 RANKINGS = {
     "source_dev": [{"step": 20, "score": 0.9}],

@@ -4,11 +4,11 @@ from itertools import chain, pairwise
 
 import numpy as np
 import pytest
+from tiny import tokenizer
 from transformers import PreTrainedTokenizerFast
 
 from babelfit.encoder.loading import MINI, load_tokenizer
 from babelfit.text.packing import Packer
-from tiny import tokenizer
 
 WORDS = [
     "the",

@@ -7,10 +7,10 @@ from typing import Any
 import pyarrow.parquet as pq
 import torch
 from datasets import ClassLabel, Dataset, Features, List, Value
+from hub_server import StandIn
 from transformers import AutoConfig, AutoModel
 
 from babelfit.encoder import loading
-from hub_server import StandIn
 
 DATASETS = {"xnli": "facebook/xnli", "pawsx": "google-research-datasets/paws-x", "wikiann": "unimelb-nlp/wikiann"}
 SAFETENSORS, BIN, BARE = "invented/safetensors", "invented/bin", "invented/bare"

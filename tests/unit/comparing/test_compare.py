@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
+from made_runs import labels, write_run
 from rich.console import Console
 from scipy.stats import ttest_ind
 
@@ -20,9 +21,8 @@ from babelfit.comparing.scored_runs import folders
 from babelfit.errors import UserError
 from babelfit.predictions.prediction_files import TagPrediction
 from babelfit.reports.sheets import Sheet, markdown, terminal
-from made_runs import labels, write_run
 
-HERE = Path(__file__).parent
+CONFIGS = Path(__file__).parents[1] / "config" / "configs"
 
 
 def answered(rates: Mapping[str, float], *, seed: int, count: int = 400) -> dict[str, Sequence[int]]:
@@ -35,7 +35,7 @@ def run(folder: Path, right: Mapping[str, Sequence[int]], **settings: Any) -> st
 
 
 def with_config(folder: str, *, seed: int, **changes: object) -> str:
-    values = yaml.safe_load((HERE / "configs" / "version-1.yaml").read_text()) | {
+    values = yaml.safe_load((CONFIGS / "version-1.yaml").read_text()) | {
         "seed": seed,
         "name": Path(folder).name,
     }

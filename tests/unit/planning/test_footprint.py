@@ -5,10 +5,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import tiny
 import torch
 from transformers import PreTrainedModel
 
-import tiny
 from babelfit.batches.ragged import StepBatch
 from babelfit.encoder import attention
 from babelfit.encoder.encoder import checkpoint_activations, freeze

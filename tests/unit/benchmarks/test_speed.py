@@ -8,14 +8,14 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+import tiny
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-import tiny
 from babelfit.data import DATA, MultilingualDataModule
 from babelfit.encoder.loading import load_tokenizer
 
-SCRIPTS = Path(__file__).resolve().parents[2] / "benchmarks"
+SCRIPTS = Path(__file__).resolve().parents[3] / "benchmarks"
 LENGTHS = [5, 12, 9]
 
 

@@ -6,13 +6,13 @@ import re
 from pathlib import Path
 
 import pytest
+from made_runs import labels, write_run
 from rich.console import Console
 
 from babelfit.commands import cli
 from babelfit.comparing.matrix import matrix, sheets, write_page
 from babelfit.errors import UserError
 from babelfit.reports.sheets import terminal
-from made_runs import labels, write_run
 
 RIGHT = {"en": [1, 1, 1, 0], "de": [1, 1, 0, 0], "sw": [1, 0, 0, 0]}
 

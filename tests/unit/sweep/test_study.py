@@ -94,7 +94,7 @@ def test_a_study_is_there_whole_or_not_at_all(tmp_path: Path, storage: str, monk
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(record.durable, "rename", killed)
+        patch.setattr(record.atomic_files, "rename", killed)
         with pytest.raises(KeyboardInterrupt):
             Study(tmp_path, storage=storage, facts=FACTS)
     assert not record.holds(tmp_path)
