@@ -5,51 +5,39 @@ split as it came. An example of tagging is a sentence, and its record has an ent
 """
 
 import json
-import math
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import MISSING, asdict, dataclass, fields
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import MISSING, Field, asdict, fields
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, Protocol
 
-from babelfit.batches.ragged import NO_LABEL, Array
 from babelfit.errors import UserError
 from babelfit.files import atomic_files
 
 
-@dataclass(frozen=True, kw_only=True)
-class Prediction:
-    """What a model says of one example; `gold` is None where the row has no label."""
+class Record(Protocol):
+    """One line of a prediction file: a dataclass that can check itself."""
 
-    index: int
-    gold: str | None
-    predicted: str
-    probabilities: Mapping[str, float]  # of every label; none where they are not known
+    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
 
+    @property
+    def index(self) -> int:
+        """The 0-based row of the example within its language's split, as it came."""
+        ...
 
-@dataclass(frozen=True, kw_only=True)
-class TagPrediction:
-    """What a model says of the words of one sentence; `gold` is None where the sentence has no tags."""
-
-    index: int
-    gold: Sequence[str] | None
-    predicted: Sequence[str]
-    probabilities: Sequence[float]  # of the predicted tags; none where they are not known
+    def check(self, labels: Sequence[str]) -> None:
+        """Raise ValueError, with the value and what was allowed, for what no model says."""
+        ...
 
 
-@dataclass(frozen=True, kw_only=True)
-class MaskedPrediction:
-    """How well a model guesses the masked tokens of one example: how many, how many right, summed over all of them."""
+class Kind(Protocol):
+    """What a file holds predictions of: the type of its records, and the labels in them."""
 
-    index: int
-    masked: int
-    right: int
-    nll: float  # negative log-likelihood in nats
-    inactive: int = 0  # besides, masked tokens that a model with an active vocabulary does not have
+    @property
+    def record(self) -> type[Any]: ...
 
-
-AnyPrediction = Prediction | TagPrediction
-Record = TypeVar("Record", bound=AnyPrediction | MaskedPrediction)
+    @property
+    def labels(self) -> Sequence[str]: ...
 
 
 def path(folder: Path, *, split: str, language: str) -> Path:
@@ -67,7 +55,7 @@ def languages(folder: Path, *, split: str) -> list[str]:
     return found
 
 
-def write(file: Path, records: Iterable[AnyPrediction | MaskedPrediction]) -> None:
+def write(file: Path, records: Iterable[Record]) -> None:
     """Write a prediction file whole or not at all."""
     file.parent.mkdir(parents=True, exist_ok=True)
     temporary = file.with_name(file.name + ".tmp")
@@ -86,41 +74,17 @@ def _rounded(value: Any) -> Any:
     return round(value, 6) if isinstance(value, float) else value
 
 
-def record(columns: Mapping[str, Array], rows: Array, *, label_names: Sequence[str], per_word: bool) -> AnyPrediction:
-    """Make a record of the targets of one example, given which rows of index, gold and probabilities they are."""
-    index = int(columns["index"][rows[0]])
-    probabilities = columns["probabilities"][rows]  # (targets, labels)
-    predicted = [label_names[label] for label in probabilities.argmax(1)]
-    labels = columns["gold"][rows]
-    gold = None if (labels == NO_LABEL).any() else [label_names[label] for label in labels]
-    if per_word:
-        return TagPrediction(index=index, gold=gold, predicted=predicted, probabilities=probabilities.max(1).tolist())
-    return Prediction(
-        index=index,
-        gold=None if gold is None else gold[0],
-        predicted=predicted[0],
-        probabilities=dict(zip(label_names, probabilities[0].tolist(), strict=True)),
-    )
-
-
-def read(
-    file: Path,
-    kind: type[Record],
-    *,
-    label_names: Sequence[str],
-    num_examples: int | None = None,
-    dropped: Collection[int] = (),
-) -> list[Record]:
+def read(file: Path, kind: Kind, *, num_examples: int | None = None, dropped: Collection[int] = ()) -> list[Any]:
     """Read a prediction file, in order of index.
 
     Raises UserError, with the line, for what is no record, for a label that the data do not have, and for an example
     that is predicted twice or left out. `dropped` are the rows that are no examples; `num_examples` is how many there
     are, where that is known.
     """
-    records: dict[int, Record] = {}
+    records: dict[int, Any] = {}
     with file.open("rb") as lines:
         for number, line in enumerate(lines, start=1):
-            one = _read(line, kind, label_names=label_names, where=f"{file}, line {number}")
+            one = _read(line, kind, where=f"{file}, line {number}")
             if one.index in records:
                 raise UserError(f"{file}, line {number}: index {one.index} stands twice; each example counts once")
             records[one.index] = one
@@ -137,62 +101,17 @@ def read(
     return [records[index] for index in sorted(records)]
 
 
-def _read(line: bytes, kind: type[Record], *, label_names: Sequence[str], where: str) -> Record:
+def _read(line: bytes, kind: Kind, *, where: str) -> Any:
     try:
         values: Any = json.loads(line)
-        record = kind(**values)
+        record = kind.record(**values)
     except (ValueError, TypeError, RecursionError) as error:
-        expected = ", ".join(f'"{field.name}"' for field in fields(kind) if field.default is MISSING)
+        expected = ", ".join(f'"{field.name}"' for field in fields(kind.record) if field.default is MISSING)
         raise UserError(f"{where}: no prediction ({error}); expected {{{expected}}}") from error
     if type(record.index) is not int or record.index < 0:
         raise UserError(f"{where}: index {record.index!r} is no row number; expected 0 or more")
-    if isinstance(record, MaskedPrediction):
-        _check_counts(record, where=where)
-    elif isinstance(record, TagPrediction):
-        _check_tags(record, label_names=label_names, where=where)
-    else:
-        _check_labels(record, label_names=label_names, where=where)
+    try:
+        record.check(kind.labels)
+    except ValueError as error:
+        raise UserError(f"{where}: {error}") from error
     return record
-
-
-def _check_labels(record: Prediction, *, label_names: Sequence[str], where: str) -> None:
-    for key, allowed in (("gold", [*label_names, None]), ("predicted", label_names)):
-        if (name := getattr(record, key)) not in allowed:
-            raise UserError(f"{where}: {key} {name!r} is no label; expected one of {', '.join(label_names)}")
-    shares = record.probabilities
-    if not isinstance(shares, dict) or not all(
-        name in label_names and _is_share(share) for name, share in shares.items()
-    ):
-        raise UserError(f"{where}: probabilities {shares!r} are not a share from 0 to 1 for labels of the data")
-
-
-def _check_tags(record: TagPrediction, *, label_names: Sequence[str], where: str) -> None:
-    for key in ("gold", "predicted"):
-        tags = getattr(record, key)
-        if tags is None and key == "gold":
-            continue
-        if not isinstance(tags, list) or not tags:
-            raise UserError(f"{where}: {key} {tags!r} is no list of tags, one a word")
-        for tag in tags:
-            if tag not in label_names:
-                raise UserError(f"{where}: {key} {tag!r} is no tag; expected one of {', '.join(label_names)}")
-    words = len(record.predicted)
-    if record.gold is not None and len(record.gold) != words:
-        raise UserError(f"{where}: {words} predicted tags for {len(record.gold)} gold ones; every word counts once")
-    shares = record.probabilities
-    if shares == []:
-        return  # not known
-    if not isinstance(shares, list) or len(shares) != words or not all(_is_share(share) for share in shares):
-        raise UserError(f"{where}: probabilities are not {words} shares from 0 to 1, one a word")
-
-
-def _check_counts(record: MaskedPrediction, *, where: str) -> None:
-    counts = (record.masked, record.right, record.inactive)
-    if any(type(count) is not int or count < 0 for count in counts) or record.right > record.masked:
-        raise UserError(f"{where}: {record.right!r} right of {record.masked!r} masked tokens are no counts of them")
-    if not isinstance(record.nll, int | float) or not 0 <= record.nll < math.inf:
-        raise UserError(f"{where}: nll {record.nll!r} is no negative log-likelihood; expected 0 or more")
-
-
-def _is_share(value: object) -> bool:
-    return isinstance(value, int | float) and 0 <= value <= 1

@@ -11,7 +11,7 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -132,16 +132,16 @@ def with_progress(table: pa.Table, description: str) -> Iterator[pa.Table]:
             bar.update(chunk.num_rows)
 
 
-def encode_pairs(
-    table: pa.Table, *, tokenizer: PreTrainedTokenizerFast, texts: tuple[str, str], max_length: int
+def encode_texts(
+    table: pa.Table, *, tokenizer: PreTrainedTokenizerFast, texts: Sequence[str], max_length: int
 ) -> dict[str, Any]:
-    """Encode two text columns as pairs, cut to `max_length` subwords from the longer side; the target is the first."""
-    first, second = (table[column].to_pylist() for column in texts)
-    encoded = tokenizer(first, second, truncation="longest_first", max_length=max_length, return_attention_mask=False)
-    columns = {name: encoded[name] for name in ("input_ids", "token_type_ids") if name in encoded}
-    return columns | {
+    """Encode a text column, or two as pairs, cut to `max_length` subwords from the longer side; targets are the first."""
+    columns = [table[column].to_pylist() for column in texts]
+    encoded = tokenizer(*columns, truncation="longest_first", max_length=max_length, return_attention_mask=False)
+    kept = {name: encoded[name] for name in ("input_ids", "token_type_ids") if name in encoded}
+    return kept | {
         "windows": [[len(ids)] for ids in encoded["input_ids"]],
-        "targets": [[0]] * len(first),
+        "targets": [[0]] * table.num_rows,
         # The tokenizer keeps what it cut off beside each encoding.
         "truncated": [bool(one.overflowing) for one in encoded.encodings],
     }

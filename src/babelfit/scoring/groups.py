@@ -2,13 +2,14 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 import numpy as np
 from scipy.stats import spearmanr
 
 from babelfit.languages.facts import LANGUAGES, Language
-from babelfit.statistics.bootstrap import Array, interval
+from babelfit.scoring.scores import Group, Groups, SizeCorrelation
+from babelfit.statistics.bootstrap import interval
+from babelfit.statistics.sums import Array
 
 SIZES: dict[str, float] = {"over 100 GiB": 100, "10 to 100 GiB": 10, "1 to 10 GiB": 1, "under 1 GiB": 0}
 """Groups by size in the pretraining corpus, and the least that each begins with."""
@@ -27,7 +28,7 @@ def groups(
     resampled: Mapping[str, Array],
     source_languages: Sequence[str],
     source: float | None,
-) -> dict[str, Any]:
+) -> Groups:
     """Average the scores of the target languages by family, by script and by size in XLM-R's pretraining corpus.
 
     `resampled` are the scores of each language's resamples, from which a mean has its `interval`. `source` is the mean
@@ -36,7 +37,7 @@ def groups(
     """
     targets = {language: score for language, score in scores.items() if language not in source_languages}
 
-    def grouped(of: Callable[[Language], str], order: Sequence[str] = ()) -> dict[str, Any]:
+    def grouped(of: Callable[[Language], str], order: Sequence[str] = ()) -> dict[str, Group]:
         members: dict[str, list[str]] = {}
         for language in targets:
             facts = LANGUAGES.get(language)
@@ -45,21 +46,21 @@ def groups(
         names += [name for name in members if name not in names]
         means = {name: sum(targets[one] for one in members[name]) / len(members[name]) for name in names}
         return {
-            name: {
-                "languages": members[name],
-                "mean": means[name],
-                "interval": interval(np.mean([resampled[one] for one in members[name]], axis=0)),
-                "gap": None if source is None else source - means[name],
-            }
+            name: Group(
+                languages=members[name],
+                mean=means[name],
+                interval=interval(np.mean([resampled[one] for one in members[name]], axis=0)),
+                gap=None if source is None else source - means[name],
+            )
             for name in names
         }
 
-    return {
-        "family": grouped(lambda facts: facts.family),
-        "script": grouped(lambda facts: facts.script),
-        "pretraining": grouped(size_group, [*SIZES, NOT_IN_IT, UNKNOWN]),
-        "size_correlation": _size_correlation(targets),
-    }
+    return Groups(
+        family=grouped(lambda facts: facts.family),
+        script=grouped(lambda facts: facts.script),
+        pretraining=grouped(size_group, [*SIZES, NOT_IN_IT, UNKNOWN]),
+        size_correlation=_size_correlation(targets),
+    )
 
 
 def size_group(facts: Language) -> str:
@@ -71,7 +72,7 @@ def size_group(facts: Language) -> str:
     return next(name for name, least in SIZES.items() if facts.pretraining_gib >= least)
 
 
-def _size_correlation(targets: Mapping[str, float]) -> dict[str, Any] | None:
+def _size_correlation(targets: Mapping[str, float]) -> SizeCorrelation | None:
     sizes = {one: LANGUAGES[one].pretraining_gib for one in targets if one in LANGUAGES}
     known = [language for language, size in sizes.items() if size]
     points = [(math.log(sizes[language] or 1), targets[language]) for language in known]
@@ -79,4 +80,4 @@ def _size_correlation(targets: Mapping[str, float]) -> dict[str, Any] | None:
     if len(known) < LEAST_LANGUAGES or any(len(set(values)) == 1 for values in zip(*points, strict=True)):
         return None
     found = spearmanr(points)
-    return {"spearman": float(found.statistic), "p": float(found.pvalue), "languages": len(known)}
+    return SizeCorrelation(spearman=float(found.statistic), p=float(found.pvalue), languages=len(known))

@@ -10,10 +10,10 @@ which zero-shot transfer is to do without.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from babelfit.errors import UserError
 from babelfit.languages.facts import checked_languages
+from babelfit.scoring.scores import Scores
 
 OBJECTIVES = ("source_dev", "mean_dev", "worst_dev", "target_dev")
 
@@ -35,11 +35,12 @@ def objectives(
     return found
 
 
-def of_scores(scores: Mapping[str, Any], *, languages: Sequence[str] | None) -> dict[str, float]:
-    """Return the objectives that the contents of `scores/validation.json` come to; null: of all languages it has."""
-    main = {language: values[scores["metric"]] for language, values in scores["languages"].items()}
+def of_scores(scores: Scores, *, languages: Sequence[str] | None) -> dict[str, float]:
+    """Return the objectives that the scores of the validation split come to; null: of all languages it has."""
     return objectives(
-        main, source_languages=scores["source_languages"], languages=list(main) if languages is None else languages
+        scores.main,
+        source_languages=scores.source_languages,
+        languages=list(scores.main) if languages is None else languages,
     )
 
 

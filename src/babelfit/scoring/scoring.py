@@ -1,212 +1,183 @@
-"""From prediction files to `scores/<split>.json`: needs neither a GPU nor the model."""
+"""From prediction files to scores: needs neither a GPU nor the model."""
 
-import json
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from babelfit.errors import UserError
-from babelfit.files import atomic_files, shapes
-from babelfit.files.shapes import Each, Fields, check
+from babelfit.files import documents
 from babelfit.predictions import prediction_files
-from babelfit.predictions.prediction_files import AnyPrediction, Prediction, TagPrediction
-from babelfit.reports.words import SHOWN
-from babelfit.scoring.answers import Answers, answers, calibration, confusion, parts
-from babelfit.scoring.consistency import consistency
+from babelfit.scoring.consistency import align, consistency
 from babelfit.scoring.groups import groups
-from babelfit.scoring.metrics import MAIN_METRIC, build_metrics
+from babelfit.scoring.measure_facts import MeasureFacts
+from babelfit.scoring.scores import (
+    SCHEMA,
+    Consistency,
+    Contaminated,
+    FewShotNote,
+    LanguageScores,
+    Resamples,
+    Scores,
+    Transfer,
+)
 from babelfit.statistics import bootstrap
+from babelfit.statistics.sums import Array, Counts, Measure
+from babelfit.tasks.task import Answers, Task
 from babelfit.transfer.numbers import transfer_numbers
 
-SCHEMA = 1
-NUMBER = (int, float)
-SHARE = (None, *NUMBER)
-INTERVAL = (None, [NUMBER, NUMBER])
-GROUP = Each(of=Fields(required={"languages": [str], "mean": NUMBER, "gap": SHARE}, optional={"interval": INTERVAL}))
-SCORES = Fields(
-    required={
-        "schema": int,
-        "data": str,
-        "split": str,
-        "metric": str,
-        "source_languages": [str],
-        "languages": Each(of=Fields(optional={"interval": INTERVAL, "ece": NUMBER, "unlabelled": int})),
-        "transfer": Fields(
-            required={
-                "source": SHARE,
-                "target_mean": SHARE,
-                "gap": SHARE,
-                "retention": SHARE,
-                "worst": (None, Fields(required={"language": str, "score": NUMBER})),
-            },
-            optional={"intervals": Each(of=INTERVAL)},
-        ),
-    },
-    optional={
-        "synthetic": bool,
-        "regime": str,
-        "few_shot": Fields(required={"k": int, "languages": (None, [str])}),
-        "contaminated": Fields(required={"languages": [str], "why": str}),
-        "unscored_languages": [str],
-        "groups": Fields(
-            optional={
-                "family": GROUP,
-                "script": GROUP,
-                "pretraining": GROUP,
-                "size_correlation": (None, Fields(required={"spearman": NUMBER, "languages": int})),
-            }
-        ),
-        "consistency": Fields(
-            required={
-                "languages": [str],
-                "items": int,
-                "left_out": int,
-                "different_gold": Fields(required={"items": int}),
-                "alike": [[SHARE]],
-                "alike_if_right": [[SHARE]],
-                "all_alike": SHARE,
-                "all_right": SHARE,
-                "all_alike_if_right": Each(of=SHARE),
-            }
-        ),
-        "not_parallel": str,
-    },
-)
-"""What is read again of a file of scores: by the report, by comparisons and by matrices."""
 
-RECORDS: dict[str, type[AnyPrediction]] = {
-    "sequence_classification": Prediction,
-    "token_classification": TagPrediction,
-}
+@dataclass(frozen=True, kw_only=True)
+class SplitFacts:
+    """What is known of the predictions of one split, besides what stands in their files."""
+
+    data: str
+    split: str
+    task: Task
+    is_parallel: bool  # row i is the same item in every language
+    source_languages: Sequence[str]
+    examples: Mapping[str, int] = field(default_factory=dict)  # how many each language has
+    dropped: Mapping[str, Collection[int]] = field(default_factory=dict)  # rows of a language that are no examples
+    cut: Collection[str] = ()  # languages of which a limit left out the last rows
+    synthetic: bool = False
+    contaminated: Contaminated | None = None
+    regime: str | None = None
+    few_shot: FewShotNote | None = None
+    vocabulary: str | None = None  # which ids masked tokens are guessed from, in words
 
 
-def score(
-    folder: Path,
-    *,
-    data: str,
-    split: str,
-    head: str,
-    label_names: Sequence[str],
-    is_parallel: bool,
-    source_languages: Sequence[str],
-    examples: Mapping[str, int],
-    dropped: Mapping[str, Collection[int]],
-    notes: Mapping[str, Any],
-    cut: Collection[str] = (),
-) -> dict[str, Any]:
+def score(folder: Path, facts: SplitFacts) -> Scores:
     """Score every language of a split that has predictions in a run folder, source languages first.
 
-    A language without any gold is named as unscored. `is_parallel` says that row i is the same item in every language:
-    then items are resampled for the intervals of all languages together, and compared. Where it is not so after all,
-    the scores say why. `examples` says how many each language has, `dropped` which rows are none, `cut` in which
-    languages a limit left out the last rows, `notes` what a reader of the scores must know. Raises UserError for
-    damaged prediction files.
+    A language without any gold is named as unscored. Where row i is the same item in every language, items are
+    resampled for the intervals of all languages together, and compared; where it is not so after all, the scores say
+    why. Raise UserError for damaged prediction files.
     """
-    found = prediction_files.languages(folder, split=split)
-    ordered = [
-        *(one for one in source_languages if one in found),
-        *(one for one in found if one not in source_languages),
-    ]
-    records = {
-        language: prediction_files.read(
-            prediction_files.path(folder, split=split, language=language),
-            RECORDS[head],
-            label_names=label_names,
-            num_examples=examples.get(language),
-            dropped=dropped.get(language, ()),
-        )
-        for language in ordered
-    }
-    unlabelled = {one: sum(record.gold is None for record in theirs) for one, theirs in records.items()}
+    task = facts.task
+    answers = {language: task.read(_read(folder, facts, language)) for language in _ordered(folder, facts)}
+    unlabelled = {language: int((~theirs.has_gold).sum()) for language, theirs in answers.items()}
     given = {
-        language: answers(theirs, label_names=label_names)
-        for language, theirs in records.items()
-        if unlabelled[language] < len(theirs)
+        language: theirs.with_gold()
+        for language, theirs in answers.items()
+        if unlabelled[language] < len(theirs.indices)
     }
-    unscored = [language for language in ordered if language not in given]
-    compared: dict[str, Any] = {}
-    together = is_parallel and head == "sequence_classification" and len(given) > 1
-    try:
-        if together:
-            found_alike = consistency(given, dropped=dropped, cut=cut, source_languages=source_languages)
-            compared = {"consistency": found_alike}
-    except UserError as error:
-        # The scores of each language stand; those that compare rows do not.
-        together, compared = False, {"not_parallel": str(error)}
-    resampled = bootstrap.resampled(
-        {language: parts(theirs, head=head, label_names=label_names) for language, theirs in given.items()},
-        together=together,
-    )
-    scored = {
-        language: _score_language(theirs, head=head, label_names=label_names)
-        | ({"unlabelled": unlabelled[language]} if unlabelled[language] else {})
-        | {"interval": bootstrap.interval(resampled[language])}
-        | calibration(theirs)
-        | {"confusion": confusion(theirs, head=head, label_names=label_names)}
+    together, found_alike, not_parallel = _compare_items(given, answers, facts)
+    counts = {language: task.counts(theirs) for language, theirs in given.items()}
+    for language, theirs in counts.items():
+        if not len(theirs.indices):
+            file = prediction_files.path(folder, split=facts.split, language=language)
+            raise UserError(f"{file}: none of its {task.target} could be guessed, so there is no {task.headline.title}")
+    resampled = resample(counts, task=task, together=together)
+    languages = {
+        language: _score_language(
+            counts[language],
+            task.details(theirs),
+            measures=task.measures,
+            interval=transform(bootstrap.interval(resampled[language]), task.headline),
+            unlabelled=unlabelled[language],
+        )
         for language, theirs in given.items()
     }
-    main = {language: scores[MAIN_METRIC[head]] for language, scores in scored.items()}
-    transfer = transfer_numbers(main, source_languages=source_languages)
-    return {
-        "schema": SCHEMA,
-        "data": data,
-        **notes,
-        "split": split,
-        "metric": MAIN_METRIC[head],
-        "source_languages": list(source_languages),
-        "languages": scored,
-        **({"unscored_languages": unscored} if unscored else {}),
-        "transfer": transfer
-        | {"intervals": bootstrap.transfer_intervals(resampled, source_languages=source_languages)},
-        "resamples": {"number": bootstrap.NUM_RESAMPLES, "of": "items" if together else "examples of each language"},
-        "groups": groups(main, resampled=resampled, source_languages=source_languages, source=transfer["source"]),
-        **compared,
-    }
-
-
-def _score_language(given: Answers, *, head: str, label_names: Sequence[str]) -> dict[str, Any]:
-    """Score one language's predictions."""
-    metrics = build_metrics(head, label_names=label_names, across_ranks=False).set_dtype(torch.float64)
-    metrics.update(
-        preds=torch.from_numpy(given.predicted),
-        target=torch.from_numpy(given.gold),
-        sentences=torch.from_numpy(given.examples),
+    main = {language: scores.values[task.selecting.key] for language, scores in languages.items()}
+    transfer = _transfer(main, resampled, source_languages=facts.source_languages) if task.compares_languages else None
+    return Scores(
+        schema=SCHEMA,
+        data=facts.data,
+        task=task.name,
+        labels=list(task.labels),
+        parallel=facts.is_parallel,
+        measures=[MeasureFacts.of(measure) for measure in task.measures],
+        synthetic=facts.synthetic,
+        contaminated=facts.contaminated,
+        regime=facts.regime,
+        few_shot=facts.few_shot,
+        few_shot_unit=task.few_shot,
+        split=facts.split,
+        metric=task.selecting.key,
+        source_languages=list(facts.source_languages),
+        vocabulary=facts.vocabulary,
+        languages=languages,
+        unscored_languages=[language for language in answers if language not in given],
+        transfer=transfer,
+        resamples=Resamples(number=bootstrap.NUM_RESAMPLES, of="items" if together else "examples of each language"),
+        groups=None
+        if transfer is None
+        else groups(main, resampled=resampled, source_languages=facts.source_languages, source=transfer.source),
+        consistency=found_alike,
+        not_parallel=not_parallel,
     )
-    counts = {"examples": len(given.indices)}
-    if head == "token_classification":
-        counts["words"] = len(given.gold)
-    return {name: float(value) for name, value in metrics.compute().items()} | counts
 
 
-def write(scores: dict[str, Any], folder: Path) -> None:
-    """Write the scores of one split into a run folder."""
-    file = folder / "scores" / f"{scores['split']}.json"
-    file.parent.mkdir(exist_ok=True)
-    atomic_files.write_text(file, json.dumps(scores, indent=2) + "\n")
+def _ordered(folder: Path, facts: SplitFacts) -> list[str]:
+    """Return the languages that have predictions, source languages first."""
+    found = prediction_files.languages(folder, split=facts.split)
+    sources = [one for one in facts.source_languages if one in found]
+    return [*sources, *(one for one in found if one not in sources)]
 
 
-def read_all(folder: Path) -> list[dict[str, Any]]:
-    """Read the scores of every split in a run folder; raises UserError for what is none."""
-    return [_read(file) for file in sorted((folder / "scores").glob("*.json"))]
+def _read(folder: Path, facts: SplitFacts, language: str) -> list[Any]:
+    return prediction_files.read(
+        prediction_files.path(folder, split=facts.split, language=language),
+        facts.task,
+        num_examples=facts.examples.get(language),
+        dropped=facts.dropped.get(language, ()),
+    )
 
 
-def _read(file: Path) -> dict[str, Any]:
+def _compare_items(
+    given: Mapping[str, Any], answers: Mapping[str, Answers], facts: SplitFacts
+) -> tuple[bool, Consistency | None, str | None]:
+    """Compare the same items in all languages, where there are such.
+
+    Returns whether items are the same, how consistent the answers are, and why items are not the same after all.
+    """
+    if not (facts.is_parallel and facts.task.has_one_answer and len(given) > 1):
+        return False, None, None
+    rows = {language: answers[language].indices for language in given}
     try:
-        scores: dict[str, Any] = shapes.loads(file.read_text(encoding="utf-8"))
-        if isinstance(scores, dict) and scores.get("metric") == MAIN_METRIC["masked_language_modeling"]:
-            raise UserError(
-                f"{file}: scores of masked tokens, which this command does not read: they stand in report.md"
-            )
-        check(scores, SCORES, where="it")
-        if scores["schema"] != SCHEMA or scores["metric"] not in SHOWN:
-            raise ValueError(f"schema {scores['schema']} and metric {scores['metric']!r} are not known here")
-        columns = Fields(required=dict.fromkeys(SHOWN[scores["metric"]], NUMBER))
-        check(scores["languages"], Each(of=columns), where="languages")
-        alike = scores.get("consistency", {"languages": [], "alike": []})
-        if len(alike["languages"]) != len(alike["alike"]):
-            raise ValueError("consistency.alike has not a row a language")
-    except (ValueError, RecursionError) as error:
-        raise UserError(f"{file} holds no scores ({error}): delete it, and evaluating again writes it anew") from error
-    return scores
+        items = align(given, rows=rows, dropped=facts.dropped, cut=facts.cut)
+    except UserError as error:
+        # The scores of each language stand; those that compare rows do not.
+        return False, None, str(error)
+    if not facts.task.labels:
+        return True, None, None
+    return True, consistency(given, items=items, rows=rows, source_languages=facts.source_languages), None
+
+
+def _score_language(
+    counts: Counts,
+    details: Mapping[str, Any],
+    *,
+    measures: Sequence[Measure],
+    interval: list[float] | None,
+    unlabelled: int,
+) -> LanguageScores:
+    values = {measure.key: measure.score(counts.rows) for measure in measures}
+    known = documents.parsed(LanguageScores, {**details, "values": values, "interval": interval}, where="details")
+    return replace(known, unlabelled=unlabelled) if unlabelled else known
+
+
+def resample(counts: Mapping[str, Counts], *, task: Task, together: bool) -> dict[str, Array]:
+    """Score resamples of each language in the headline measure, before its transformation: (resamples,) each."""
+    measure = task.headline
+    mine = {language: theirs.of(measure) for language, theirs in counts.items()}
+    if task.compares_languages:
+        return bootstrap.resampled(mine, measure.of_sums, together=together)
+    # Each from the same seed: what a language's interval is does not depend on which others are scored.
+    found: dict[str, Array] = {}
+    for language, theirs in mine.items():
+        found |= bootstrap.resampled({language: theirs}, measure.of_sums, together=False)
+    return found
+
+
+def transform(interval: list[float] | None, measure: Measure) -> list[float] | None:
+    """Return an interval on the scale on which a measure is written."""
+    return None if interval is None else [float(measure.transform(end)) for end in interval]
+
+
+def _transfer(
+    main: Mapping[str, float], resampled: Mapping[str, Array], *, source_languages: Sequence[str]
+) -> Transfer:
+    numbers = transfer_numbers(main, source_languages=source_languages)
+    intervals = bootstrap.transfer_intervals(resampled, source_languages=source_languages)
+    return documents.parsed(Transfer, {**numbers, "intervals": intervals}, where="transfer")

@@ -6,64 +6,79 @@ et al. 2020 show how far the two lie apart), `last` asks for none at all, and `a
 checkpoints' weights. How much more than `source_dev` each scores is the price of honest selection.
 """
 
+import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from babelfit.checkpoints.rankings import LAST, MEAN_DEV, SOURCE_DEV, Rankings, by_language
-from babelfit.data import MultilingualDataModule
 from babelfit.errors import UserError
-from babelfit.files import shapes
-from babelfit.files.shapes import Each, Fields
+from babelfit.files import atomic_files, documents
 from babelfit.predictions import prediction_files
-from babelfit.reports.words import SHOWN
 from babelfit.run import manifest
-from babelfit.scoring import scoring
-from babelfit.scoring.answers import answers, parts
-from babelfit.scoring.metrics import MAIN_METRIC
-from babelfit.scoring.scoring import INTERVAL, NUMBER, SHARE
+from babelfit.scoring import schema_1
+from babelfit.scoring.measure_facts import MeasureFacts
+from babelfit.scoring.scores import Contaminated, Interval, Resamples, Scores, Share, Worst
 from babelfit.statistics import bootstrap
-from babelfit.statistics.bootstrap import Array, Parts, interval
+from babelfit.statistics.bootstrap import interval
+from babelfit.statistics.sums import Array, Counts, sums
+from babelfit.tasks.task import Task
 from babelfit.transfer.numbers import transfer_numbers
 
 FILE = "selections.json"
 FOLDER = "selections"
-SCHEMA = 1
+SCHEMA = 2
 ORACLE, AVERAGE = "oracle", "average"
 
-SELECTIONS = Fields(
-    required={
-        "schema": int,
-        "data": str,
-        "split": str,
-        "metric": str,
-        "selections": [
-            Fields(
-                required={
-                    "by": str,
-                    "steps": Each(of=[int]),
-                    "languages": Each(of=NUMBER),
-                    "transfer": Fields(
-                        required={
-                            "source": SHARE,
-                            "target_mean": SHARE,
-                            "worst": (None, Fields(required={"language": str, "score": NUMBER})),
-                        }
-                    ),
-                    "price": (None, Fields(required={"target_mean": NUMBER, "interval": INTERVAL})),
-                }
-            )
-        ],
-    },
-    optional={
-        "synthetic": bool,
-        "regime": str,
-        "contaminated": Fields(required={"languages": [str], "why": str}),
-    },
-)
-"""What is read again of the file, for reports."""
+
+@dataclass(frozen=True, kw_only=True)
+class SelectedTransfer:
+    """The transfer numbers of a selection."""
+
+    source: Share
+    target_mean: Share
+    mean: Share
+    gap: Share
+    retention: Share
+    worst: Worst | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Price:
+    """How much more than `source_dev` a selection scores in the mean of the target languages."""
+
+    target_mean: float
+    interval: Interval | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Selection:
+    """What one way of selecting chose, by language, and what that scores."""
+
+    by: str
+    steps: dict[str, list[int]]
+    languages: dict[str, float]
+    transfer: SelectedTransfer
+    price: Price | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Selections:
+    """selections.json: what each way of selecting scores on one split."""
+
+    schema: int
+    data: str
+    synthetic: bool = False
+    regime: str | None = None
+    contaminated: Contaminated | None = None
+    split: str
+    metric: str
+    measure: MeasureFacts
+    selections: list[Selection]
+    resamples: Resamples | None = None
+
 
 Steps = tuple[int, ...]
 """Of the checkpoints whose mean a model is: of one, that itself."""
@@ -98,96 +113,104 @@ def steps_in_words(steps: Steps) -> str:
     return f"mean of steps {', '.join(map(str, steps))}" if len(steps) > 1 else f"step {steps[0]}"
 
 
-def compared(
+def compare(
     folder: Path,
     *,
-    data: MultilingualDataModule,
-    split: str,
+    task: Task,
+    own: Scores,
     chosen: Mapping[str, Mapping[str, Steps]],
-) -> dict[str, Any]:
-    """Score each selection from prediction files alone; those of `source_dev` are the run's own."""
-    (own,) = (scores for scores in scoring.read_all(folder) if scores["split"] == split)
-    counted: dict[tuple[str, str], Parts] = {
-        (language, by): _parts(
+) -> Selections:
+    """Score each selection from prediction files alone; those of `source_dev` are the run's `own`."""
+    counts: dict[tuple[str, str], Counts] = {
+        (language, by): _counts(
             folder if steps == chosen[SOURCE_DEV][language] else folder_of(steps, run=folder),
             run=folder,
-            data=data,
-            split=split,
+            task=task,
+            split=own.split,
             language=language,
         )
         for by, of_language in chosen.items()
         for language, steps in of_language.items()
-        if language in own["languages"]
+        if language in own.languages
     }
-    together = data.is_parallel and "not_parallel" not in own
-    drawn = bootstrap.paired(counted, together=together)
-    return {
-        "schema": SCHEMA,
-        "data": own["data"],
-        **{key: own[key] for key in ("synthetic", "regime", "contaminated") if key in own},
-        "split": split,
-        "metric": MAIN_METRIC[data.head],
-        "selections": [
-            _selection(by, steps=steps, counted=counted, drawn=drawn, source_languages=own["source_languages"])
+    together = own.parallel and own.not_parallel is None
+    drawn = bootstrap.paired(counts, task.selecting.of_sums, together=together)
+    scored = {key: float(task.selecting.of_sums(sums(one.rows))) for key, one in counts.items()}
+    return Selections(
+        schema=SCHEMA,
+        data=own.data,
+        synthetic=own.synthetic,
+        regime=own.regime,
+        contaminated=own.contaminated,
+        split=own.split,
+        metric=own.metric,
+        measure=own.measure,
+        selections=[
+            _selection(by, steps=steps, scored=scored, drawn=drawn, source_languages=own.source_languages)
             for by, steps in chosen.items()
         ],
-        "resamples": {
-            "number": bootstrap.NUM_RESAMPLES,
-            "of": "items" if together else "examples of each language",
-        },
-    }
+        resamples=Resamples(number=bootstrap.NUM_RESAMPLES, of="items" if together else "examples of each language"),
+    )
 
 
-def _parts(folder: Path, *, run: Path, data: MultilingualDataModule, split: str, language: str) -> Parts:
-    """Read what a model answered in a language, and what it adds to the score."""
+def _counts(folder: Path, *, run: Path, task: Task, split: str, language: str) -> Counts:
+    """Read what a model answered in a language, and what it adds to the selecting measure."""
+    entry = manifest.entry(run, split=split, language=language)
     records = prediction_files.read(
         prediction_files.path(folder, split=split, language=language),
-        scoring.RECORDS[data.head],
-        label_names=data.label_names,
-        num_examples=data.read[split][language]["examples"],
+        task,
+        num_examples=entry.get("examples"),
         dropped=manifest.dropped(run, split=split, language=language),
     )
-    return parts(answers(records, label_names=data.label_names), head=data.head, label_names=data.label_names)
+    return task.counts(task.read(records).with_gold()).of(task.selecting)
 
 
 def _selection(
     by: str,
     *,
     steps: Mapping[str, Steps],
-    counted: Mapping[tuple[str, str], Parts],
+    scored: Mapping[tuple[str, str], float],
     drawn: Mapping[tuple[str, str], Array],
     source_languages: Sequence[str],
-) -> dict[str, Any]:
-    """Lay out what one selection scores, and how much more than `source_dev` in the mean of the targets."""
-    scores = {language: counted[language, by].score for language in steps if (language, by) in counted}
+) -> Selection:
+    """Return what one selection scores, and how much more than `source_dev` in the mean of the targets."""
+    scores = {language: scored[language, by] for language in steps if (language, by) in scored}
     targets = [language for language in scores if language not in source_languages]
     price = None
     if targets and by != SOURCE_DEV:
-        of_target = [counted[one, by].score - counted[one, SOURCE_DEV].score for one in targets]
+        of_target = [scored[one, by] - scored[one, SOURCE_DEV] for one in targets]
         of_resamples = np.mean([drawn[one, by] - drawn[one, SOURCE_DEV] for one in targets], axis=0)
-        price = {"target_mean": sum(of_target) / len(targets), "interval": interval(of_resamples)}
-    return {
-        "by": by,
-        "steps": {language: list(theirs) for language, theirs in steps.items()},
-        "languages": scores,
-        "transfer": transfer_numbers(scores, source_languages=source_languages),
-        "price": price,
-    }
+        price = Price(target_mean=sum(of_target) / len(targets), interval=interval(of_resamples))
+    transfer = transfer_numbers(scores, source_languages=source_languages)
+    return Selection(
+        by=by,
+        steps={language: list(theirs) for language, theirs in steps.items()},
+        languages=scores,
+        transfer=documents.parsed(SelectedTransfer, transfer, where="transfer"),
+        price=price,
+    )
 
 
-def read(folder: Path) -> dict[str, Any] | None:
-    """Read a run's selections.json, if it has one; raises UserError for what is none."""
+def write(found: Selections, folder: Path) -> None:
+    """Write a run's selections.json."""
+    atomic_files.write_text(folder / FILE, json.dumps(documents.dumped(found), indent=2, ensure_ascii=False) + "\n")
+
+
+def read(folder: Path) -> Selections | None:
+    """Read a run's selections.json, if it has one; raise UserError for what is none."""
     file = folder / FILE
     if not file.is_file():
         return None
     try:
-        found: dict[str, Any] = shapes.loads(file.read_text(encoding="utf-8"))
-        shapes.check(found, SELECTIONS, where="it")
-        if found["schema"] != SCHEMA or found["metric"] not in SHOWN:
-            raise ValueError(f"schema {found['schema']} and metric {found['metric']!r} are not known here")
-        if not all(steps for one in found["selections"] for steps in (one["steps"], *one["steps"].values())):
+        document = documents.loads(file.read_text(encoding="utf-8"))
+        if isinstance(document, dict) and document.get("schema") == 1:
+            document = schema_1.upgraded_selections(document)
+        found = documents.parsed(Selections, document, where="it")
+        if found.schema != SCHEMA or found.metric != found.measure.key:
+            raise ValueError(f"schema {found.schema} and metric {found.metric!r} are not known here")
+        if not all(steps for one in found.selections for steps in (one.steps, *one.steps.values())):
             raise ValueError("a selection has no steps")
-        if any(one["languages"].keys() != found["selections"][0]["languages"].keys() for one in found["selections"]):
+        if any(one.languages.keys() != found.selections[0].languages.keys() for one in found.selections):
             raise ValueError("the selections have not the same languages")
     except (ValueError, RecursionError) as error:
         raise UserError(

@@ -1,20 +1,19 @@
-"""Intervals by resampling: how far scores would move with other examples of the same kind. Knows no file.
+"""Intervals by resampling: how far scores would move with other examples of the same kind. Knows arrays only.
 
-Every score here is a ratio of two sums over examples (`Parts`): accuracy is right answers by examples, span F1 twice
-the right spans by predicted and gold spans. A resample is a draw of as many examples with replacement (Efron 1979).
-Examples whose parts are the same are drawn together: how often each kind is drawn is multinomial, which is the same
-distribution, and quick. Intervals are percentile intervals.
+A resample is a draw of as many examples with replacement (Efron 1979). Examples that add the same numbers are drawn
+together: how often each kind is drawn is multinomial, which is the same distribution, and quick. Intervals are
+percentile intervals.
 """
 
-from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, TypeVar
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from typing import TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[Any]
+from babelfit.statistics.sums import Array, Counts
+
 Key = TypeVar("Key", bound=Hashable)
+OfSums = Callable[[Array], Array]
 
 NUM_RESAMPLES = 2_000
 SEED = 0
@@ -24,24 +23,15 @@ MOST_WEIGHTS = 4_000_000
 """Drawn at a time: 32 MB."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Parts:
-    """What each example adds to a score's numerator and denominator, and which row it is: (examples,) each."""
-
-    indices: Array
-    numerators: Array
-    denominators: Array
-
-    @property
-    def score(self) -> float:
-        """Return the score of all examples; 0 where there is nothing to divide by."""
-        return float(self.numerators.sum() / max(self.denominators.sum(), 1))
-
-
 def resampled(
-    parts: Mapping[Key, Parts], *, together: bool, num_resamples: int = NUM_RESAMPLES, seed: int = SEED
+    counts: Mapping[Key, Counts],
+    of_sums: OfSums,
+    *,
+    together: bool,
+    num_resamples: int = NUM_RESAMPLES,
+    seed: int = SEED,
 ) -> dict[Key, Array]:
-    """Score resamples of some sets of examples: (resamples,) for each set.
+    """Score resamples of some sets of examples, given the numbers that the score adds up: (resamples,) for each set.
 
     With `together`, an index is one item in all of the sets: a resample has the same items in each, as often (a
     bootstrap clustered by item). An item that a set lacks adds nothing to it; a resample without any item of a set has
@@ -49,42 +39,46 @@ def resampled(
     """
     generator = np.random.default_rng(seed)
     drawn: dict[Key, Array] = {}
-    for keys in [list(parts)] if together and parts else [[key] for key in parts]:
-        columns = by_item([parts[key] for key in keys])
-        scores = _drawn(columns, generator=generator, num_resamples=num_resamples)
+    for keys in [list(counts)] if together and counts else [[key] for key in counts]:
+        columns = by_item([counts[key] for key in keys])
+        scores = _resample(columns, of_sums, generator=generator, num_resamples=num_resamples)
         drawn |= {key: scores[:, column] for column, key in enumerate(keys)}
     return drawn
 
 
 def paired(
-    parts: Mapping[tuple[str, Key], Parts], *, together: bool, num_resamples: int = NUM_RESAMPLES
+    counts: Mapping[tuple[str, Key], Counts],
+    of_sums: OfSums,
+    *,
+    together: bool,
+    num_resamples: int = NUM_RESAMPLES,
 ) -> dict[tuple[str, Key], Array]:
     """Score resamples of several answers to the same examples: (resamples,) for each; keys begin with a language.
 
     Within a language all have the same examples in each resample; with `together` the languages, too.
     """
     if together:
-        return resampled(parts, together=True, num_resamples=num_resamples)
+        return resampled(counts, of_sums, together=True, num_resamples=num_resamples)
     drawn: dict[tuple[str, Key], Array] = {}
-    for number, language in enumerate(dict.fromkeys(language for language, _ in parts)):
-        own = {key: part for key, part in parts.items() if key[0] == language}
-        drawn |= resampled(own, together=True, num_resamples=num_resamples, seed=SEED + number)
+    for number, language in enumerate(dict.fromkeys(language for language, _ in counts)):
+        own = {key: one for key, one in counts.items() if key[0] == language}
+        drawn |= resampled(own, of_sums, together=True, num_resamples=num_resamples, seed=SEED + number)
     return drawn
 
 
-def by_item(sets: Sequence[Parts]) -> Array:
-    """Lay sets beside each other, an item a row: (items, sets, 3), numerator, denominator, and 1 where a set has it."""
+def by_item(sets: Sequence[Counts]) -> Array:
+    """Lay sets beside each other, an item a row: (items, sets, numbers + 1), the last being 1 where a set has it."""
     items = np.unique(np.concatenate([one.indices for one in sets]))
-    columns = np.zeros((len(items), len(sets), 3))
+    columns = np.zeros((len(items), len(sets), sets[0].rows.shape[1] + 1))
     for number, one in enumerate(sets):
         places = np.searchsorted(items, one.indices)
-        columns[places, number] = np.column_stack([one.numerators, one.denominators, np.ones(len(places))])
+        columns[places, number] = np.column_stack([one.rows, np.ones(len(places))])
     return columns
 
 
-def _drawn(columns: Array, *, generator: np.random.Generator, num_resamples: int) -> Array:
-    """Resample items of (items, sets, 3), and return the scores: (resamples, sets)."""
-    num_items, num_sets, _ = columns.shape
+def _resample(columns: Array, of_sums: OfSums, *, generator: np.random.Generator, num_resamples: int) -> Array:
+    """Resample items of (items, sets, numbers + 1), and return the scores: (resamples, sets)."""
+    num_items, num_sets, width = columns.shape
     kinds, counts = np.unique(columns.reshape(num_items, -1), axis=0, return_counts=True)
     shares = counts / num_items
     scores = np.empty((num_resamples, num_sets))
@@ -92,11 +86,9 @@ def _drawn(columns: Array, *, generator: np.random.Generator, num_resamples: int
     for start in range(0, num_resamples, step):
         block = scores[start : start + step]
         weights = generator.multinomial(num_items, shares, size=len(block))
-        numerators, denominators, held = np.moveaxis(
-            (weights.astype(np.float64) @ kinds).reshape(len(block), num_sets, 3), 2, 0
-        )
+        sums = (weights.astype(np.float64) @ kinds).reshape(len(block), num_sets, width)
         # Examples that divide by nothing, sentences without spans, score 0; no examples have no score.
-        block[:] = np.where(held > 0, numerators / np.maximum(denominators, 1), np.nan)
+        block[:] = np.where(sums[..., -1] > 0, of_sums(sums[..., :-1]), np.nan)
     return scores
 
 

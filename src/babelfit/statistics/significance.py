@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from scipy.stats import binomtest
 
-from babelfit.statistics.bootstrap import MOST_WEIGHTS, SEED, Array, Key, Parts, by_item
+from babelfit.statistics.bootstrap import MOST_WEIGHTS, SEED, Key, OfSums, by_item
+from babelfit.statistics.sums import Array, Counts
 
 LEVEL = 0.05
 
@@ -23,7 +24,12 @@ def mcnemar(one: Array, other: Array) -> float:
 
 
 def swapped(
-    pairs: Mapping[Key, tuple[Parts, Parts]], *, together: bool, num_permutations: int, seed: int = SEED
+    pairs: Mapping[Key, tuple[Counts, Counts]],
+    of_sums: OfSums,
+    *,
+    together: bool,
+    num_permutations: int,
+    seed: int = SEED,
 ) -> dict[Key, Array]:
     """Return the difference, second less first, of two models whose answers to each example are swapped or not.
 
@@ -34,15 +40,17 @@ def swapped(
     generator = np.random.default_rng(seed)
     found: dict[Key, Array] = {}
     for keys in [list(pairs)] if together and pairs else [[key] for key in pairs]:
-        first, second = (by_item([pairs[key][side] for key in keys])[..., :2] for side in range(2))
-        differences = _swapped(first, second, generator=generator, num_permutations=num_permutations)
+        first, second = (by_item([pairs[key][side] for key in keys])[..., :-1] for side in range(2))
+        differences = _swap(first, second, of_sums, generator=generator, num_permutations=num_permutations)
         found |= {key: differences[:, column] for column, key in enumerate(keys)}
     return found
 
 
-def _swapped(first: Array, second: Array, *, generator: np.random.Generator, num_permutations: int) -> Array:
-    """Swap items of (items, sets, 2), and return the differences of the scores: (permutations, sets)."""
-    num_items, num_sets, _ = first.shape
+def _swap(
+    first: Array, second: Array, of_sums: OfSums, *, generator: np.random.Generator, num_permutations: int
+) -> Array:
+    """Swap items of (items, sets, numbers), and return the differences of the scores: (permutations, sets)."""
+    num_items, num_sets, width = first.shape
     # Items that a swap changes alike are swapped together: how many of a kind are is binomial.
     kinds, counts = np.unique((second - first).reshape(num_items, -1), axis=0, return_counts=True)
     differences = np.empty((num_permutations, num_sets))
@@ -50,9 +58,9 @@ def _swapped(first: Array, second: Array, *, generator: np.random.Generator, num
     for start in range(0, num_permutations, step):
         block = differences[start : start + step]
         weights = generator.binomial(counts, 0.5, size=(len(block), len(kinds)))
-        moved = (weights.astype(np.float64) @ kinds).reshape(len(block), num_sets, 2)
+        moved = (weights.astype(np.float64) @ kinds).reshape(len(block), num_sets, width)
         ours, theirs = first.sum(axis=0) + moved, second.sum(axis=0) - moved
-        block[:] = theirs[..., 0] / np.maximum(theirs[..., 1], 1) - ours[..., 0] / np.maximum(ours[..., 1], 1)
+        block[:] = of_sums(theirs) - of_sums(ours)
     return differences
 
 

@@ -1,0 +1,265 @@
+"""scores/<split>.json as typed values: what it says, and how it is written and read. Computes nothing.
+
+A field with a default is left out of the file where it has that. Of other people's files only what is named here is
+taken, and nothing that is not of its type.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from babelfit.errors import UserError
+from babelfit.files import atomic_files, documents
+from babelfit.scoring import schema_1
+from babelfit.scoring.measure_facts import MeasureFacts
+
+SCHEMA = 2
+
+Interval = Annotated[list[float], Field(min_length=2, max_length=2)]
+Share = float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Calibration:
+    """Bins of confidence: how many targets, their mean confidence, and the share of right ones."""
+
+    count: list[int]
+    confidence: list[Share]
+    accuracy: list[Share]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Confusion:
+    """Counts of predicted labels (columns) by gold ones (rows)."""
+
+    labels: list[str]
+    counts: list[list[int]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LanguageScores:
+    """One language's scores; in the file, `values` stand beside the other fields, each under its measure's key."""
+
+    values: dict[str, float]
+    examples: int
+    words: int | None = None
+    masked: int | None = None
+    inactive: int | None = None
+    unlabelled: int | None = None
+    interval: Interval | None
+    ece: float | None = None
+    calibration: Calibration | None = None
+    confusion: Confusion | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Worst:
+    """The target language with the lowest score."""
+
+    language: str
+    score: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Transfer:
+    """Transfer numbers; None where they are undefined."""
+
+    source: Share
+    target_mean: Share
+    mean: Share
+    gap: Share
+    retention: Share
+    worst: Worst | None
+    intervals: dict[str, Interval | None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Group:
+    """Target languages that have something in common."""
+
+    languages: list[str]
+    mean: float
+    interval: Interval | None
+    gap: Share
+
+
+@dataclass(frozen=True, kw_only=True)
+class SizeCorrelation:
+    """How score and size in the pretraining corpus go together."""
+
+    spearman: float
+    p: float | None = None
+    languages: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Groups:
+    """Groups of target languages by family, by script and by size in the pretraining corpus."""
+
+    family: dict[str, Group] = field(default_factory=dict)
+    script: dict[str, Group] = field(default_factory=dict)
+    pretraining: dict[str, Group] = field(default_factory=dict)
+    size_correlation: SizeCorrelation | None
+
+    def by(self, grouping: str) -> dict[str, Group]:
+        """Return the groups of one grouping."""
+        found: dict[str, Group] = getattr(self, grouping)
+        return found
+
+
+@dataclass(frozen=True, kw_only=True)
+class DifferentGold:
+    """Items whose gold differs by language."""
+
+    items: int
+    languages: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Consistency:
+    """Which share of a parallel dataset's items is answered alike: in pairs of languages, and in all."""
+
+    languages: list[str]
+    items: int
+    left_out: int
+    different_gold: DifferentGold
+    alike: list[list[Share]]
+    both_right: list[list[Share]] = field(default_factory=list)
+    alike_if_right: list[list[Share]]
+    all_alike: Share
+    all_right: Share
+    all_alike_if_right: dict[str, Share]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resamples:
+    """What intervals are made of."""
+
+    number: int
+    of: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contaminated:
+    """Which languages' scores are no measure, and why."""
+
+    languages: list[str]
+    why: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class FewShotNote:
+    """How few examples of which target languages were trained on."""
+
+    k: int
+    languages: list[str] | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scores:
+    """The scores of one split. Scores are fractions of 1 where their unit is percent."""
+
+    schema: int
+    data: str
+    task: str
+    labels: list[str]
+    parallel: bool
+    measures: list[MeasureFacts]
+    synthetic: bool = False
+    contaminated: Contaminated | None = None
+    regime: str | None = None
+    few_shot: FewShotNote | None = None
+    few_shot_unit: str = "examples"
+    split: str
+    metric: str
+    source_languages: list[str]
+    vocabulary: str | None = None
+    languages: dict[str, LanguageScores]
+    unscored_languages: list[str] = field(default_factory=list)
+    transfer: Transfer | None = None
+    resamples: Resamples | None = None
+    groups: Groups | None = None
+    consistency: Consistency | None = None
+    not_parallel: str | None = None
+
+    @property
+    def measure(self) -> MeasureFacts:
+        """Return the measure that selects checkpoints and measures transfer."""
+        return next(one for one in self.measures if one.key == self.metric)
+
+    @property
+    def headline(self) -> MeasureFacts:
+        """Return the measure that tables begin with, and that has an interval."""
+        return next(one for one in self.measures if one.shown != "nowhere")
+
+    @property
+    def main(self) -> dict[str, float]:
+        """Return each language's score in the measure that selects."""
+        return {language: scores.values[self.metric] for language, scores in self.languages.items()}
+
+    @property
+    def calibrated(self) -> bool:
+        """Whether any language has a calibration error."""
+        return any(scores.ece is not None for scores in self.languages.values())
+
+
+def write(scores: Scores, folder: Path) -> None:
+    """Write the scores of one split into a run folder."""
+    file = folder / "scores" / f"{scores.split}.json"
+    file.parent.mkdir(exist_ok=True)
+    atomic_files.write_text(file, json.dumps(as_document(scores), indent=2) + "\n")
+
+
+def as_document(scores: Scores) -> dict[str, Any]:
+    """Return scores as they stand in a file."""
+    document: dict[str, Any] = documents.dumped(scores)
+    for language, values in document["languages"].items():
+        document["languages"][language] = {**values.pop("values"), **values}
+    return document
+
+
+def read_all(folder: Path) -> list[Scores]:
+    """Read the scores of every split in a run folder; raise UserError for a file that holds none."""
+    return [read(file) for file in sorted((folder / "scores").glob("*.json"))]
+
+
+def read(file: Path) -> Scores:
+    """Read the scores of one split; raise UserError, with what is wrong, for what is none."""
+    try:
+        return from_document(documents.loads(file.read_text(encoding="utf-8")))
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{file} holds no scores ({error}): delete it, and evaluating again writes it anew") from error
+
+
+def from_document(document: Any) -> Scores:
+    """Return what a document says; raise ValueError for what is none, or of a schema that is not known."""
+    if not isinstance(document, Mapping):
+        raise ValueError(f"it is {str(document)[:40]!r}")
+    if document.get("schema") == 1:
+        document = schema_1.upgraded(document)
+    if document.get("schema") != SCHEMA:
+        raise ValueError(f"schema {document.get('schema')} is not known here")
+    measures = documents.parsed(list[MeasureFacts], document.get("measures"), where="measures")
+    languages = document.get("languages")
+    if not isinstance(languages, Mapping):
+        raise ValueError(f"languages is {str(languages)[:40]!r}")
+    nested = {language: _with_values(values, measures) for language, values in languages.items()}
+    scores = documents.parsed(Scores, {**document, "languages": nested}, where="it")
+    keys = [measure.key for measure in scores.measures]
+    if scores.metric not in keys:
+        raise ValueError(f"metric {scores.metric!r} is none of its measures {', '.join(keys)}")
+    if all(measure.shown == "nowhere" for measure in scores.measures):
+        raise ValueError("none of its measures is shown")
+    if scores.consistency is not None and len(scores.consistency.languages) != len(scores.consistency.alike):
+        raise ValueError("consistency.alike has not a row a language")
+    return scores
+
+
+def _with_values(values: Any, measures: Sequence[MeasureFacts]) -> Any:
+    if not isinstance(values, Mapping):
+        return values
+    return {**values, "values": {one.key: values[one.key] for one in measures if one.key in values}}

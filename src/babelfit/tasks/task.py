@@ -1,0 +1,139 @@
+"""What every kind of task says of its examples. The network's part of it is a head (heads/); the facts a dataset's."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, ClassVar, Protocol, Self
+
+import numpy as np
+import pyarrow as pa
+from transformers import PreTrainedTokenizerFast
+
+from babelfit.batches.ragged import NO_LABEL
+from babelfit.predictions.prediction_files import Record
+from babelfit.statistics.sums import Array, Counts, Measure
+
+
+class Answers(Protocol):
+    """What a model answers to examples of one language, beside gold, as arrays."""
+
+    @property
+    def indices(self) -> Array:
+        """The row of each example within its language's split: (examples,), ascending."""
+        ...
+
+    @property
+    def has_gold(self) -> Array:
+        """Whether an example can be scored: (examples,)."""
+        ...
+
+    def with_gold(self) -> Self:
+        """Return the examples that can be scored."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class TargetAnswers:
+    """Answers to targets: an example's label or number, or the tags of its words."""
+
+    indices: Array  # (examples,): ascending
+    examples: Array  # (targets,): which of the examples, from 0, ascending
+    gold: Array  # (targets,): label ids, or numbers; NO_LABEL or NaN where there is none
+    predicted: Array  # (targets,)
+    confidences: Array | None = None  # (targets,): probabilities of what is predicted, where all are known
+    probabilities: Array | None = None  # (targets, labels), where they come from a model
+
+    @cached_property
+    def has_gold(self) -> Array:
+        """Whether all targets of an example have gold: (examples,)."""
+        lacks = np.isnan(self.gold) if np.issubdtype(self.gold.dtype, np.floating) else self.gold == NO_LABEL
+        return np.asarray(np.bincount(self.examples, weights=lacks, minlength=len(self.indices)) == 0)
+
+    def with_gold(self) -> "TargetAnswers":
+        """Return the examples that have gold."""
+        kept = self.has_gold
+        targets = kept[self.examples]
+        return TargetAnswers(
+            indices=self.indices[kept],
+            examples=(np.cumsum(kept) - 1)[self.examples[targets]],
+            gold=self.gold[targets],
+            predicted=self.predicted[targets],
+            confidences=None if self.confidences is None else self.confidences[targets],
+            probabilities=None if self.probabilities is None else self.probabilities[targets],
+        )
+
+
+class Task(ABC):
+    """One kind of task; every class below it is final. Only what a dataset's rows need is given when it is built."""
+
+    name: ClassVar[str]  # in scores/*.json and manifest.json
+    head: ClassVar[str]  # the head that learns it, by its name in conf/head
+    pipeline: ClassVar[str]  # the Hub's name for it, and that of transformers' pipeline
+    gold_type: ClassVar[pa.DataType]  # of one target
+    target: ClassVar[str] = "examples"  # what is answered one by one, in words
+    few_shot: ClassVar[str] = "examples"  # what so many are drawn of in few-shot training, in words
+    has_one_answer: ClassVar[bool] = True  # an example, which compares with the same item in another language
+    compares_languages: ClassVar[bool] = True  # its score in one language compares with that in another
+    report_title: ClassVar[str] = "Cross-lingual report"
+
+    labels: tuple[str, ...] = ()  # in the order of their ids; none where targets have no label
+    aliases: Mapping[str, str] = {}  # other spellings of labels
+    measures: tuple[Measure, ...]  # the first selects checkpoints and measures transfer
+
+    @property
+    def selecting(self) -> Measure:
+        """Return the measure that selects checkpoints; the higher the better."""
+        return self.measures[0]
+
+    @property
+    def headline(self) -> Measure:
+        """Return the measure that tables begin with, and that has an interval."""
+        return next(measure for measure in self.measures if measure.shown != "nowhere")
+
+    # From rows to tokens
+
+    def check_tokenizer(self, tokenizer: PreTrainedTokenizerFast) -> None:  # noqa: B027 (most ask for nothing)
+        """Set up a tokenizer for this task, in place; raise UserError for one that cannot be used."""
+
+    @abstractmethod
+    def encode(self, table: pa.Table, *, tokenizer: PreTrainedTokenizerFast, max_length: int) -> dict[str, Any]:
+        """Turn rows into input_ids, token_type_ids where there are any, windows, targets and truncated."""
+
+    @abstractmethod
+    def read_gold(self, table: pa.Table) -> list[list[Any]]:
+        """Return the gold of each row's targets, as ids or numbers; NO_LABEL or NaN where there is none."""
+
+    def chance(self, gold: Sequence[Array]) -> float | None:
+        """Return up to which selecting score nothing was learned, given each language's gold; None: not known."""
+        return None
+
+    # From a model's outputs to scores
+
+    @abstractmethod
+    def answers(self, outputs: Mapping[str, Array], *, indices: Array, order: Sequence[int] | None = None) -> Answers:
+        """Return what a head's outputs answer to the examples with these indices, ascending.
+
+        Outputs are those of targets, with their `gold` and the `index` of their example, by which they are in order.
+        `order` says which output of the model each label is, where that is not its id.
+        """
+
+    @abstractmethod
+    def counts(self, answers: Any) -> Counts:
+        """Return what each example adds to the measures, given those with gold."""
+
+    @abstractmethod
+    def details(self, answers: Any) -> dict[str, Any]:
+        """Return what scores/*.json says of a language besides its measures, given the examples with gold."""
+
+    # Prediction files
+
+    record: ClassVar[type[Any]]  # a Record
+
+    @abstractmethod
+    def records(self, answers: Any) -> Iterable[Record]:
+        """Yield the line of each example in a prediction file."""
+
+    @abstractmethod
+    def read(self, records: Sequence[Any]) -> Answers:
+        """Return the answers that the lines of a prediction file hold, in order of index."""
