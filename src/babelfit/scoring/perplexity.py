@@ -21,13 +21,14 @@ from babelfit.config.schema import DataConfig, EncoderConfig
 from babelfit.data import MultilingualDataModule
 from babelfit.errors import UserError
 from babelfit.files import atomic_files, shapes
+from babelfit.files.escaping import escaped
 from babelfit.files.shapes import Each, Fields
 from babelfit.languages.facts import LANGUAGE_NAMES
 from babelfit.predictions import prediction_files
 from babelfit.predictions.prediction_files import MaskedPrediction
 from babelfit.reports import writing
 from babelfit.reports.markdown import preamble
-from babelfit.reports.words import escaped, percent, perplexity
+from babelfit.reports.words import percent, perplexity
 from babelfit.run import manifest
 from babelfit.scoring import scoring
 from babelfit.scoring.metrics import MAIN_METRIC
