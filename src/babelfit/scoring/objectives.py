@@ -12,10 +12,9 @@ which zero-shot transfer is to do without.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from babelfit.config.values import OBJECTIVES
 from babelfit.errors import UserError
 from babelfit.languages.facts import checked_languages
-
-OBJECTIVES = ("source_dev", "mean_dev", "worst_dev", "target_dev")
 
 
 def objectives(
