@@ -12,7 +12,6 @@ from pathlib import Path
 from subprocess import Popen
 from typing import NamedTuple
 
-from hydra.core.hydra_config import HydraConfig
 from hydra.plugins.launcher import Launcher
 from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
@@ -217,13 +216,12 @@ def environments(workers: int, trainer: TrainerConfig) -> list[dict[str, str]]:
     return [shared | {"CUDA_VISIBLE_DEVICES": ",".join(gpus)} for gpus in own]
 
 
-def run_as_job() -> None:
-    """Run the trial that a launcher has sent here as a process of its own, on whatever this job was given.
+def run_as_job(overrides: Sequence[str]) -> None:
+    """Run the trial of these overrides, which a launcher has sent here, as a process of its own on what this job has.
 
     A signal to the job (SIGUSR2 under submitit, before its time is up) stops the trial with a checkpoint; only then the
     job is put back into the queue.
     """
-    overrides = [str(one) for one in HydraConfig.get().overrides.task]
     folder = OUTPUTS / next(one for one in reversed(overrides) if one.startswith("name=")).removeprefix("name=")
     asked = False
 
