@@ -14,21 +14,11 @@ else:
     import hydra
     from omegaconf import DictConfig
 
-    from babelfit.commands.session import told
+    from babelfit.commands import evaluate as command
 
     @hydra.main(config_path="conf", config_name="evaluate", execution_whitelist=[])
     def main(config: DictConfig) -> None:
-        """Check the configuration and evaluate."""
-        with told():
-            from babelfit.config.schema import EvaluateConfig, checked
-            from babelfit.devices.launch import supervised
-            from babelfit.devices.ranks import joined
-
-            settings = checked(config, EvaluateConfig)
-            if not supervised(settings.trainer):
-                from babelfit.evaluation import evaluate
-
-                with joined(settings.trainer):
-                    evaluate(settings)
+        """Evaluate."""
+        command.evaluate(config)
 
     main()

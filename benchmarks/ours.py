@@ -21,7 +21,7 @@ from pytorch_lightning import Callback, Trainer, seed_everything
 from babelfit import evaluation, training
 from babelfit.batches.ragged import StepBatch
 from babelfit.batches.steps import epoch_order
-from babelfit.commands.session import composed
+from babelfit.commands.compose import compose_config
 from babelfit.config.schema import EvaluateConfig, TrainConfig, checked
 from babelfit.data import MultilingualDataModule
 from babelfit.encoder.loading import load_model, load_tokenizer
@@ -83,11 +83,11 @@ class Clock(Callback):
 def measure(task: dict[str, Any]) -> dict[str, Any]:
     """Train or evaluate as the commands do."""
     if not is_evaluation(task):
-        config = checked(composed("train", training_overrides(task)), TrainConfig)
+        config = checked(compose_config("train", training_overrides(task)), TrainConfig)
         return timed_fit(config, device=task["device"], steps=task["steps"])
     clock = Clock(task["device"])
     with in_front(clock, of=evaluation):
-        evaluation.evaluate(checked(composed("evaluate", evaluation_overrides(task)), EvaluateConfig))
+        evaluation.evaluate(checked(compose_config("evaluate", evaluation_overrides(task)), EvaluateConfig))
     return clock.result
 
 
@@ -168,7 +168,7 @@ def prepare(task: dict[str, Any]) -> dict[str, Any]:
     """Write what all sides start from, weights and tokenized rows, and count what is in the rows."""
     _, head = DATA[task["work"].split("_")[0]]
     tokenizer = load_tokenizer(task["encoder"])
-    config = checked(composed("train", training_overrides(task | {"compile": False})), TrainConfig)
+    config = checked(compose_config("train", training_overrides(task | {"compile": False})), TrainConfig)
     data = building.build_data(
         config.data,
         head=head,

@@ -25,7 +25,7 @@ from pytorch_lightning import Trainer
 from torch.nn.utils import clip_grad_norm_
 
 from babelfit import training
-from babelfit.commands.session import composed
+from babelfit.commands.compose import compose_config
 from babelfit.config.schema import TrainConfig, checked
 
 RESULTS = Path(__file__).resolve().parent / "results" / "overhead.json"
@@ -66,7 +66,7 @@ def settings(steps: int, *, name: str) -> TrainConfig:
         f"validation.every={2 * steps}",
         "trainer.accelerator=cpu",
     ]
-    return checked(composed("train", overrides), TrainConfig)
+    return checked(compose_config("train", overrides), TrainConfig)
 
 
 def bare_loop(finetuner: Any, data: Any, _: int) -> float:

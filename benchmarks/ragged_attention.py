@@ -23,7 +23,7 @@ from rich.table import Table
 from transformers import AutoModelForSequenceClassification
 
 from babelfit.batches.ragged import RaggedBatch
-from babelfit.commands.session import composed
+from babelfit.commands.compose import compose_config
 from babelfit.config.schema import TrainConfig, checked
 from babelfit.encoder import attention
 from babelfit.encoder.dropout import take_faster_dropout
@@ -59,7 +59,7 @@ def main() -> None:
 def batches(options: argparse.Namespace, batch_size: int) -> list[RaggedBatch]:
     """Read real steps of English XNLI."""
     folders = [f"encoder.path={SHARED / 'xlmr_base'}", f"data.folder={SHARED / 'xtreme'}"]
-    config = checked(composed("train", ["data=xnli", "encoder=xlmr_base", *folders]), TrainConfig)
+    config = checked(compose_config("train", ["data=xnli", "encoder=xlmr_base", *folders]), TrainConfig)
     tokenizer = load_tokenizer(config.encoder.path)
     data = build_data(
         config.data,

@@ -18,7 +18,8 @@ from unittest import mock
 
 from hydra import compose, initialize_config_dir
 
-from babelfit.commands.session import introduce_to_hydra, told
+from babelfit.commands.compose import introduce_to_hydra
+from babelfit.commands.session import cli_session
 from babelfit.config.schema import EvaluateConfig, TrainConfig, TrainerConfig, checked
 from babelfit.devices import preemption, ranks
 
@@ -33,7 +34,7 @@ def run(script: str, arguments: list[str], *, fault: dict[str, Any] | None = Non
     # Each command has an end of its own.
     anew = mock.patch.object(ranks, "_END", f"end of {arguments}")
     try:
-        with anew, told(), _faulty(**(fault or {})):
+        with anew, cli_session(), _faulty(**(fault or {})):
             if script == "train":
                 from babelfit.training import fit
 
@@ -116,7 +117,7 @@ def main() -> None:
         compile=False,
         workers=None,
     )
-    with told():
+    with cli_session():
         from babelfit.devices.launch import supervised
 
         if supervised(config):

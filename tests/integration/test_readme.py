@@ -9,7 +9,7 @@ from hydra import compose, initialize_config_dir
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from babelfit.commands.cli import main
-from babelfit.commands.session import introduce_to_hydra
+from babelfit.commands.compose import introduce_to_hydra
 from babelfit.config.schema import EvaluateConfig, TrainConfig, checked
 from babelfit.sweep.space import Space
 
@@ -54,10 +54,10 @@ def test_a_verb_of_the_readme_is_one_with_its_options(command: str, monkeypatch:
     class IsReadError(Exception):
         """Raised where the command line is read and nothing done yet."""
 
-    def told() -> None:
+    def session() -> None:
         raise IsReadError
 
-    monkeypatch.setattr("babelfit.commands.session.told", told)
+    monkeypatch.setattr("babelfit.commands.session.cli_session", session)
     with pytest.raises(IsReadError):
         main(shlex.split(command))
 

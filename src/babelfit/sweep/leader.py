@@ -5,10 +5,10 @@ import json
 import logging
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.plugins.launcher import Launcher
@@ -16,18 +16,14 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from babelfit.config.config_files import identity
-from babelfit.config.schema import MultirunConfig, SweepConfig, checked
+from babelfit.config.schema import MultirunConfig, SweepConfig, TrainConfig, checked
 from babelfit.errors import UserError, first_line
 from babelfit.files.lock import locked
 from babelfit.files.untrusted_files import check_folder
+from babelfit.ledger.study import Study, Trial, is_sweep, read_sweep
 from babelfit.run.run import CONFIG, EVALUATION, OUTPUTS, check_place
 from babelfit.sweep import outcome, trials
-from babelfit.sweep import study as record
 from babelfit.sweep.space import Space
-from babelfit.sweep.study import Study, Trial
-
-if TYPE_CHECKING:
-    from babelfit.sweep.sweeper import Sweeper
 
 log = logging.getLogger(__name__)
 
@@ -38,8 +34,10 @@ DEFAULT_OBJECTIVE = "source_dev"
 class Leader:
     """A sweep that has been checked: nothing in it is run yet."""
 
-    sweeper: "Sweeper"
+    compose: Callable[[Sequence[str]], TrainConfig]  # the configuration of a trial with these overrides
+    build_launcher: Callable[[Path], Launcher | None]  # with files of its own in this folder; None: trials run here
     settings: SweepConfig
+    resume: str
     space: Space
     common: list[str]  # overrides that all trials share
     folder: Path
@@ -47,31 +45,42 @@ class Leader:
     grid: dict[str, dict[str, str]] | None  # the settings of each trial by the name of its folder; None: a search
 
     @classmethod
-    def made(cls, arguments: Sequence[str], *, sweeper: "Sweeper") -> "Leader":
-        """Read the command line; raises UserError, with nothing written, for all that a look at the settings shows."""
-        master = sweeper.config
-        settings = checked(OmegaConf.create({"sweep": master.sweep}), MultirunConfig).sweep
-        parser = OverridesParser.create(config_loader=sweeper.hydra_context.config_loader)
+    def read(
+        cls,
+        arguments: Sequence[str],
+        *,
+        config: DictConfig,
+        parser: OverridesParser,
+        compose: Callable[[Sequence[str]], TrainConfig],
+        build_launcher: Callable[[Path], Launcher | None],
+    ) -> "Leader":
+        """Read the command line, given the configuration without what is swept.
+
+        Raise UserError, with nothing written, for all that a look at the settings shows.
+        """
+        settings = checked(OmegaConf.create({"sweep": config.sweep}), MultirunConfig).sweep
         space = Space.read(arguments, space=settings.space, parser=parser)
-        objective = master.objective or DEFAULT_OBJECTIVE
+        objective = config.objective or DEFAULT_OBJECTIVE
         is_search = settings.search != "grid"
         if is_search and settings.trials is None:
             raise UserError("sweep.trials=null: a search needs to know how many trials to make in all; sweep.trials=20")
         if not is_search and settings.trials is not None:
             raise UserError(f"sweep.trials={settings.trials}: a grid has as many as there are combinations; set null")
         try:
-            values: Any = OmegaConf.to_container(without_hydra(master), resolve=True)
+            values: Any = OmegaConf.to_container(config, resolve=True)
         except OmegaConfBaseException as error:
             raise UserError(first_line(error)) from error
         values.pop("sweep")
         name = values.pop("name")
         folder = OUTPUTS / (name if space.is_named else f"{name}-sweep")
         check_place(folder)
-        plan = cls(
-            sweeper=sweeper,
+        leader = cls(
+            compose=compose,
+            build_launcher=build_launcher,
             settings=settings,
+            resume=config.resume,
             space=space,
-            common=[*space.fixed, *([] if master.objective else [f"objective={objective}"])],
+            common=[*space.fixed, *([] if config.objective else [f"objective={objective}"])],
             folder=folder,
             facts={
                 "search": settings.search,
@@ -83,8 +92,8 @@ class Leader:
             },
             grid=None if is_search else {},
         )
-        plan._check(space.samples() if is_search else space.grid())
-        return plan
+        leader._check(space.samples() if is_search else space.grid())
+        return leader
 
     def _check(self, settings: Sequence[dict[str, str]]) -> None:
         """Compose these settings, which of a grid are all there are."""
@@ -112,24 +121,24 @@ class Leader:
 
     def name_of(self, trial_overrides: dict[str, str]) -> str:
         """Name the folder of a trial by what makes it the same run; raises UserError where it can be no run."""
-        config = self.sweeper.composed([*self.overrides(trial_overrides), f"name={self.folder.relative_to(OUTPUTS)}/0"])
+        config = self.compose([*self.overrides(trial_overrides), f"name={self.folder.relative_to(OUTPUTS)}/0"])
         values = identity(asdict(config))
         values.pop("name")
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:8]
 
-    def carry_out(self) -> None:
+    def run(self) -> None:
         """Run all trials that are not done, and end with status 1 where some failed."""
         if self.settings.dry_run:
-            self._tell_what_would_run()
+            self._log_dry_run()
             return
-        if self.sweeper.config.resume == "never" and record.holds(self.folder):
+        if self.resume == "never" and is_sweep(self.folder):
             raise UserError(f"{self.folder} exists and resume=never: choose another name=")
-        launcher = self.sweeper.built_launcher(self.folder)
+        launcher = self.build_launcher(self.folder)
         environments: list[dict[str, str]] = []
         if launcher is None:
-            environments = trials.environments(self.settings.workers, self.sweeper.composed(self._first()).trainer)
-        else:
-            self._check_launcher(launcher)
+            environments = trials.environments(self.settings.workers, self.compose(self._first()).trainer)
+        elif self.settings.storage == "sqlite" and type(launcher).__name__ == "SlurmLauncher":
+            raise UserError("sweep.storage=sqlite cannot be shared between machines: add sweep.storage=journal")
         self.folder.mkdir(parents=True, exist_ok=True)
         with locked(self.folder):
             check_folder(self.folder)
@@ -153,17 +162,6 @@ class Leader:
             else:
                 runner.run_elsewhere(to_do, launcher=launcher)
             self._conclude(study)
-
-    def _check_launcher(self, launcher: Launcher) -> None:
-        """Raise UserError for what jobs cannot do."""
-        options = self.sweeper.config.hydra.launcher
-        if options.get("tasks_per_node", 1) != 1 or options.get("nodes", 1) != 1:
-            raise UserError(
-                "hydra.launcher.tasks_per_node and .nodes: a job starts the processes of its trial itself, on one "
-                "machine; set both to 1, and hydra.launcher.gpus_per_node to trainer.devices"
-            )
-        if self.settings.storage == "sqlite" and type(launcher).__name__ == "SlurmLauncher":
-            raise UserError("sweep.storage=sqlite cannot be shared between machines: add sweep.storage=journal")
 
     @property
     def _num_trials(self) -> int:
@@ -204,7 +202,7 @@ class Leader:
         return placed if self.grid is None or name in self.grid else None
 
     def _is_known(self, trial: Trial, *, study: Study, runner: trials.Runner) -> bool:
-        """Tell whether a trial need not be started: the same run was recorded, or goes on, or has ended unrecorded."""
+        """Return whether a trial need not start: the same run was recorded, or goes on, or has ended unrecorded."""
         same = [one for one in study.trials() if one.folder == trial.folder and one.number != trial.number]
         for one in same:
             if one.state in ("complete", "pruned"):
@@ -229,8 +227,8 @@ class Leader:
             log.error("sweep.retry=true takes them up again")
             sys.exit(1)
 
-    def _tell_what_would_run(self) -> None:
-        recorded = record.read(self.folder).trials if record.holds(self.folder) else []
+    def _log_dry_run(self) -> None:
+        recorded = read_sweep(self.folder).trials if is_sweep(self.folder) else []
         known = {one.folder.name: one.state for one in recorded}
         if self.grid is None:
             log.info("%s: %s trials in all, %d known; drawn from", self.folder, self.settings.trials, len(known))
@@ -240,8 +238,3 @@ class Leader:
         log.info("%s: %d trials", self.folder, len(self.grid))
         for name, overrides in self.grid.items():
             log.info("  %s %s (%s)", name, trials.written(overrides), known.get(name, "new"))
-
-
-def without_hydra(config: DictConfig) -> DictConfig:
-    """Take what Hydra adds out of a configuration."""
-    return OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])

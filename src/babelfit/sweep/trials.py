@@ -12,20 +12,19 @@ from pathlib import Path
 from subprocess import Popen
 from typing import NamedTuple
 
-from hydra.core.hydra_config import HydraConfig
 from hydra.plugins.launcher import Launcher
 from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
-from babelfit.commands.session import CONF
+from babelfit.config.conf import TRAIN
 from babelfit.config.schema import SweepConfig, TrainerConfig
 from babelfit.devices import preemption
 from babelfit.devices.launch import Processes, check_devices, count_cores, count_gpus, looked_after
 from babelfit.errors import UserError, first_line
 from babelfit.files.lock import holder
+from babelfit.ledger.study import Study, Trial
 from babelfit.run.run import OUTPUTS, Run
 from babelfit.sweep.outcome import Before, Ended, log_of, of_job, of_process
-from babelfit.sweep.study import Study, Trial
 
 log = logging.getLogger(__name__)
 
@@ -173,7 +172,7 @@ class Runner:
 
 
 def _command(arguments: Sequence[str]) -> list[str]:
-    return [sys.executable, str(CONF.parent / "train.py"), *arguments]
+    return [sys.executable, str(TRAIN), *arguments]
 
 
 def _without_scheduler(environment: Mapping[str, str]) -> dict[str, str]:
@@ -217,13 +216,12 @@ def environments(workers: int, trainer: TrainerConfig) -> list[dict[str, str]]:
     return [shared | {"CUDA_VISIBLE_DEVICES": ",".join(gpus)} for gpus in own]
 
 
-def run_as_job() -> None:
-    """Run the trial that a launcher has sent here as a process of its own, on whatever this job was given.
+def run_as_job(overrides: Sequence[str]) -> None:
+    """Run the trial of these overrides, which a launcher has sent here, as a process of its own on what this job has.
 
     A signal to the job (SIGUSR2 under submitit, before its time is up) stops the trial with a checkpoint; only then the
     job is put back into the queue.
     """
-    overrides = [str(one) for one in HydraConfig.get().overrides.task]
     folder = OUTPUTS / next(one for one in reversed(overrides) if one.startswith("name=")).removeprefix("name=")
     asked = False
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hydra import compose, initialize_config_dir
 
-from babelfit.commands.session import introduce_to_hydra
+from babelfit.commands.compose import introduce_to_hydra
 from babelfit.config.config_files import load, save
 from babelfit.config.schema import TextConfig, TrainConfig, checked
 from babelfit.data import Text

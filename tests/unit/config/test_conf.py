@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from hydra import compose, initialize_config_dir
 
-from babelfit.commands.session import introduce_to_hydra
+from babelfit.commands.compose import introduce_to_hydra
 from babelfit.config.schema import EvaluateConfig, TrainConfig, checked
 
 CONF = Path(__file__).resolve().parents[3] / "conf"

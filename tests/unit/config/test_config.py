@@ -9,7 +9,7 @@ import yaml
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-from babelfit.commands.session import introduce_to_hydra
+from babelfit.commands.compose import introduce_to_hydra
 from babelfit.config.config_files import VERSION, differences, load, save
 from babelfit.config.schema import EvaluateConfig, FewShot, TrainConfig, checked
 from babelfit.errors import UserError

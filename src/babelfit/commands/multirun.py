@@ -1,6 +1,6 @@
-"""What `python train.py -m ...` does: choose trials, have them run, record how they ended. Hydra calls `Sweeper`.
+"""`python train.py -m`: how Hydra comes to a sweep of ours, and how train.py knows that it is part of one.
 
-Hydra's own sweepers run what they are told once; this one comes back to what a killed sweep has left.
+Hydra's own sweepers run what they are given once; this one comes back to what a killed sweep has left.
 """
 
 import logging
@@ -8,21 +8,19 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.plugins import Plugins
 from hydra.errors import HydraException
 from hydra.plugins.launcher import Launcher
 from hydra.plugins.sweeper import Sweeper as HydraSweeper
 from hydra.types import HydraContext, RunMode, TaskFunction
-from omegaconf import DictConfig, read_write
+from omegaconf import DictConfig, OmegaConf, read_write
 from omegaconf.errors import OmegaConfBaseException
 
-from babelfit.commands.session import told
+from babelfit.commands.session import cli_session
 from babelfit.config.schema import TrainConfig, checked
 from babelfit.devices import launch
 from babelfit.errors import UserError
-from babelfit.sweep.leader import Leader, without_hydra
-
-log = logging.getLogger(__name__)
 
 AT_ONCE = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
 """Hydra's own launcher, which stands for: no launcher, our own processes on this machine."""
@@ -42,32 +40,51 @@ class Sweeper(HydraSweeper):
     def sweep(self, arguments: list[str]) -> None:
         """Run the trials that the command line stands for."""
         logging.getLogger("hydra").setLevel(logging.WARNING)
-        with told():
+        with cli_session():
+            from babelfit.sweep.leader import Leader
+
             if launch.is_one_of_several():
                 raise UserError("a sweep (-m) starts its trials itself: start it without torchrun and srun")
-            Leader.made(arguments, sweeper=self).carry_out()
+            leader = Leader.read(
+                arguments,
+                config=without_hydra(self.config),
+                parser=OverridesParser.create(config_loader=self.hydra_context.config_loader),
+                compose=self.compose,
+                build_launcher=self.build_launcher,
+            )
+            leader.run()
 
-    def composed(self, overrides: Sequence[str]) -> TrainConfig:
-        """Compose and check the configuration of one trial; raises UserError for what no run can have."""
+    def compose(self, overrides: Sequence[str]) -> TrainConfig:
+        """Return the checked configuration of one trial; raise UserError for what no run can have."""
         try:
             config = self.hydra_context.config_loader.load_sweep_config(self.config, list(overrides))
         except (HydraException, OmegaConfBaseException) as error:
             raise UserError(str(error)) from error
         return checked(without_hydra(config), TrainConfig)
 
-    def built_launcher(self, folder: Path) -> Launcher | None:
-        """Build the launcher that sends trials elsewhere; none where they run on this machine."""
-        if self.config.hydra.launcher.get("_target_") == AT_ONCE:
+    def build_launcher(self, folder: Path) -> Launcher | None:
+        """Return the launcher that sends trials elsewhere, whose own files go to a folder; None: trials run here.
+
+        Raise UserError for what jobs cannot do.
+        """
+        options = self.config.hydra.launcher
+        if options.get("_target_") == AT_ONCE:
             return None
         with read_write(self.config.hydra):
-            self.config.hydra.sweep.dir = str(folder)  # where it keeps its own files
-        return Plugins.instance().instantiate_launcher(
+            self.config.hydra.sweep.dir = str(folder)
+        launcher = Plugins.instance().instantiate_launcher(
             hydra_context=self.hydra_context, task_function=self._task, config=self.config
         )
+        if options.get("tasks_per_node", 1) != 1 or options.get("nodes", 1) != 1:
+            raise UserError(
+                "hydra.launcher.tasks_per_node and .nodes: a job starts the processes of its trial itself, on one "
+                "machine; set both to 1, and hydra.launcher.gpus_per_node to trainer.devices"
+            )
+        return launcher
 
 
-def is_running() -> bool:
-    """Tell whether this process is of a sweep; raises UserError for settings of a sweep where there is none."""
+def is_multirun() -> bool:
+    """Return whether this process is of a sweep; raise UserError for settings of a sweep where there is none."""
     job = HydraConfig.get()
     if job.mode == RunMode.MULTIRUN:
         return True
@@ -75,3 +92,8 @@ def is_running() -> bool:
         if str(override).startswith(("sweep=", "sweep.")):
             raise UserError(f"{override} is for sweeps: python train.py -m {' '.join(job.overrides.task)}")
     return False
+
+
+def without_hydra(config: DictConfig) -> DictConfig:
+    """Return a configuration without what Hydra adds."""
+    return OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])

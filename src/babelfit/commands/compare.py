@@ -1,0 +1,36 @@
+"""`python -m babelfit compare`: whether one run is better than another."""
+
+import argparse
+
+from babelfit.commands.options import Verbs, add_files, add_split
+
+
+def add_parser(verbs: Verbs) -> None:
+    """Add the verb to the command line."""
+    parser = verbs.add_parser(
+        "compare",
+        help="say whether a run is better than another, by language and in the mean, or whether one can't tell",
+        description="Test, from predictions alone, whether the second run is better than the first, and each further "
+        "one: paired tests on the same examples by language, corrected for their number, and the mean over target "
+        "languages. Of several seeds on both sides, the spread over seeds is tested instead.",
+        epilog="Example: python -m babelfit compare outputs/ONE outputs/OTHER",
+    )
+    parser.add_argument(
+        "runs",
+        nargs="+",
+        metavar="RUN",
+        help="the folder of a run or an evaluation; or several that differ in seed alone: with commas, or a sweep's",
+    )
+    add_split(parser, default="test where all have it, else validation")
+    add_files(parser)
+    parser.set_defaults(verb=compare)
+
+
+def compare(given: argparse.Namespace) -> None:
+    """Compare runs with the first of them, and print and write what came out."""
+    from babelfit.commands.tables import print_and_write
+    from babelfit.comparing import compare as comparing
+
+    compared = comparing.compare(given.runs, split=given.split)
+    laid_out = comparing.sheets(compared)
+    print_and_write(compared, given, shown=laid_out, written=laid_out)

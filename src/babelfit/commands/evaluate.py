@@ -1,0 +1,20 @@
+"""`python evaluate.py`: the scores of a run or of a Hugging Face model."""
+
+from omegaconf import DictConfig
+
+from babelfit.commands.session import cli_session
+
+
+def evaluate(config: DictConfig) -> None:
+    """Check the configuration and evaluate."""
+    with cli_session():
+        from babelfit.config.schema import EvaluateConfig, checked
+        from babelfit.devices.launch import supervised
+        from babelfit.devices.ranks import joined
+
+        settings = checked(config, EvaluateConfig)
+        if not supervised(settings.trainer):
+            from babelfit import evaluation
+
+            with joined(settings.trainer):
+                evaluation.evaluate(settings)

@@ -1,0 +1,29 @@
+"""Options that several verbs have in common."""
+
+import argparse
+from pathlib import Path
+from typing import TypeAlias
+
+Verbs: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+
+
+def add_overrides(parser: argparse.ArgumentParser, *, more: str = "") -> None:
+    """Add the overrides of a training run, and what else may stand among them."""
+    text = f"the overrides given to train.py (no options of its, such as -m){more}"
+    parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help=text)
+
+
+def add_split(parser: argparse.ArgumentParser, *, default: str) -> None:
+    """Add --split, saying what stands in its place where it is left out."""
+    parser.add_argument("--split", choices=("validation", "test"), help=f"default: {default}")
+
+
+def add_format(parser: argparse.ArgumentParser) -> None:
+    """Add --format, of prediction files."""
+    parser.add_argument("--format", required=True, choices=("xtreme", "tsv"))
+
+
+def add_files(parser: argparse.ArgumentParser) -> None:
+    """Add --json and --markdown, into which tables go besides the terminal."""
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write it as JSON, fractions of 1")
+    parser.add_argument("--markdown", type=Path, metavar="FILE", help="also write it as Markdown")

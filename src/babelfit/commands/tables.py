@@ -1,0 +1,23 @@
+"""Where the tables of a verb go: to the terminal, and into the files that were asked for."""
+
+import argparse
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.console import Console
+
+from babelfit.files import atomic_files
+from babelfit.reports.sheets import Sheet, markdown, terminal
+
+
+def print_and_write(
+    document: Mapping[str, Any], given: argparse.Namespace, *, shown: Sequence[Sheet], written: Sequence[Sheet]
+) -> None:
+    """Print tables; write them as Markdown, and the document that they show as JSON, where the options say so."""
+    for sheet in shown:
+        Console().print(terminal(sheet))
+    if given.json is not None:
+        atomic_files.write_text(given.json, json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    if given.markdown is not None:
+        atomic_files.write_text(given.markdown, "\n".join(map(markdown, written)))
