@@ -24,9 +24,9 @@ from babelfit.batches.steps import epoch_order
 from babelfit.commands.compose import compose_config
 from babelfit.config.schema import EvaluateConfig, TrainConfig, checked
 from babelfit.data import MultilingualDataModule
+from babelfit.data.building import build_data
 from babelfit.encoder.loading import load_model, load_tokenizer
 from babelfit.errors import UserError
-from babelfit.finetuning import building
 from babelfit.heads.heads import HEADS
 
 NO_LABEL = -100
@@ -169,7 +169,7 @@ def prepare(task: dict[str, Any]) -> dict[str, Any]:
     _, head = DATA[task["work"].split("_")[0]]
     tokenizer = load_tokenizer(task["encoder"])
     config = checked(compose_config("train", training_overrides(task | {"compile": False})), TrainConfig)
-    data = building.build_data(
+    data = build_data(
         config.data,
         head=head,
         languages=config.data.languages,

@@ -13,16 +13,17 @@ import torch
 from rich.console import Console
 
 from babelfit.batches.ragged import NOBODY, Array, token_ids
+from babelfit.changes.vocabulary import take_active
 from babelfit.config.schema import DataConfig, EncoderConfig, EvaluateConfig, TrainerConfig
 from babelfit.data import MultilingualDataModule
+from babelfit.data.building import build_data, chosen_split
 from babelfit.devices import ranks
 from babelfit.devices.launch import check_devices, num_workers
-from babelfit.devices.trainer import build_trainer, stopped_by_keyboard
+from babelfit.devices.lightning import stopped_by_keyboard
+from babelfit.devices.trainer import build_trainer
 from babelfit.encoder.encoder import choose_kernels
 from babelfit.encoder.loading import check_precision, files_read, load_fine_tuned, load_tokenizer
-from babelfit.encoder.vocabulary import take_active
 from babelfit.errors import UserError
-from babelfit.finetuning.building import build_data, chosen_split
 from babelfit.finetuning.finetuner import Finetuner
 from babelfit.heads.heads import HEADS
 from babelfit.heads.labels import label_order

@@ -1,42 +1,32 @@
 """One training run, top to bottom: data, model, steps, export, evaluation."""
 
 import logging
-from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
-import pyarrow.compute as pc
 from pytorch_lightning import Callback
 from pytorch_lightning.loggers import Logger, TensorBoardLogger
 from transformers import PreTrainedModel
 
 from babelfit import evaluation, other_selections
-from babelfit.batches.ragged import NO_LABEL
-from babelfit.checkpoints.checkpoint_files import CheckpointFiles, DurableCheckpointIO
+from babelfit.checkpoints.checkpoint_files import CheckpointFiles, DurableCheckpointIO, Found
 from babelfit.checkpoints.checkpoints import Checkpoints
 from babelfit.checkpoints.rankings import SOURCE_DEV, Rankings, steps_of
 from babelfit.config.schema import TrainConfig
 from babelfit.data import MultilingualDataModule
-from babelfit.devices import preemption, ranks
+from babelfit.devices import lightning, preemption, ranks
 from babelfit.devices.memory import return_freed_memory
-from babelfit.devices.trainer import build_trainer, stopped_by_keyboard
+from babelfit.devices.trainer import build_trainer
 from babelfit.encoder.loading import files_read
 from babelfit.errors import UserError
-from babelfit.finetuning.building import (
-    build_finetuner,
-    build_model,
-    count_steps,
-    prepared,
-    ranked_steps,
-    steps_between_validations,
-)
+from babelfit.evaluation import Predictor, Training
 from babelfit.finetuning.export import export
-from babelfit.finetuning.watching import AtChance, FiniteLoss, Patience, chance_level
+from babelfit.finetuning.prepared import Prepared, prepare
+from babelfit.finetuning.watching import AtChance, FiniteLoss, Patience
 from babelfit.run import manifest
 from babelfit.run.metrics_log import MetricsLog, TrainingLog
 from babelfit.run.overlap import warned_leaks
 from babelfit.run.run import Run
-from babelfit.scoring import perplexity, scoring, selections
+from babelfit.scoring import scores, selections
 from babelfit.scoring.objectives import of_scores
 from babelfit.sweep.pruning import Pruning
 
@@ -48,117 +38,41 @@ def fit(config: TrainConfig) -> None:
 
     Every rank comes here and reads the data; rank 0 alone touches the run folder.
     """
-    data, scored = prepared(config)
-    config = replace(
-        config,
-        # What null stood for, and which languages a regime trains on.
-        data=replace(
-            config.data,
-            languages=data.languages,
-            train_languages=data.train_languages,
-            few_shot=replace(config.data.few_shot, languages=data.few_shot_languages or config.data.few_shot.languages),
-        ),
-        # Where training reads them, other ones are another run.
-        objective_languages=data.dev_languages or config.objective_languages,
-    )
-    *_, (last_split, scored_languages) = scored.items()
-    # Selections choose by dev scores, so these are what is compared; few-shot languages may have none.
-    compared: dict[str, Any] = {
-        "split": last_split,
-        "languages": [language for language in scored_languages if language in data.validated_languages],
-    }
-    model = build_model(config, data=data)
-    with ranks.entered_by_first(lambda: Run.opened(config)) as run:
+    prepared = prepare(config)
+    model = prepared.model()
+    with ranks.entered_by_first(lambda: Run.opened(prepared.config)) as run:
         files = CheckpointFiles(run.checkpoints)
-
-        def begun() -> dict[str, Any] | None:
-            encoder = files_read(
-                config.encoder.path, revision=config.encoder.revision, weights=config.encoder.pretrained
-            )
-            manifest.add(
-                run.folder,
-                splits=data.read,
-                leaks=warned_leaks(data),
-                data=data.data_name,
-                origin=data.origin.facts(),
-                encoder=encoder,
-            )
-            return _trained_before(config, run=run, files=files, data=data, **compared)
-
-        trained = ranks.from_first(begun)
-        if trained is None:
-            trained = train(config, run=run, files=files, data=data, model=model)
+        ranks.from_first(lambda: _write_manifest(prepared, run=run))
+        outcome = ranks.from_first(lambda: _earlier_outcome(prepared, run=run, files=files))
+        if outcome is None:
+            outcome = train(prepared, model=model, run=run, files=files)
         # With its gradients and AdamW's states it would stand beside the model that is scored.
         del model
         return_freed_memory()
-
-        def concluded() -> dict[str, str]:
-            run.set_status("running", **trained)
-            if not run.model.exists():
-                export(config, checkpoints=[files.at(trained["selected"]["step"])], data=data, folder=run.model)
-            files.prune()
-            return run.facts()
-
-        facts = ranks.from_first(concluded)
-        for split, languages in scored.items():
-            evaluation.evaluate_model(
-                str(run.model),
-                data=data,
-                split=split,
-                languages=languages,
-                devices=config.trainer,
-                precision=str(config.trainer.precision),
-                folder=run.folder,
-                trained_on=config.data,
-                facts=facts,
-                active=perplexity.active_ids(data, encoder=config.encoder),
-            )
-            return_freed_memory()  # that of the model, before it is loaded again
+        facts = ranks.from_first(lambda: _export_selected(prepared, outcome, run=run, files=files))
+        _evaluate(prepared, run=run, facts=facts)
         if config.checkpoint.compare:
-            rankings = trained["rankings"]
-            other_selections.compare(config, run=run, files=files, data=data, rankings=rankings, **compared)
-
-            def ended() -> None:
-                files.keep(steps_of({SOURCE_DEV: rankings[SOURCE_DEV]}))
-                files.prune()
-
-            ranks.from_first(ended)
+            rankings = outcome["rankings"]
+            other_selections.compare(prepared, rankings, run=run, files=files)
+            ranks.from_first(lambda: _keep_best(rankings, files=files))
         if config.objective is not None:
-            ranks.from_first(lambda: _tell_objectives(config, run=run))
+            ranks.from_first(lambda: _record_objectives(prepared.config, run=run))
 
 
-def _tell_objectives(config: TrainConfig, *, run: Run) -> None:
-    (dev,) = (scores for scores in scoring.read_all(run.folder) if scores["split"] == "validation")
-    found = of_scores(dev, languages=config.objective_languages or config.data.languages)
-    run.set_status("running", objectives=found)
-    told = ", ".join(f"{name} {100 * value:.1f}" for name, value in found.items())
-    log.info("objectives on dev: %s; chosen: %s", told, config.objective)
-
-
-def train(
-    config: TrainConfig, *, run: Run, files: CheckpointFiles, data: MultilingualDataModule, model: PreTrainedModel
-) -> dict[str, Any]:
-    """Take all optimizer steps; return the facts of `_trained`."""
-    total_steps = count_steps(config, data=data)
-    validation_every = steps_between_validations(config, data=data)
-    finetuner = build_finetuner(config, data=data, model=model)
-    if config.trainer.precision == "64-true":
-        # Lightning restores weights before it converts them, and would round them to single precision on the way.
-        model.double()
+def train(prepared: Prepared, *, model: PreTrainedModel, run: Run, files: CheckpointFiles) -> dict[str, Any]:
+    """Take all optimizer steps; return what they came to, as `_outcome` does."""
+    config, data, total_steps = prepared.config, prepared.data, prepared.num_steps
+    finetuner = prepared.finetuner(model)
+    lightning.convert_before_restoring(model, precision=str(config.trainer.precision))
     resumed = ranks.from_first(files.newest)
     metrics = MetricsLog(run.metrics)
-    loggers: list[Logger] = [metrics]
-    if config.logger.tensorboard:
-        # Events from behind the checkpoint are marked, and left out by TensorBoard.
-        purge: dict[str, Any] = {} if resumed is None else {"purge_step": resumed.step + 1}
-        loggers.append(TensorBoardLogger(run.folder, name="tensorboard", version="", **purge))
     io = DurableCheckpointIO()
     checkpoints = Checkpoints(
         files,
         io=io,
-        keep=ranked_steps(config, data=data),
+        keep=prepared.ranked_steps,
         every=config.checkpoint.every,
-        validation_every=validation_every,
+        validation_every=prepared.steps_between_validations,
         total_steps=total_steps,
     )
     trainer = build_trainer(
@@ -168,89 +82,96 @@ def train(
         callbacks=[
             FiniteLoss(every=config.logger.every, examples_of=data.rows_of_step),
             TrainingLog(metrics, every=config.logger.every, total_steps=total_steps),
-            *_watching(config, run=run, data=data, total_steps=total_steps),
+            *_watching(prepared, run=run),
             checkpoints,
         ],
         plugins=[io],
-        logger=loggers,
-        # The finetuner ends at the last step: a limit in steps would skip the loop, and a validation still owed for it.
-        max_epochs=-(-total_steps // data.steps_per_epoch),
-        val_check_interval=validation_every,
-        check_val_every_n_epoch=None,
+        logger=_loggers(config, metrics=metrics, run=run, resumed=resumed),
+        **lightning.limits(
+            total_steps=total_steps,
+            steps_per_epoch=data.steps_per_epoch,
+            validation_every=prepared.steps_between_validations,
+        ),
     )
-    log.info(
-        "training %s on %s: %d steps of %d examples, validated every %d; %s parameters; %s",
-        config.encoder.name,
-        " ".join(data.trained_languages),
-        total_steps,
-        config.optimization.batch_size,
-        validation_every,
-        f"{model.num_parameters():,}",
-        run.folder,
-    )
+    _log_start(prepared, model=model, run=run)
     if resumed is None:
         metrics.rewind(0)
     else:
         log.info("going on from %s, step %d", resumed.path, resumed.step)
-    with preemption.deferred(), stopped_by_keyboard(trainer):
+    with preemption.deferred(), lightning.stopped_by_keyboard(trainer):
         trainer.fit(finetuner, datamodule=data, ckpt_path=resumed.path if resumed else None, weights_only=True)
     data.trainer = None  # which holds model and optimizer
     if trainer.global_step < total_steps and not trainer.should_stop:
         raise RuntimeError(f"training ended at step {trainer.global_step} of {total_steps}, and nothing asked it to")
     ranks.from_first(lambda: files.keep(steps_of(checkpoints.rankings)))
-    return _trained(checkpoints.rankings, config=config, files=files, total_steps=total_steps)
+    return _outcome(prepared, checkpoints.rankings, files=files)
 
 
-def _watching(config: TrainConfig, *, run: Run, data: MultilingualDataModule, total_steps: int) -> list[Callback]:
+def _loggers(config: TrainConfig, *, metrics: MetricsLog, run: Run, resumed: Found | None) -> list[Logger]:
+    """Build what numbers are logged to."""
+    loggers: list[Logger] = [metrics]
+    if config.logger.tensorboard:
+        # Events from behind the checkpoint are marked, and left out by TensorBoard.
+        purge: dict[str, Any] = {} if resumed is None else {"purge_step": resumed.step + 1}
+        loggers.append(TensorBoardLogger(run.folder, name="tensorboard", version="", **purge))
+    return loggers
+
+
+def _watching(prepared: Prepared, *, run: Run) -> list[Callback]:
     """Build what looks at the scores of each validation."""
+    config, data = prepared.config, prepared.data
     watching: list[Callback] = []
     if config.validation.patience is not None:
         watching.append(Patience(config.selection, patience=config.validation.patience))
-    # How well tokens can be guessed without learning anything depends on the text.
-    if config.validation.chance_patience is not None and data.masking is None:
+    chance = _chance(data)
+    if config.validation.chance_patience is not None and chance is not None:
         watching.append(
             AtChance(
                 config.selection,
-                level=_chance(data),
+                level=chance,
+                unit=data.task.selecting.unit,
                 patience=config.validation.chance_patience,
                 stops=config.validation.at_chance == "stop",
             )
         )
     if config.objective is not None:
-        watching.append(Pruning(run.folder, objective=config.objective, total_steps=total_steps))
+        watching.append(Pruning(run.folder, objective=config.objective, total_steps=prepared.num_steps))
     return watching
 
 
-def _chance(data: MultilingualDataModule) -> float:
-    """Say up to which score a model has learned nothing; of span F1 that is 0, where it finds no span at all."""
-    if data.head == "token_classification":
-        return 0.0
-    gold = [pc.list_flatten(data.open("validation", one).data["labels"]).to_numpy() for one in data.train_languages]
-    return chance_level([labels[labels != NO_LABEL] for labels in gold])
+def _chance(data: MultilingualDataModule) -> float | None:
+    """Return the highest score of a model that learned nothing; None where nobody knows it."""
+    return data.task.chance([data.gold("validation", language) for language in data.train_languages])
 
 
-def _trained(rankings: Rankings, *, config: TrainConfig, files: CheckpointFiles, total_steps: int) -> dict[str, Any]:
-    """Say what training came to: the `selected` step, and the `rankings` that are still to be compared."""
-    best = rankings[config.selection][0]
-    selected = {"file": files.at(best["step"]).name, **best, "by": config.selection, "of": total_steps}
-    trained: dict[str, Any] = {"selected": selected}
-    return trained | ({"rankings": rankings} if config.checkpoint.compare else {})
+def _log_start(prepared: Prepared, *, model: PreTrainedModel, run: Run) -> None:
+    log.info(
+        "training %s on %s: %d steps of %d examples, validated every %d; %s parameters; %s",
+        prepared.config.encoder.name,
+        " ".join(prepared.data.trained_languages),
+        prepared.num_steps,
+        prepared.config.optimization.batch_size,
+        prepared.steps_between_validations,
+        f"{model.num_parameters():,}",
+        run.folder,
+    )
 
 
-def _trained_before(
-    config: TrainConfig,
-    *,
-    run: Run,
-    files: CheckpointFiles,
-    data: MultilingualDataModule,
-    split: str,
-    languages: Sequence[str],
-) -> dict[str, Any] | None:
-    """Find out what an earlier start's training came to; none where there is still training to do.
+def _outcome(prepared: Prepared, rankings: Rankings, *, files: CheckpointFiles) -> dict[str, Any]:
+    """Return what training came to: the `selected` step, and the `rankings` where they are still to be compared."""
+    selection = prepared.config.selection
+    best = rankings[selection][0]
+    selected = {"file": files.at(best["step"]).name, **best, "by": selection, "of": prepared.num_steps}
+    outcome: dict[str, Any] = {"selected": selected}
+    return outcome | ({"rankings": rankings} if prepared.config.checkpoint.compare else {})
+
+
+def _earlier_outcome(prepared: Prepared, *, run: Run, files: CheckpointFiles) -> dict[str, Any] | None:
+    """Return what the training of an earlier start came to; None where there are steps still to take.
 
     A checkpoint that is still needed and damaged is made again, from the newest whole one before it.
     """
-    status = run.status()
+    config, status = prepared.config, run.status()
     if "selected" not in status:
         if not run.model.exists():
             return None
@@ -261,15 +182,67 @@ def _trained_before(
                 f"{run.model} is there, but neither status.json nor a checkpoint says which step it is. Score it as it "
                 f"is with evaluate.py model={run.model}, or delete {run.model} to train again"
             )
-        return _trained(found.rankings, config=config, files=files, total_steps=count_steps(config, data=data))
-    trained: dict[str, Any] = {key: status[key] for key in ("selected", "rankings") if key in status}
+        return _outcome(prepared, found.rankings, files=files)
+    outcome: dict[str, Any] = {key: status[key] for key in ("selected", "rankings") if key in status}
     needed = set() if run.model.exists() else {int(status["selected"]["step"])}
     if config.checkpoint.compare and not selections.is_done(run.folder):
-        if status.get("rankings", {}).keys() != ranked_steps(config, data=data).keys():
+        if status.get("rankings", {}).keys() != prepared.ranked_steps.keys():
             return None
-        averages = config.checkpoint.average is not None
-        left = other_selections.asked(
-            status["rankings"], run=run.folder, split=split, languages=languages, averages=averages
+        for steps in other_selections.left_to_predict(prepared, status["rankings"], run=run.folder):
+            needed |= set(steps)
+    return outcome if all(files.is_whole(files.at(step)) for step in needed) else None
+
+
+def _write_manifest(prepared: Prepared, *, run: Run) -> None:
+    """Write what was read; raise UserError where it is no longer what the run was begun with."""
+    data, encoder = prepared.data, prepared.config.encoder
+    manifest.add(
+        run.folder,
+        splits=data.read,
+        leaks=warned_leaks(data),
+        **data.facts(),
+        encoder=files_read(encoder.path, revision=encoder.revision, weights=encoder.pretrained),
+    )
+
+
+def _export_selected(
+    prepared: Prepared, outcome: dict[str, Any], *, run: Run, files: CheckpointFiles
+) -> dict[str, str]:
+    """Export the selected checkpoint where that is still to do, and return what a report says of the run."""
+    run.set_status("running", **outcome)
+    if not run.model.exists():
+        export(prepared, checkpoints=[files.at(outcome["selected"]["step"])], folder=run.model)
+    files.prune()
+    return run.facts()
+
+
+def _evaluate(prepared: Prepared, *, run: Run, facts: dict[str, str]) -> None:
+    """Score the exported model in all that the run ends with."""
+    config, data = prepared.config, prepared.data
+    predictor = Predictor(
+        model=str(run.model),
+        devices=config.trainer,
+        precision=str(config.trainer.precision),
+        active=evaluation.active_ids(data, encoder=config.encoder),
+    )
+    training = Training(data=config.data, facts=facts)
+    for split, languages in prepared.scored.items():
+        evaluation.evaluate_model(
+            predictor, data=data, split=split, languages=languages, folder=run.folder, training=training
         )
-        needed |= {step for steps in left for step in steps}
-    return trained if all(files.is_whole(files.at(step)) for step in needed) else None
+        return_freed_memory()  # that of the model, before it is loaded again
+
+
+def _keep_best(rankings: Rankings, *, files: CheckpointFiles) -> None:
+    """Delete the checkpoints that were only kept to be compared."""
+    files.keep(steps_of({SOURCE_DEV: rankings[SOURCE_DEV]}))
+    files.prune()
+
+
+def _record_objectives(config: TrainConfig, *, run: Run) -> None:
+    """Write what the objectives come to on dev into the status."""
+    (dev,) = (one for one in scores.read_all(run.folder) if one.split == "validation")
+    found = of_scores(dev, languages=config.objective_languages or config.data.languages)
+    run.set_status("running", objectives=found)
+    in_words = ", ".join(f"{name} {dev.measure.how.text(value)}" for name, value in found.items())
+    log.info("objectives on dev: %s; chosen: %s", in_words, config.objective)

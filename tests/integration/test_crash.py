@@ -157,7 +157,7 @@ def test_a_validation_made_up_for_is_not_made_again(
     stop(train, *arguments, at=at)
     with monkeypatch.context() as patch:
         patch.setattr(Finetuner, "training_step", broken)
-        patch.setattr("babelfit.training._trained", broken)  # where no step is left
+        patch.setattr("babelfit.training._outcome", broken)  # where no step is left
         patch.setattr(Finetuner, "on_validation_epoch_start", noted)
         assert train("name=stopped", *ARGUMENTS, *arguments).status == 130
         assert validated == [at]
@@ -205,7 +205,7 @@ def test_sigusr1_too(train: Callable[..., Any]) -> None:
 
 def test_a_signal_before_training_ends_at_once(train: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr("babelfit.training.build_model", lambda *_, **__: os.kill(os.getpid(), signal.SIGTERM))
+        patch.setattr("babelfit.training.Prepared.model", lambda *_, **__: os.kill(os.getpid(), signal.SIGTERM))
         assert train("name=stopped", *ARGUMENTS).status == 75
     assert not STOPPED.exists()
 

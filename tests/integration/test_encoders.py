@@ -15,9 +15,9 @@ from tiny import RANDOM, model, write_folder
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreTrainedModel
 
 from babelfit import mini
+from babelfit.changes.checkpointing import Checkpointing
 from babelfit.encoder.loading import MINI, load_config, load_model
 from babelfit.errors import UserError
-from babelfit.finetuning import building
 from babelfit.heads.heads import HEADS
 
 OPTIONS = (
@@ -114,13 +114,13 @@ def test_activations_that_run_again_change_no_result(
 ) -> None:
     folder = write_folder("xlm-roberta", tmp_path / "encoder", head="sequence_classification")
     asked: list[str] = []
-    checkpoint_activations = building.checkpoint_activations
+    apply = Checkpointing.apply
 
-    def asking(model: PreTrainedModel) -> None:
+    def asking(self: Checkpointing, model: PreTrainedModel) -> None:
         asked.append(model.config.model_type)
-        checkpoint_activations(model)
+        apply(self, model)
 
-    monkeypatch.setattr(building, "checkpoint_activations", asking)
+    monkeypatch.setattr(Checkpointing, "apply", asking)
     for name, again in (("plain", "false"), ("again", "true")):
         options = ("encoder.pretrained=true", f"encoder.gradient_checkpointing={again}")
         outcome = train_on(folder, f"name={name}", *options)

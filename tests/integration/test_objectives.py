@@ -12,9 +12,10 @@ import torch
 import yaml
 from safetensors.torch import load_file
 
+from babelfit.config.schema import TrainConfig
 from babelfit.config.values import OBJECTIVES
-from babelfit.finetuning import building
 from babelfit.finetuning.finetuner import Finetuner
+from babelfit.finetuning.prepared import Prepared, prepare
 from babelfit.scoring.objectives import of_scores
 
 RUN = Path("outputs/xnli-mini")
@@ -97,14 +98,14 @@ def test_an_objective_changes_no_step_no_score_of_the_source_languages_and_no_se
 def test_the_source_languages_are_validated_in_batches_of_their_own(
     train: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    prepared, batches = building.prepared, []
+    batches = []
 
-    def seen(*given: Any) -> Any:
-        data, scored = prepared(*given)
-        batches.append(list(data.val_dataloader()))
-        return data, scored
+    def seen(config: TrainConfig) -> Prepared:
+        prepared = prepare(config)
+        batches.append(list(prepared.data.val_dataloader()))
+        return prepared
 
-    monkeypatch.setattr("babelfit.training.prepared", seen)
+    monkeypatch.setattr("babelfit.training.prepare", seen)
     for objective in ("null", "mean_dev"):
         small = ("data.languages=[en,sw]", "optimization.max_steps=1")
         assert train(f"name=of-{objective}", f"objective={objective}", *small).status == 0

@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 from tiny import RANDOM
 
+from babelfit.changes import vocabulary
 from babelfit.commands import cli
-from babelfit.encoder import vocabulary
+from babelfit.finetuning.prepared import Prepared
 from babelfit.planning import footprint
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -211,17 +212,15 @@ def test_mistakes_are_told_as_the_run_tells_them(plan: Plan, arguments: list[str
 def test_the_trained_model_is_gone_before_the_exported_one_is_scored(
     train: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from babelfit import training
-
     trained: list[weakref.ref[Any]] = []
-    build = training.build_finetuner
+    build = Prepared.finetuner
 
-    def watched(*arguments: Any, **options: Any) -> Any:
-        finetuner = build(*arguments, **options)
+    def watched(self: Prepared, model: Any) -> Any:
+        finetuner = build(self, model)
         trained.append(weakref.ref(finetuner))
         return finetuner
 
-    monkeypatch.setattr(training, "build_finetuner", watched)
+    monkeypatch.setattr(Prepared, "finetuner", watched)
     monkeypatch.setattr("babelfit.evaluation.evaluate_model", lambda *_, **__: trained.append(trained[0]()))
 
     assert train("data.languages=[en]").status == 0

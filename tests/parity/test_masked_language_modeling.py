@@ -14,9 +14,10 @@ from transformers import AutoModelForMaskedLM, PreTrainedModel
 from babelfit.batches.masking import Masking
 from babelfit.batches.ragged import NO_LABEL, Examples, RaggedBatch, StepBatch
 from babelfit.batches.steps import TrainingSteps
+from babelfit.changes.freezing import Freezing
+from babelfit.changes.vocabulary import take_active, whole_again
 from babelfit.encoder.agreement import choose_attention
-from babelfit.encoder.encoder import encode_targets, freeze
-from babelfit.encoder.vocabulary import take_active, whole_again
+from babelfit.encoder.encoder import encode_targets
 from babelfit.heads.heads import HEADS, summed_loss, summed_loss_in_place
 
 KIND, HEAD = "xlm-roberta", "masked_language_modeling"
@@ -186,7 +187,7 @@ def test_an_export_of_active_rows_is_read_by_transformers_with_equal_logits(tmp_
 
 def test_embeddings_that_are_frozen_are_so_in_the_head_as_well() -> None:
     ours = made()
-    freeze(ours, embeddings=True, layers=0)
+    Freezing(embeddings=True, layers=0).apply(ours)
     assert not ours.lm_head.decoder.weight.requires_grad
     assert ours.lm_head.dense.weight.requires_grad
     take_active(ours, np.arange(50), only_validated=np.zeros(0, dtype=np.int64))

@@ -13,19 +13,18 @@ from collections.abc import Mapping
 from typing import Any
 
 from pytorch_lightning import Callback, LightningModule, Trainer
-from pytorch_lightning.trainer.states import TrainerFn
 
 from babelfit.checkpoints.checkpoint_files import CheckpointFiles, DurableCheckpointIO, rankings_in
 from babelfit.checkpoints.rankings import LAST, Rankings, ranked, steps_of
-from babelfit.devices import preemption, ranks
+from babelfit.devices import lightning, preemption, ranks
 from babelfit.errors import UserError, first_line
 
 
 class Checkpoints(Callback):
     """Save at every validation, every so many steps besides, and when a signal comes; keep the best.
 
-    `keep` says by which scores, as they are logged, and how many each. Must be the last callback: what the others know
-    after a step belongs in its checkpoint.
+    `keep` is how many steps are kept by each score, under the name that this is logged by. Must be the last callback:
+    what the others know after a step belongs in its checkpoint.
     """
 
     def __init__(
@@ -49,11 +48,11 @@ class Checkpoints(Callback):
         self._owes_validation = False
 
     def state_dict(self) -> dict[str, Any]:
-        """Carry the rankings, and whether the validation of this step is still to come."""
+        """Return the rankings, and whether the validation of this step is still to come."""
         return {"rankings": self.rankings, "owes_validation": self._owes_validation}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take both up again."""
+        """Go on from both."""
         self.rankings = rankings_in(state_dict)
         self._ranked_in_last = steps_of(self.rankings)
         self._owes_validation = bool(state_dict["owes_validation"])
@@ -61,18 +60,14 @@ class Checkpoints(Callback):
     def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
         """Make up for the validation that a signal prevented."""
         if self._owes_validation:
-            validation = trainer.fit_loop.epoch_loop.val_loop
-            validation.restarting = False  # from its first batch
-            trainer.validating = True
-            validation.run()
-            # Else Lightning takes the epoch for finished, and never fetches the next one's batches.
-            validation._has_run = False
-            trainer.training = True
+            lightning.validate_now(trainer)
 
     def on_train_batch_end(self, trainer: Trainer, module: LightningModule, *_: Any) -> None:
         """Save in between, unless a validation is due at this step, whose scores belong in the checkpoint."""
         step = trainer.global_step
-        validation_is_due = step % self._validation_every == 0 or step >= self._total_steps
+        validation_is_due = lightning.is_validated(
+            step, total_steps=self._total_steps, validation_every=self._validation_every
+        )
         if ranks.any_of(preemption.is_asked()):
             self._owes_validation = validation_is_due
             self._save(trainer)
@@ -82,7 +77,7 @@ class Checkpoints(Callback):
 
     def on_validation_batch_end(self, trainer: Trainer, module: LightningModule, *_: Any) -> None:
         """Break a validation off when a signal comes: the machine may be gone before it ends."""
-        if trainer.state.fn == TrainerFn.FITTING and ranks.any_of(preemption.is_asked()):
+        if ranks.any_of(preemption.is_asked()):
             if not self._owes_validation:
                 self._owes_validation = True
                 self._save(trainer)
@@ -90,8 +85,6 @@ class Checkpoints(Callback):
 
     def on_validation_end(self, trainer: Trainer, module: LightningModule) -> None:
         """Rank the step by its scores and save."""
-        if trainer.state.fn != TrainerFn.FITTING:
-            return
         scores = {name: float(trainer.callback_metrics[name]) for name in self._keep if name != LAST}
         self.rankings = ranked(self.rankings, step=trainer.global_step, scores=scores, keep=self._keep)
         # Also where it was made up for: the checkpoint of this step that there is already lacks its score.
@@ -105,6 +98,7 @@ class Checkpoints(Callback):
         self._ranked_in_last = steps_of(self.rankings)
 
     def _accept(self, step: int) -> None:
+        """Make what was written the last checkpoint; raise OSError where it is not whole."""
         files = self._files
         try:
             files.accept(self._io.sha256(), step=step, ranked=steps_of(self.rankings), before=self._ranked_in_last)

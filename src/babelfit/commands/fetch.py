@@ -27,16 +27,16 @@ def fetch(given: argparse.Namespace) -> None:
     """Download the encoder and the data that a configuration names, where they come from the Hub."""
     from babelfit.commands.compose import compose_config
     from babelfit.config.schema import TrainConfig, checked
+    from babelfit.data.building import build_data
     from babelfit.encoder import loading
     from babelfit.files import hub
-    from babelfit.finetuning import building
 
     config = checked(compose_config("train", given.overrides), TrainConfig)
     # Here alone, what is there already is worth a line.
     logging.getLogger(hub.__name__).setLevel(logging.DEBUG)
     path, revision = config.encoder.path, config.encoder.revision
     folder = loading.located(path, revision=revision, weights=config.encoder.pretrained)
-    data = building.build_data(
+    data = build_data(
         config.data,
         head=config.head.name,
         languages=config.data.languages,

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
+import pyarrow.compute as pc
 from datasets import Dataset
 from pytorch_lightning import LightningDataModule
 from torch.utils.data import ConcatDataset, DataLoader
@@ -18,7 +19,7 @@ from transformers import PreTrainedTokenizerFast
 from babelfit.batches import mixing
 from babelfit.batches.loaders import dataloader
 from babelfit.batches.masking import Masking, num_fixed
-from babelfit.batches.ragged import Array, Examples, token_ids
+from babelfit.batches.ragged import NO_LABEL, Array, Examples, token_ids
 from babelfit.batches.steps import EvaluationBatches, Steps, TrainingSteps
 from babelfit.data import splits
 from babelfit.devices import ranks
@@ -168,6 +169,11 @@ class MultilingualDataModule(LightningDataModule, ABC):
         if self.masking is not None:
             ids = np.union1d(ids, self.masking.mask_id)
         return ids, token_ids([self.open("validation", one) for one in self.dev_languages])
+
+    def gold(self, split: str, language: str) -> Array:
+        """Return what is right of all targets that have gold: (targets,)."""
+        gold = pc.list_flatten(self.open(split, language).data["labels"]).to_numpy()
+        return np.asarray(gold[gold != NO_LABEL])
 
     def targets(self, split: str, language: str) -> tuple[Array, Array]:
         """Return the row of each example, as the split came, and how many targets it has in evaluation."""

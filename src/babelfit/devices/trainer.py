@@ -2,8 +2,7 @@
 
 import logging
 import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +12,8 @@ from pytorch_lightning.strategies import DDPStrategy, ModelParallelStrategy, Str
 from transformers.utils.logging import disable_progress_bar
 
 from babelfit.config.schema import TrainerConfig
-from babelfit.devices import preemption
 from babelfit.devices.launch import check_devices
+from babelfit.devices.lightning import OwnSignals
 from babelfit.devices.ranks import cluster_environment
 
 
@@ -37,7 +36,7 @@ def build_trainer(
         plugins=[cluster_environment(), *plugins],
         precision=precision,  # type: ignore[arg-type]
         default_root_dir=folder,
-        callbacks=[_ProgressBar(), _OwnSignals(), *callbacks],
+        callbacks=[_ProgressBar(), OwnSignals(), *callbacks],
         # The step's examples are dealt out by our own sampler, and checkpoints are written by our own callback.
         use_distributed_sampler=False,
         enable_checkpointing=False,
@@ -48,7 +47,7 @@ def build_trainer(
 
 
 def _strategy(config: TrainerConfig) -> Strategy | str:
-    """Say how the devices share the work; with one there is nothing to share."""
+    """Return how the devices share the work; with one there is nothing to share."""
     num_devices = config.devices * config.num_nodes
     if num_devices == 1:
         return "auto"
@@ -60,35 +59,12 @@ def _strategy(config: TrainerConfig) -> Strategy | str:
     return DDPStrategy(broadcast_buffers=False, find_unused_parameters=False)
 
 
-@contextmanager
-def stopped_by_keyboard(trainer: Trainer) -> Iterator[None]:
-    """Let Ctrl-C be a KeyboardInterrupt, which Lightning turns into an exit of its own, with another status."""
-    try:
-        yield
-    except SystemExit as end:
-        if trainer.interrupted:
-            raise KeyboardInterrupt from end
-        raise
-
-
 class _ProgressBar(RichProgressBar):
     """Show what was logged last: to ask for newer numbers would make a GPU wait at every step."""
 
     def get_metrics(self, trainer: Trainer, pl_module: LightningModule) -> Any:
         """Return the numbers to show."""
         return pl_module.shown
-
-
-class _OwnSignals(Callback):
-    """Take SIGTERM and SIGUSR1 back from Lightning, which takes them after its setup and before these hooks."""
-
-    def on_train_start(self, trainer: Trainer, *_: Any) -> None:
-        preemption.install()
-        # On several devices Lightning asks at every step whether rank 0 got one, and makes the devices wait for it.
-        trainer.fit_loop.epoch_loop._broadcast_sigterm_tensor = lambda: None  # type: ignore[method-assign]
-
-    def on_predict_start(self, *_: Any) -> None:
-        preemption.install()
 
 
 def _quiet() -> None:

@@ -1,4 +1,4 @@
-"""Dropout on the CPU in a third of torch's time, and another rate for the embeddings.
+"""Dropout on the CPU in a third of torch's time.
 
 On the CPU, drawing the random numbers is what takes the time: torch draws one for each element. Here one number of 64
 bits, of the same generator, is four draws of 16 bits, so a rate is rounded to a multiple of 1/65536; the scale is that
@@ -7,9 +7,6 @@ of the rounded rate, which keeps the expectation.
 
 import torch
 from torch.nn.functional import dropout
-from transformers import PreTrainedModel
-
-from babelfit.errors import UserError
 
 DRAWS = 1 << 16
 
@@ -31,26 +28,6 @@ class Dropout(torch.nn.Dropout):
     def forward(self, input: torch.Tensor) -> torch.Tensor:
         """Drop some of the input, of any shape."""
         return dropped(input, rate=self.p) if self.training and self.p else input
-
-
-def drop_embeddings(model: PreTrainedModel, *, rate: float) -> None:
-    """Give the dropout between the embeddings and the lowest layer another rate, and leave the layers' as it is.
-
-    Embeddings that never look the same twice keep a classifier from learning one language's by heart (cf. the Gaussian
-    noise on embeddings of Zheng et al. 2021). Raises UserError where the model has no such dropout.
-    """
-    found = [
-        module
-        for name, module in model.base_model.named_modules()
-        if "embeddings" in name.split(".") and isinstance(module, torch.nn.Dropout)
-    ]
-    if not found:
-        raise UserError(
-            f"encoder.embedding_dropout={rate}: {model.config.model_type} has no dropout behind its embeddings; "
-            "set it to null"
-        )
-    for module in found:
-        module.p = rate
 
 
 def take_faster_dropout(model: torch.nn.Module) -> None:

@@ -4,11 +4,9 @@ Where an encoder's attention cannot be ragged, the batch is padded inside `encod
 """
 
 import inspect
-from functools import partial
 from typing import Any
 
 import torch
-from torch.utils.checkpoint import checkpoint
 from transformers import PreTrainedModel
 from transformers.modeling_layers import GradientCheckpointingLayer
 
@@ -173,26 +171,3 @@ def _layers(model: PreTrainedModel) -> tuple[str, int]:
         f"{model.config.model_type} has no stack of {num_layers} layers: leave encoder.freeze_layers at 0, "
         "encoder.freeze_embeddings at false and optimization.layer_decay at 1.0"
     )
-
-
-def freeze(model: PreTrainedModel, *, embeddings: bool, layers: int) -> None:
-    """Keep the embeddings, or the lowest so many layers, as they are; raises UserError where there are fewer."""
-    if not embeddings and not layers:
-        return
-    of_parameter = depths(model)
-    highest = max(of_parameter.values()) - 1
-    if layers > highest:
-        raise UserError(f"encoder.freeze_layers={layers}: {model.config.model_type} has {highest} layers here")
-    for name, parameter in model.named_parameters():
-        depth = of_parameter[name]
-        if (depth == 0 and embeddings) or 1 <= depth <= layers:
-            parameter.requires_grad_(False)
-
-
-def checkpoint_activations(model: PreTrainedModel) -> None:
-    """Keep only each layer's input for the backward pass, and run the layer again there: less memory, more time."""
-    if not model.supports_gradient_checkpointing:
-        raise UserError(f"encoder.gradient_checkpointing=true: {model.config.model_type} cannot do it; set it to false")
-    # Not by the public method, whose name changes in transformers 6, and which asks a gradient of the embeddings even
-    # where they and the layers above them are frozen.
-    model._set_gradient_checkpointing(gradient_checkpointing_func=partial(checkpoint, use_reentrant=False))

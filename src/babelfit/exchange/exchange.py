@@ -10,13 +10,13 @@ from babelfit.batches.ragged import NO_LABEL
 from babelfit.config.regimes import UNKNOWN
 from babelfit.config.schema import EvaluateConfig, TrainConfig
 from babelfit.data import DATA, LabelledDataModule, MultilingualDataModule
+from babelfit.data.building import build_data
 from babelfit.encoder.loading import load_tokenizer
 from babelfit.errors import UserError
 from babelfit.exchange import prediction_formats
 from babelfit.exchange.prediction_formats import TSV, XTREME, Spoken
 from babelfit.files import atomic_files
 from babelfit.files.untrusted_files import check_folder
-from babelfit.finetuning import building
 from babelfit.predictions import prediction_files
 from babelfit.predictions.prediction_files import AnyPrediction, Prediction, TagPrediction
 from babelfit.run import manifest
@@ -45,7 +45,7 @@ def import_predictions(
     """
     chosen = replace(config.data, folder=data_folder, train_languages=list(sources))
     files = _files(given, format=format, data=_labelled(chosen.name), split=split)
-    data = building.build_data(
+    data = build_data(
         chosen,
         head=DATA[chosen.name].head,
         languages=list(files),

@@ -6,25 +6,25 @@ from pathlib import Path
 
 import torch
 
-from babelfit.config.schema import TrainConfig
-from babelfit.data import MultilingualDataModule
-from babelfit.encoder.vocabulary import whole_again
 from babelfit.files import atomic_files
 from babelfit.files.untrusted_files import load_weights
-from babelfit.finetuning.building import whole_model
+from babelfit.finetuning.prepared import Prepared
 
 PREFIX = "model."
 
 
-def export(config: TrainConfig, *, checkpoints: Sequence[Path], data: MultilingualDataModule, folder: Path) -> None:
+def export(prepared: Prepared, *, checkpoints: Sequence[Path], folder: Path) -> None:
     """Write the weights of a run's checkpoint, or the mean of those of several, as a Hugging Face folder."""
-    model = whole_model(config, data=data)
-    model.load_state_dict(whole_again(_mean_of(checkpoints), before=model), assign=True)
+    model = prepared.whole_model()
+    state = _mean_of(checkpoints)
+    for change in reversed(prepared.changes):
+        state = change.undo(state, before=model)
+    model.load_state_dict(state, assign=True)
     model.tie_weights()
     unfinished = folder.with_name(f"{folder.name}.tmp")
     shutil.rmtree(unfinished, ignore_errors=True)
     model.save_pretrained(unfinished)
-    data.tokenizer.save_pretrained(unfinished)
+    prepared.data.tokenizer.save_pretrained(unfinished)
     atomic_files.rename(unfinished, folder)
 
 

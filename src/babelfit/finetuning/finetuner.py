@@ -5,8 +5,7 @@ Lightning's automatic optimization (precision, clipping, hooks) goes on as usual
 exchanged in that last backward.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,13 +13,10 @@ import torch
 from pytorch_lightning import LightningModule
 from pytorch_lightning.strategies import ModelParallelStrategy
 from torch.distributed.fsdp import FSDPModule, fully_shard, register_fsdp_forward_method
-from torch.distributed.tensor import DTensor
-from torch.nn.parallel import DistributedDataParallel
-from torch.nn.utils import clip_grad_norm_, get_total_norm
 from transformers import PreTrainedModel
 
 from babelfit.batches.ragged import NO_LABEL, NOBODY, RaggedBatch, StepBatch
-from babelfit.devices import ranks
+from babelfit.devices import lightning, ranks
 from babelfit.devices.memory import TokenBudget, is_out_of_memory
 from babelfit.encoder.encoder import encode_targets, layers
 from babelfit.finetuning.recipe import Recipe
@@ -102,26 +98,13 @@ class Finetuner(LightningModule):
         micro_batches = [part for batch in step.micro_batches for part in self._parts(batch)]
         share = torch.zeros((), device=self.device)
         num_targets = max(1, step.num_targets)  # of a step with few tokens, none may be masked
-        with self._without_exchange():
+        with lightning.without_exchange(self):
             for batch in micro_batches[:-1]:
                 loss = self._loss(batch) / num_targets
-                self._backward(loss * self.trainer.world_size)
+                lightning.backward(loss * self.trainer.world_size, module=self)
                 share += loss.detach()
         loss = self._loss(micro_batches[-1]) / num_targets
         return loss * self.trainer.world_size, share + loss.detach()
-
-    @contextmanager
-    def _without_exchange(self) -> Iterator[None]:
-        """Let backward add up this rank's own gradients."""
-        if isinstance(self, FSDPModule):
-            self.set_requires_gradient_sync(False)
-            yield
-            self.set_requires_gradient_sync(True)
-        elif isinstance(self.trainer.model, DistributedDataParallel):
-            with self.trainer.model.no_sync():
-                yield
-        else:
-            yield
 
     def configure_model(self) -> None:
         """Shard the weights over the devices where that is the strategy: each layer by itself, then what is left."""
@@ -140,10 +123,6 @@ class Finetuner(LightningModule):
     def _head_logits(self, batch: RaggedBatch) -> torch.Tensor:
         return self.head.logits(self.model, encode_targets(self.model, batch))
 
-    def _backward(self, loss: torch.Tensor) -> None:
-        with torch.autocast(self.device.type, enabled=False):
-            self.trainer.precision_plugin.pre_backward(loss, self).backward()
-
     def backward(self, loss: torch.Tensor) -> None:
         """Run the last micro-batch's backward; where memory runs out, the whole step again under half the budget."""
         try:
@@ -156,9 +135,9 @@ class Finetuner(LightningModule):
         self._budget.halve(alone=self.trainer.world_size == 1)
 
         def whole_step() -> None:
-            with self.trainer.precision_plugin.train_step_context():
+            with lightning.in_step_precision(self.trainer):
                 last, _ = self._all_but_last(self._step)
-            self._backward(last)
+            lightning.backward(last, module=self)
 
         self._budget.within(whole_step, alone=self._alone)
 
@@ -166,18 +145,8 @@ class Finetuner(LightningModule):
         """Leave the gradients alone: Lightning would zero what the earlier micro-batches have added up."""
 
     def configure_gradient_clipping(self, optimizer: torch.optim.Optimizer, *_: Any, **__: Any) -> None:
-        """Clip here, because Lightning's own clipping refuses a fused optimizer under mixed precision."""
-        scaler = getattr(self.trainer.precision_plugin, "scaler", None)
-        if self.recipe.clip is None:
-            norm = get_total_norm([one.grad for one in self.parameters() if one.grad is not None])
-        else:
-            # A fused optimizer would take the gradient scale out by itself, but only after the clipping.
-            if scaler is not None:
-                scaler.unscale_(optimizer)
-            norm = clip_grad_norm_(self.parameters(), self.recipe.clip)
-        if isinstance(norm, DTensor):
-            norm = norm.full_tensor()
-        self.gradient_norm = norm if scaler is None else None
+        """Clip here instead of in Lightning."""
+        self.gradient_norm = lightning.clip_gradients(self, optimizer, limit=self.recipe.clip)
 
     def configure_optimizers(self) -> Any:
         """Give Lightning the optimizer and its schedule, which goes on at every step."""
@@ -185,27 +154,17 @@ class Finetuner(LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Number the optimizer's parameters as the model does, which is how a run with sharded weights looks them up.
-
-        torch numbers them by their place in the groups, and reads that order back whatever the numbers are.
-        """
-        if isinstance(self, FSDPModule):
-            return  # numbered so already
-        place_of = {parameter: place for place, parameter in enumerate(self.parameters())}
-        for optimizer, saved in zip(self.trainer.optimizers, checkpoint["optimizer_states"], strict=True):
-            places = [place_of[parameter] for group in optimizer.param_groups for parameter in group["params"]]
-            saved["state"] = {places[number]: state for number, state in saved["state"].items()}
-            for group in saved["param_groups"]:
-                group["params"] = [places[number] for number in group["params"]]
+        """Let a run with sharded weights read the optimizer's state, too."""
+        lightning.number_optimizer_states(checkpoint, module=self)
 
     def on_train_start(self) -> None:
         """Take no step where a resumed run had taken them all."""
         self.on_train_batch_end()
 
     def on_train_batch_end(self, *_: Any) -> None:
-        """Ask for the last validation: Lightning runs none after the last step unless it is told to stop there."""
+        """End at the last step, which is validated then."""
         if self.global_step >= self.recipe.total_steps:
-            self.trainer.should_stop = True
+            lightning.end_training(self.trainer)
 
     # Evaluation
 

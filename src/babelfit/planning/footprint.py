@@ -45,6 +45,7 @@ class Devices:
 
     kind: str
     number: int
+    sharing: int  # processes that share one memory
     is_sharded: bool
     precision: str
     tokens: int

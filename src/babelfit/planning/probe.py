@@ -5,7 +5,7 @@ import tempfile
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,11 +14,12 @@ from torch.utils.data import Subset
 
 from babelfit.batches.loaders import dataloader
 from babelfit.batches.ragged import RaggedBatch, StepBatch
+from babelfit.devices import lightning
 from babelfit.devices.trainer import build_trainer
-from babelfit.finetuning import building
+from babelfit.finetuning.prepared import Prepared
 
-if TYPE_CHECKING:
-    from babelfit.planning.plan import Plan
+ON_ONE_DEVICE = ("trainer.devices=1", "trainer.num_nodes=1", "trainer.strategy=auto")
+"""How it is measured, whatever the run will do."""
 
 WARM_UP = 1
 """Steps and batches that are not counted: the first makes AdamW's states, and a GPU chooses its kernels."""
@@ -49,7 +50,7 @@ class _Stopwatch(Callback):
     ) -> None:
         self._ended(sum(part.num_tokens for part in batch.micro_batches))
         if len(self.measured) > WARM_UP and time.perf_counter() - self._begin > SECONDS:
-            trainer.should_stop = True
+            lightning.end_training(trainer)
 
     def on_predict_batch_end(
         self, trainer: Trainer, module: LightningModule, outputs: Any, batch: RaggedBatch, *_: Any
@@ -70,21 +71,43 @@ class _Stopwatch(Callback):
         return sum(seconds for _, seconds in counted) / sum(tokens for tokens, _ in counted)
 
 
-def measured(planned: "Plan") -> list[tuple[str, str]]:
-    """Take a few steps and predict a few batches, and say how long a step and all of the run would take.
+def measure(prepared: Prepared) -> list[tuple[str, str]]:
+    """Take a few steps and predict a few batches; return how long a step, each part of the run and all of it take.
 
     Of several devices one is measured, and the others are taken to be as fast and to lose no time on each other.
     """
-    config, data, num_devices = planned.config, planned.data, planned.num_devices
-    devices = replace(config.trainer, devices=1, num_nodes=1, strategy="auto")
-    finetuner = building.build_finetuner(config, data=data, model=building.build_model(config, data=data))
-    num_steps = min(STEPS, planned.num_steps)
+    data, trainer = prepared.data, prepared.config.trainer
+    steps, batches = _run(prepared)
+    num_devices = trainer.devices * trainer.num_nodes
+    step = data.training_steps().tokens_per_epoch / data.steps_per_epoch * steps.seconds_per_token() / num_devices
+    per_token = batches.seconds_per_token() / num_devices
+    seconds = {
+        f"training, {prepared.num_steps:,} steps": prepared.num_steps * step,
+        f"validations, {prepared.num_validations:,}": (
+            prepared.num_validations * prepared.num_tokens("validation", data.validated_languages) * per_token
+        ),
+        "last evaluation": sum(prepared.num_tokens(*scored) for scored in prepared.scored.items()) * per_token,
+    }
+    counted = len(steps.measured[WARM_UP:] or steps.measured)
+    return [
+        (f"a step, mean of {counted}", f"{step:.3f} s"),
+        *((part, _duration(took)) for part, took in seconds.items()),
+        ("all", _duration(sum(seconds.values()))),
+    ]
+
+
+def _run(prepared: Prepared) -> tuple[_Stopwatch, _Stopwatch]:
+    """Take a few steps and predict a few batches, each under a watch of its own."""
+    data = prepared.data
+    finetuner = prepared.finetuner(prepared.model())
+    num_steps = min(STEPS, prepared.num_steps)
     log.info("measuring %d steps and %d batches of an evaluation", num_steps, BATCHES)
     steps, batches = _Stopwatch(), _Stopwatch()
+    devices = replace(prepared.config.trainer, devices=1, num_nodes=1, strategy="auto")
     with tempfile.TemporaryDirectory() as folder:
         options: dict[str, Any] = {
             "folder": Path(folder),
-            "precision": str(config.trainer.precision),
+            "precision": str(prepared.config.trainer.precision),
             "logger": False,
         }
         build_trainer(devices, callbacks=[steps], max_steps=num_steps, limit_val_batches=0, **options).fit(
@@ -96,24 +119,7 @@ def measured(planned: "Plan") -> list[tuple[str, str]]:
         few = dataloader(Subset(loader.dataset, places), num_workers=0, pin_memory=False)
         build_trainer(devices, callbacks=[batches], **options).predict(finetuner, few)
     data.trainer = None
-    tokens = {
-        "train": data.training_steps().tokens_per_epoch / data.steps_per_epoch,
-        "validation": sum(planned.tokens("validation", one) for one in data.validated_languages),
-        "evaluation": sum(planned.tokens(split, one) for split, those in planned.scored.items() for one in those),
-    }
-    step = tokens["train"] * steps.seconds_per_token() / num_devices
-    per_token = batches.seconds_per_token() / num_devices
-    training_seconds = planned.num_steps * step
-    validation_seconds = planned.num_validations * tokens["validation"] * per_token
-    evaluation_seconds = tokens["evaluation"] * per_token
-    counted = len(steps.measured[WARM_UP:] or steps.measured)
-    return [
-        (f"a step, mean of {counted}", f"{step:.3f} s"),
-        (f"training, {planned.num_steps:,} steps", _duration(training_seconds)),
-        (f"validations, {planned.num_validations:,}", _duration(validation_seconds)),
-        ("last evaluation", _duration(evaluation_seconds)),
-        ("all", _duration(training_seconds + validation_seconds + evaluation_seconds)),
-    ]
+    return steps, batches
 
 
 def _wait() -> None:

@@ -1,12 +1,10 @@
-"""Dropout: on the CPU the rate, scale, gradient and seed; a rate for the embeddings alone."""
+"""Dropout: on the CPU the rate, scale, gradient and seed."""
 
 import pytest
 import torch
-from tiny import KINDS, model, ragged, without_dropout
+from tiny import model
 
-from babelfit.encoder.dropout import Dropout, drop_embeddings, dropped, take_faster_dropout
-from babelfit.encoder.encoder import encode
-from babelfit.errors import UserError
+from babelfit.encoder.dropout import Dropout, dropped, take_faster_dropout
 
 
 @pytest.mark.parametrize("rate", [0.001, 0.1, 0.5, 0.9])
@@ -68,25 +66,3 @@ def test_a_model_takes_it_everywhere_and_drops_nothing_in_evaluation() -> None:
     states = torch.randn(10)
     assert torch.equal(taken[0](states), states)
     assert not torch.equal(taken[0].train()(states), states)
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_embeddings_get_a_rate_of_their_own(kind: str) -> None:
-    made = model(kind, **without_dropout(kind)).train()
-    before = [module.p for module in made.modules() if isinstance(module, torch.nn.Dropout)]
-    batch = ragged([5, 9], num_types=1)
-    assert torch.equal(encode(made, batch), encode(made, batch))
-    drop_embeddings(made, rate=0.5)
-    take_faster_dropout(made)
-    rates = [module.p for module in made.modules() if isinstance(module, torch.nn.Dropout)]
-    assert [now for was, now in zip(before, rates, strict=True) if now != was] == [0.5]
-    assert not torch.equal(encode(made, batch), encode(made, batch))
-    made.eval()
-    assert torch.equal(encode(made, batch), encode(made, batch))
-
-
-def test_a_model_without_dropout_behind_its_embeddings_is_refused() -> None:
-    made = model("xlm-roberta")
-    made.base_model.embeddings.dropout = torch.nn.Identity()
-    with pytest.raises(UserError, match=r"encoder\.embedding_dropout=0\.1: xlm-roberta has no dropout behind"):
-        drop_embeddings(made, rate=0.1)

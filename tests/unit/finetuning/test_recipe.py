@@ -7,7 +7,8 @@ import torch
 from tiny import KINDS, model
 from transformers import PreTrainedModel, Trainer
 
-from babelfit.encoder.encoder import depths, freeze
+from babelfit.changes.freezing import Freezing
+from babelfit.encoder.encoder import depths
 from babelfit.finetuning.finetuner import Finetuner
 from babelfit.finetuning.recipe import Recipe
 
@@ -68,7 +69,7 @@ def test_with_layer_decay_every_layer_learns_slower_than_the_one_above_it(kind: 
 @pytest.mark.parametrize("layer_decay", [1.0, 0.9])
 def test_what_is_frozen_is_not_in_the_optimizer(layer_decay: float) -> None:
     made = model("bert")
-    freeze(made, embeddings=True, layers=1)
+    Freezing(embeddings=True, layers=1).apply(made)
     held = {id(value) for group in optimizer(made, layer_decay=layer_decay).param_groups for value in group["params"]}
 
     assert held == {id(value) for name, value in made.named_parameters() if depths(made)[name] > 1}

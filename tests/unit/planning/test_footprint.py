@@ -10,15 +10,16 @@ import torch
 from transformers import PreTrainedModel
 
 from babelfit.batches.ragged import StepBatch
+from babelfit.changes.checkpointing import Checkpointing
+from babelfit.changes.freezing import Freezing
 from babelfit.encoder import attention
-from babelfit.encoder.encoder import checkpoint_activations, freeze
 from babelfit.finetuning.watching import FiniteLoss
 from babelfit.heads.heads import HEADS
 from babelfit.planning import footprint
 from babelfit.planning.footprint import Devices, Footprint, Heaviest
 
 HEAD = HEADS["sequence_classification"]
-CPU = Devices(kind="cpu", number=1, is_sharded=False, precision="32-true", tokens=10_000)
+CPU = Devices(kind="cpu", number=1, sharing=1, is_sharded=False, precision="32-true", tokens=10_000)
 BATCH = tiny.ragged([30, 28, 9, 8, 8])
 STEP = StepBatch(micro_batches=(BATCH,), num_targets=5)
 
@@ -55,8 +56,8 @@ def test_tensors_without_numbers_hold_what_real_ones_do(kind: str) -> None:
 def test_recomputed_activations_and_frozen_weights_take_less() -> None:
     plain = estimated(outline())
     checkpointed, frozen = outline(), outline()
-    checkpoint_activations(checkpointed)
-    freeze(frozen, embeddings=True, layers=2)
+    Checkpointing().apply(checkpointed)
+    Freezing(embeddings=True, layers=2).apply(frozen)
 
     assert estimated(checkpointed).parts["activations"] < 0.7 * plain.parts["activations"]
     trained = sum(one.numel() for one in frozen.parameters() if one.requires_grad)

@@ -8,6 +8,7 @@ Rows that only validations in other languages read are there outside of training
 """
 
 import logging
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,22 @@ log = logging.getLogger(__name__)
 
 IDS = "active_ids"
 """Name of the buffer that says, in a checkpoint beside the rows, whose rows they are."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ActiveVocabulary:
+    """Train the embeddings of some token ids alone, and have those of others at hand outside of training."""
+
+    ids: Array
+    only_validated: Array
+
+    def apply(self, model: PreTrainedModel) -> None:
+        """Leave the model the rows of these ids; raise UserError where it has no row for one."""
+        take_active(model, self.ids, only_validated=self.only_validated)
+
+    def undo(self, state: dict[str, torch.Tensor], *, before: PreTrainedModel) -> dict[str, torch.Tensor]:
+        """Return the state with the trained rows in the whole table."""
+        return whole_again(state, before=before)
 
 
 class ActiveEmbedding(torch.nn.Embedding):

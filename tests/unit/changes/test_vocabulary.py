@@ -8,9 +8,9 @@ import torch
 from tiny import KINDS, model, ragged, without_dropout
 from transformers import PreTrainedModel
 
+from babelfit.changes.vocabulary import ActiveEmbedding, take_active, whole_again
 from babelfit.encoder.agreement import choose_attention
 from babelfit.encoder.encoder import encode_targets
-from babelfit.encoder.vocabulary import ActiveEmbedding, take_active, whole_again
 from babelfit.errors import UserError
 from babelfit.heads.heads import HEADS, summed_loss
 
