@@ -14,12 +14,13 @@ from babelfit.data.checks import check_selectable
 from babelfit.devices.launch import check_devices, num_workers
 from babelfit.encoder.dropout import drop_embeddings, take_faster_dropout
 from babelfit.encoder.encoder import checkpoint_activations, choose_kernels, freeze, is_ragged
-from babelfit.encoder.loading import check_precision, load_model, load_tokenizer
+from babelfit.encoder.loading import check_precision, load_tokenizer
 from babelfit.encoder.vocabulary import take_active
 from babelfit.errors import UserError
 from babelfit.finetuning.finetuner import Finetuner
 from babelfit.finetuning.recipe import Recipe
-from babelfit.heads.heads import HEADS
+from babelfit.heads import HEADS
+from babelfit.heads.loading import load_model
 from babelfit.scoring.metrics import MAIN_METRIC
 from babelfit.scoring.objectives import dev_languages
 
@@ -37,6 +38,7 @@ def build_data(
     seed: int = 0,
     num_workers: int = 0,
     pin_memory: bool = False,
+    vocabulary: str = "full",
 ) -> MultilingualDataModule:
     """Build the DataModule that a configuration names; raises UserError for an unknown one or another head."""
     settings = asdict(chosen) | {"languages": languages}
@@ -53,6 +55,7 @@ def build_data(
         seed=seed,
         num_workers=num_workers,
         pin_memory=pin_memory,
+        vocabulary=vocabulary,
     )
 
 
@@ -83,6 +86,7 @@ def prepared(config: TrainConfig) -> tuple[MultilingualDataModule, dict[str, lis
         seed=config.seed,
         num_workers=num_workers(config.trainer),
         pin_memory=accelerator == "gpu",
+        vocabulary=config.encoder.vocabulary,
     )
     data.dev_languages = dev_languages(
         config.objective,
@@ -145,8 +149,6 @@ def build_model(config: TrainConfig, *, data: MultilingualDataModule, without_we
     if config.encoder.vocabulary == "active":
         ids, dev_ids = data.token_ids()
         take_active(model, ids, only_validated=dev_ids)
-        if data.masking is not None:
-            data.masking.keep_to(ids)
     take_faster_dropout(model)
     choose_kernels(model, attention_kernel=config.trainer.attention, compiled=config.trainer.compile)
     return model

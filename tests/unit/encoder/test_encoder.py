@@ -9,11 +9,11 @@ import pytest
 import torch
 from tiny import KINDS, model, ragged, without_dropout
 
-from babelfit.encoder.agreement import choose_attention
 from babelfit.encoder.encoder import checkpoint_activations, depths, encode, freeze, max_tokens
 from babelfit.encoder.loading import files_read
 from babelfit.errors import UserError
-from babelfit.heads.heads import HEADS, summed_loss
+from babelfit.heads import HEADS
+from babelfit.heads.classification import summed_loss
 
 HEAD = "sequence_classification"
 NUM_LAYERS = 3
@@ -43,10 +43,10 @@ def test_what_has_no_stack_of_layers_has_no_depths() -> None:
 def test_embeddings_and_the_lowest_layers_are_frozen_and_nothing_else(kind: str, embeddings: bool, layers: int) -> None:
     made = model(kind)
     freeze(made, embeddings=embeddings, layers=layers)
-    choose_attention(made, head=HEADS[HEAD], max_length=60)
+    HEADS[HEAD].ready(made, max_length=60)
     batch = ragged([3, 20])
     made.train()
-    summed_loss(HEADS[HEAD].logits(made, encode(made, batch)[batch.targets]), batch.labels).backward()
+    summed_loss(HEADS[HEAD].logits(made, encode(made, batch)[batch.targets]), batch.gold).backward()
 
     frozen = {depth for depth in range(NUM_LAYERS + 2) if (depth == 0 and embeddings) or 1 <= depth <= layers}
     of_parameter = depths(made)
@@ -85,7 +85,7 @@ def test_activations_run_again_give_the_same_gradients(kind: str) -> None:
     checkpoint_activations(again)
     runs: dict[str, int] = {}
     for name, made in (("plain", plain), ("again", again)):
-        choose_attention(made, head=HEADS[HEAD], max_length=60)
+        HEADS[HEAD].ready(made, max_length=60)
         made.train()
         runs[name] = 0
 
@@ -94,7 +94,7 @@ def test_activations_run_again_give_the_same_gradients(kind: str) -> None:
 
         first_layer = next(part for place, part in made.named_modules() if place.endswith(("layer.0", "layers.0")))
         next(part for part in first_layer.modules() if isinstance(part, torch.nn.Linear)).register_forward_hook(count)
-        summed_loss(HEADS[HEAD].logits(made, encode(made, batch)[batch.targets]), batch.labels).backward()
+        summed_loss(HEADS[HEAD].logits(made, encode(made, batch)[batch.targets]), batch.gold).backward()
 
     assert runs["again"] == 2 * runs["plain"] > 0
     expected = {name: value.grad for name, value in plain.named_parameters()}
@@ -106,14 +106,14 @@ def test_activations_run_again_above_frozen_embeddings_and_layers() -> None:
     made = model("xlm-roberta")
     freeze(made, embeddings=True, layers=1)
     checkpoint_activations(made)
-    choose_attention(made, head=HEADS[HEAD], max_length=60)
+    HEADS[HEAD].ready(made, max_length=60)
     batch = ragged([3, 20])
     made.train()
     asked: list[bool] = []
     made.get_submodule("roberta.encoder.layer.0").register_forward_hook(
         lambda _, __, states: asked.append((states[0] if isinstance(states, tuple) else states).requires_grad)
     )
-    summed_loss(HEADS[HEAD].logits(made, encode(made, batch)[batch.targets]), batch.labels).backward()
+    summed_loss(HEADS[HEAD].logits(made, encode(made, batch)[batch.targets]), batch.gold).backward()
 
     assert [name for name, value in made.named_parameters() if (value.grad is None) == value.requires_grad] == []
     assert asked == [False], "nothing below the trained layers is asked for a gradient"
