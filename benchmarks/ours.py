@@ -25,9 +25,10 @@ from babelfit.commands.compose import compose_config
 from babelfit.config.schema import EvaluateConfig, TrainConfig, checked
 from babelfit.data import MultilingualDataModule
 from babelfit.data.building import build_data
-from babelfit.encoder.loading import load_model, load_tokenizer
+from babelfit.encoder.loading import load_tokenizer
 from babelfit.errors import UserError
-from babelfit.heads.heads import HEADS
+from babelfit.heads import HEADS
+from babelfit.heads.loading import load_model
 
 NO_LABEL = -100
 DATA = {"xnli": ("xnli", "sequence_classification"), "panx": ("wikiann", "token_classification")}
@@ -209,7 +210,7 @@ def prepare(task: dict[str, Any]) -> dict[str, Any]:
     return {
         "examples": sum(len(some) for some in chosen.values()),
         "checksum": sum(
-            sum(index * len(row) for index, row in zip(some["index"], some["labels"], strict=True))
+            sum(index * len(row) for index, row in zip(some["index"], some["gold"], strict=True))
             for some in chosen.values()
         ),
         "sequences": len(lengths),
@@ -244,10 +245,10 @@ def peer_rows(rows: datasets.Dataset, *, head: str) -> datasets.Dataset:
     columns: dict[str, list[Any]] = {"input_ids": [], "labels": [], "length": []}
     for row in rows:
         if head == "sequence_classification":
-            columns["labels"] += row["labels"]
+            columns["labels"] += row["gold"]
         else:
             labels = np.full(len(row["input_ids"]), NO_LABEL)
-            labels[row["targets"]] = row["labels"]
+            labels[row["targets"]] = row["gold"]
             columns["labels"] += [part.tolist() for part in np.split(labels, np.cumsum(row["windows"])[:-1])]
         windows = np.split(np.array(row["input_ids"]), np.cumsum(row["windows"])[:-1])
         columns["input_ids"] += [part.tolist() for part in windows]

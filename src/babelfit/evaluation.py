@@ -22,11 +22,12 @@ from babelfit.devices.launch import check_devices, num_workers
 from babelfit.devices.lightning import stopped_by_keyboard
 from babelfit.devices.trainer import build_trainer
 from babelfit.encoder.encoder import choose_kernels
-from babelfit.encoder.loading import check_precision, files_read, load_fine_tuned, load_tokenizer
+from babelfit.encoder.loading import check_precision, files_read, load_tokenizer
 from babelfit.errors import UserError
 from babelfit.finetuning.finetuner import Finetuner
-from babelfit.heads.heads import HEADS
+from babelfit.heads import HEADS
 from babelfit.heads.labels import label_order
+from babelfit.heads.loading import load_fine_tuned
 from babelfit.predictions import prediction_files
 from babelfit.reports import words, writing
 from babelfit.run import manifest

@@ -141,7 +141,7 @@ def _watching(prepared: Prepared, *, run: Run) -> list[Callback]:
 
 def _chance(data: MultilingualDataModule) -> float | None:
     """Return the highest score of a model that learned nothing; None where nobody knows it."""
-    return data.task.chance([data.gold("validation", language) for language in data.train_languages])
+    return data.task.chance([data.known_gold("validation", language) for language in data.train_languages])
 
 
 def _log_start(prepared: Prepared, *, model: PreTrainedModel, run: Run) -> None:

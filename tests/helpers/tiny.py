@@ -13,7 +13,7 @@ from transformers import PreTrainedTokenizerFast as Tokenizer
 from babelfit import mini
 from babelfit.batches.ragged import RaggedBatch
 from babelfit.encoder.encoder import takes_token_types
-from babelfit.heads.heads import HEADS
+from babelfit.heads import HEADS
 
 KINDS = ("xlm-roberta", "xlm-roberta-xl", "bert", "deberta-v2")
 """The model types of the encoders in conf/."""
@@ -83,7 +83,7 @@ def ragged(lengths: list[int], *, per_token: bool = False, num_types: int = 2) -
         position_ids=np.concatenate([np.arange(length) for length in lengths]),
         cu_seqlens=borders,
         targets=targets,
-        labels=generator.integers(0, NUM_LABELS, len(targets)),
+        gold=generator.integers(0, NUM_LABELS, len(targets)),
         indices=np.arange(len(targets)),
         languages=np.zeros(len(targets), dtype=np.int64),
         lengths=np.array(lengths),

@@ -16,9 +16,10 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreT
 
 from babelfit import mini
 from babelfit.changes.checkpointing import Checkpointing
-from babelfit.encoder.loading import MINI, load_config, load_model
+from babelfit.encoder.loading import MINI, load_config
 from babelfit.errors import UserError
-from babelfit.heads.heads import HEADS
+from babelfit.heads import HEADS
+from babelfit.heads.loading import load_model
 
 OPTIONS = (
     "data.limit={train: 64, validation: 24, test: 24}",

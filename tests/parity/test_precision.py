@@ -16,7 +16,8 @@ from babelfit.encoder import attention
 from babelfit.encoder.encoder import encode
 from babelfit.finetuning.finetuner import Finetuner
 from babelfit.finetuning.recipe import Recipe
-from babelfit.heads.heads import SequenceClassification, summed_loss
+from babelfit.heads import HEADS
+from babelfit.heads.classification import summed_loss
 
 STEPS = 4
 RECIPE = Recipe(
@@ -52,7 +53,7 @@ def batch(lengths: list[int], seed: int) -> RaggedBatch:
         position_ids=np.concatenate([np.arange(length) for length in lengths]),
         cu_seqlens=borders,
         targets=borders[:-1],
-        labels=generator.integers(0, 3, len(lengths)),
+        gold=generator.integers(0, 3, len(lengths)),
         indices=np.arange(len(lengths)),
         languages=np.zeros(len(lengths), dtype=np.int64),
         lengths=np.array(lengths),
@@ -61,9 +62,7 @@ def batch(lengths: list[int], seed: int) -> RaggedBatch:
 
 def steps() -> list[StepBatch]:
     return [
-        StepBatch(
-            micro_batches=(batch([9, 4], seed), batch([3], seed + 50), batch([2, 2, 1], seed + 99)), num_targets=6
-        )
+        StepBatch(micro_batches=(batch([9, 4], seed), batch([3], seed + 50), batch([2, 2, 1], seed + 99)), weight=6)
         for seed in range(STEPS)
     ]
 
@@ -80,8 +79,9 @@ def plain_loop(trained: PreTrainedModel, dtype: torch.dtype, scaler: torch.amp.G
         optimizer.zero_grad()
         for micro_batch in step.to("cpu").micro_batches:
             with torch.autocast("cpu", dtype=dtype, enabled=dtype != torch.float32):
-                logits = SequenceClassification.logits(trained, encode(trained, micro_batch)[micro_batch.targets])
-                loss = summed_loss(logits, micro_batch.labels) / step.num_targets
+                states = encode(trained, micro_batch)[micro_batch.targets]
+                logits = HEADS["sequence_classification"].logits(trained, states)
+                loss = summed_loss(logits, micro_batch.gold) / step.weight
             (loss if scaler is None else scaler.scale(loss)).backward()
         if scaler is not None:
             scaler.unscale_(optimizer)

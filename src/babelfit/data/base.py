@@ -7,6 +7,7 @@ they have in common. None of them ever sees a model.
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
@@ -19,7 +20,7 @@ from transformers import PreTrainedTokenizerFast
 from babelfit.batches import mixing
 from babelfit.batches.loaders import dataloader
 from babelfit.batches.masking import Masking, num_fixed
-from babelfit.batches.ragged import NO_LABEL, Array, Examples, token_ids
+from babelfit.batches.ragged import Array, Examples, gold_values, has_gold, token_ids
 from babelfit.batches.steps import EvaluationBatches, Steps, TrainingSteps
 from babelfit.data import splits
 from babelfit.devices import ranks
@@ -47,7 +48,7 @@ class MultilingualDataModule(LightningDataModule, ABC):
     task: Task
     is_parallel: ClassVar[bool] = False  # row i of every language is the same item
     hub_repo: ClassVar[str | None] = None  # the dataset on the Hub
-    masking: Masking | None = None  # of text alone, whose tokens are masked and guessed
+    mask_share: float | None = None  # of text alone, whose tokens are masked and guessed
     reset_positions: bool = False  # in the second sentence of a pair
 
     origin: Place
@@ -68,7 +69,9 @@ class MultilingualDataModule(LightningDataModule, ABC):
         seed: int,
         num_workers: int,
         pin_memory: bool,
+        vocabulary: str = "full",
     ) -> None:
+        """Take the settings of a configuration; with an `active` vocabulary, masks put in no id that is not read."""
         super().__init__()
         self.train_languages = list(train_languages)
         self.languages = list(languages)
@@ -84,6 +87,7 @@ class MultilingualDataModule(LightningDataModule, ABC):
         self.batch_size = batch_size
         self.tokens_per_device = tokens_per_device
         self.seed = seed
+        self._vocabulary = vocabulary
         self._loading: dict[str, Any] = {"num_workers": num_workers, "pin_memory": pin_memory}
         self._datasets: dict[tuple[str, str], Dataset] = {}
         self._pools: dict[tuple[str, ...], Examples] = {}
@@ -163,24 +167,37 @@ class MultilingualDataModule(LightningDataModule, ABC):
 
     def token_ids(self) -> tuple[Array, Array]:
         """Return the distinct token ids that training and its selection read, and those that the dev languages have."""
-        read = [self.open("train", one) for one in self.trained_languages]
-        read += [self.open("validation", one) for one in self.train_languages]
-        ids = token_ids(read)
+        ids = self._read_ids
         if self.masking is not None:
             ids = np.union1d(ids, self.masking.mask_id)
         return ids, token_ids([self.open("validation", one) for one in self.dev_languages])
 
-    def gold(self, split: str, language: str) -> Array:
-        """Return what is right of all targets that have gold: (targets,)."""
-        gold = pc.list_flatten(self.open(split, language).data["labels"]).to_numpy()
-        return np.asarray(gold[gold != NO_LABEL])
+    @cached_property
+    def _read_ids(self) -> Array:
+        read = [self.open("train", one) for one in self.trained_languages]
+        read += [self.open("validation", one) for one in self.train_languages]
+        return token_ids(read)
+
+    @cached_property
+    def masking(self) -> Masking | None:
+        """What masks tokens, of text alone; only now, because what is put in their place may be what is read alone."""
+        if self.mask_share is None:
+            return None
+        among = self._read_ids if self._vocabulary == "active" else None
+        return Masking.of(self.tokenizer, share=self.mask_share, among=among)
+
+    def known_gold(self, split: str, language: str) -> Array:
+        """Return the gold of all targets that have it: (targets, ...)."""
+        gold = gold_values(pc.list_flatten(self.open(split, language).data["gold"]))
+        return np.asarray(gold[has_gold(gold)])
 
     def targets(self, split: str, language: str) -> tuple[Array, Array]:
         """Return the row of each example, as the split came, and how many targets it has in evaluation."""
-        examples = self._examples(split, [language])
-        if self.masking is None:
-            return examples.indices, examples.num_targets
-        return examples.indices, num_fixed(examples.indices, counts=examples.num_targets)
+        columns = self.open(split, language).data
+        indices = columns["index"].to_numpy()
+        if self.mask_share is None:
+            return indices, pc.list_value_length(columns["targets"]).to_numpy()
+        return indices, num_fixed(indices, counts=columns["maskable"].to_numpy().astype(np.int64))
 
     # Batches
 
@@ -202,6 +219,7 @@ class MultilingualDataModule(LightningDataModule, ABC):
             tokens_per_device=self.tokens_per_device,
             seed=self.seed,
             exponent=self.sampling_exponent,
+            draw=self.masking,
             **share,
         )
 
@@ -232,6 +250,7 @@ class MultilingualDataModule(LightningDataModule, ABC):
         batches = EvaluationBatches(
             self._examples(split, languages),
             tokens_per_device=self.tokens_per_device,
+            draw=self.masking,
             rank=ranks.rank(),
             num_ranks=ranks.world_size(),
         )
@@ -244,7 +263,6 @@ class MultilingualDataModule(LightningDataModule, ABC):
             numbers = {language: number for number, language in enumerate(self.numbered_languages)}
             self._pools[key] = Examples(
                 [(numbers[language], self.open(split, language)) for language in languages],
-                masking=self.masking,
                 reset_positions=self.reset_positions,
             )
         return self._pools[key]

@@ -24,6 +24,7 @@ def build_data(
     seed: int = 0,
     num_workers: int = 0,
     pin_memory: bool = False,
+    vocabulary: str = "full",
 ) -> MultilingualDataModule:
     """Build the DataModule that a configuration names; raise UserError for an unknown one or another head."""
     settings = asdict(chosen) | {"languages": languages}
@@ -41,6 +42,7 @@ def build_data(
         seed=seed,
         num_workers=num_workers,
         pin_memory=pin_memory,
+        vocabulary=vocabulary,
     )
 
 

@@ -15,7 +15,7 @@ from babelfit.config import regimes
 from babelfit.data import splits
 from babelfit.data.base import MultilingualDataModule
 from babelfit.data.checks import check_place
-from babelfit.data.few_shot import drawn
+from babelfit.data.few_shot import sample_few
 from babelfit.data.splits import num_labelled, read_split
 from babelfit.errors import UserError
 from babelfit.languages.facts import checked_languages
@@ -136,7 +136,7 @@ class LabelledDataModule(MultilingualDataModule):
         few = None
         if split == "train" and language in self.few_shot_languages:
             label_names = self.task.labels if self.task.draws_by_label else None
-            few = partial(drawn, k=self.few_shot["k"], seed=self.seed, language=language, label_names=label_names)
+            few = partial(sample_few, k=self.few_shot["k"], seed=self.seed, language=language, label_names=label_names)
         return read_split(
             source,
             tokenizer=self.tokenizer,

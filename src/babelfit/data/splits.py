@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from datasets import Dataset
 from transformers import PreTrainedTokenizerFast
 
-from babelfit.batches.ragged import NO_LABEL, RaggedBatch
+from babelfit.batches.ragged import RaggedBatch, gold_values, has_gold
 from babelfit.errors import UserError
 from babelfit.rows import leaks, measuring
 from babelfit.rows.encoding import tokenized, with_progress
@@ -70,13 +70,13 @@ def read_split(
         encoded["input_ids"] = pa.array(encoded["input_ids"], pa.list_(pa.int32()))
         return {
             "index": table["index"],
-            "labels": task.read_gold(table),
+            "gold": task.read_gold(table),
             **encoded,
             **measuring.of_rows(table),
             **measuring.of_tokens(encoded["input_ids"], special=special, unknown=unknown),
         }
 
-    schema = _schema(token_type_ids="token_type_ids" in tokenizer.model_input_names)
+    schema = _schema(token_type_ids="token_type_ids" in tokenizer.model_input_names, gold=task.gold_type)
     digests = source.sha256()
     dataset, facts = tokenized(
         {
@@ -85,6 +85,7 @@ def read_split(
             "layout": source.layout.name,
             "language": source.language,
             "labels": task.labels,
+            "gold": str(task.gold_type),
             "max_length": max_length,
             **fingerprint,
         },
@@ -124,7 +125,7 @@ def read_split(
 
 def num_labelled(dataset: Dataset) -> int:
     """Count the examples with gold: each has it for all of its targets or for none."""
-    return int(pc.sum(pc.not_equal(pc.list_element(dataset.data["labels"], 0), NO_LABEL)).as_py())
+    return int(has_gold(gold_values(pc.list_element(dataset.data["gold"], 0))).sum())
 
 
 def tell(
@@ -170,12 +171,12 @@ def _counted(numbers: Mapping[str, int]) -> str:
     return f" ({told})" if told else ""
 
 
-def _schema(*, token_type_ids: bool) -> pa.Schema:
+def _schema(*, token_type_ids: bool, gold: pa.DataType) -> pa.Schema:
     """Lay out a tokenized example: its sequences end to end, their lengths, its targets and what it is."""
     of_tokens = ["input_ids", "token_type_ids"] if token_type_ids else ["input_ids"]
-    lists = [pa.field(name, pa.list_(pa.int32())) for name in (*of_tokens, "windows", "targets", "labels")]
-    of_text = [pa.field(name, kind) for name, kind in measuring.COLUMNS.items()]
-    return pa.schema([*lists, pa.field("index", pa.int64()), pa.field("truncated", pa.bool_()), *of_text])
+    lists = [pa.field(name, pa.list_(pa.int32())) for name in (*of_tokens, "windows", "targets")]
+    of_row = [("gold", pa.list_(gold)), ("index", pa.int64()), ("truncated", pa.bool_()), *measuring.COLUMNS.items()]
+    return pa.schema([*lists, *(pa.field(name, kind) for name, kind in of_row)])
 
 
 def _token_counts(dataset: Dataset) -> dict[str, Any]:
@@ -198,7 +199,7 @@ def _token_counts(dataset: Dataset) -> dict[str, Any]:
 
 def _label_counts(dataset: Dataset, *, label_names: Sequence[str]) -> dict[str, int]:
     """Count each label, and the targets without gold as ""."""
-    pairs = pc.list_flatten(dataset.data["labels"]).value_counts().to_pylist()
-    counts = {pair["values"]: pair["counts"] for pair in pairs}
-    named = {name: counts.get(label_id, 0) for label_id, name in enumerate(label_names)}
-    return named | ({"": counts[NO_LABEL]} if NO_LABEL in counts else {})
+    gold = gold_values(pc.list_flatten(dataset.data["gold"]))
+    named = {name: int((gold == label_id).sum()) for label_id, name in enumerate(label_names)}
+    num_missing = int((~has_gold(gold)).sum())
+    return named | ({"": num_missing} if num_missing else {})

@@ -28,7 +28,7 @@ class DevScores(Metric):
         self.add_state("sums", default=zeros, dist_reduce_fx="sum")
 
     def update(self, outputs: Mapping[str, torch.Tensor]) -> None:
-        """Count the targets of a batch: a head's outputs with gold, language and index of the example, (targets, ...)."""
+        """Count the targets of a batch: a head's outputs, with gold, language and index of the example of each."""
         columns = {name: column.cpu().numpy() for name, column in outputs.items()}
         for number in np.unique(columns["language"]).tolist():
             if number != NOBODY:

@@ -5,7 +5,7 @@ Lightning's automatic optimization (precision, clipping, hooks) goes on as usual
 exchanged in that last backward.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -15,14 +15,16 @@ from pytorch_lightning.strategies import ModelParallelStrategy
 from torch.distributed.fsdp import FSDPModule, fully_shard, register_fsdp_forward_method
 from transformers import PreTrainedModel
 
-from babelfit.batches.ragged import NO_LABEL, NOBODY, RaggedBatch, StepBatch
+from babelfit.batches.budget import TokenBudget, is_out_of_memory
+from babelfit.batches.ragged import RaggedBatch, StepBatch
 from babelfit.devices import lightning, ranks
-from babelfit.devices.memory import TokenBudget, is_out_of_memory
-from babelfit.encoder.encoder import encode_targets, layers
+from babelfit.encoder.encoder import layers
+from babelfit.finetuning.dev_scores import DevScores
 from babelfit.finetuning.recipe import Recipe
-from babelfit.heads.heads import HEADS, Kept
-from babelfit.scoring.metrics import MAIN_METRIC, build_metrics
+from babelfit.heads import HEADS
+from babelfit.heads.head import Outputs
 from babelfit.scoring.objectives import objectives
+from babelfit.tasks.task import Task
 
 
 class Finetuner(LightningModule):
@@ -32,7 +34,7 @@ class Finetuner(LightningModule):
         self,
         model: PreTrainedModel,
         *,
-        head: str,
+        task: Task,
         languages: Sequence[str],
         source_languages: Sequence[str],
         tokens_per_device: int,
@@ -46,7 +48,8 @@ class Finetuner(LightningModule):
         """
         super().__init__()
         self.model = model
-        self.head = HEADS[head]
+        self.head = HEADS[task.head]
+        self.task = task
         self.languages = list(languages)
         self.source_languages = list(source_languages)
         self.objective = objective
@@ -56,14 +59,10 @@ class Finetuner(LightningModule):
         self.numbers: dict[str, torch.Tensor | float] = {}  # of the latest step, for the log
         self.gradient_norm: torch.Tensor | None = None  # of the latest step; none where a scaler looks after it
         self.predicted: list[dict[str, torch.Tensor]] = []
-        """Of each batch, on the device: index, language and gold, (targets,) each, and what the head keeps."""
+        """Of each batch, on the device: index, language, gold and the head's outputs, (targets, ...) each."""
         self.shown: dict[str, float] = {}  # beside the progress bar: what was logged last
-        self._main_metric = MAIN_METRIC[head]
-        label_names = [name for _, name in sorted((model.config.id2label or {}).items())]
-        self.metrics = {
-            language: build_metrics(head, label_names=label_names, across_ranks=True)
-            for language in [*source_languages, *dev_languages]
-        }
+        scored = list(dict.fromkeys([*source_languages, *dev_languages]))  # sources may be dev languages, too
+        self.dev_scores = DevScores(task, languages=self.languages, scored=scored)
 
     @property
     def recipe(self) -> Recipe:
@@ -97,13 +96,13 @@ class Finetuner(LightningModule):
         self.zero_grad(set_to_none=True)
         micro_batches = [part for batch in step.micro_batches for part in self._parts(batch)]
         share = torch.zeros((), device=self.device)
-        num_targets = max(1, step.num_targets)  # of a step with few tokens, none may be masked
+        weight = max(1, step.weight)  # of a step with few tokens, none may be masked
         with lightning.without_exchange(self):
             for batch in micro_batches[:-1]:
-                loss = self._loss(batch) / num_targets
+                loss = self._loss(batch) / weight
                 lightning.backward(loss * self.trainer.world_size, module=self)
                 share += loss.detach()
-        loss = self._loss(micro_batches[-1]) / num_targets
+        loss = self._loss(micro_batches[-1]) / weight
         return loss * self.trainer.world_size, share + loss.detach()
 
     def configure_model(self) -> None:
@@ -114,14 +113,15 @@ class Finetuner(LightningModule):
         for layer in layers(self.model):
             fully_shard(layer, mesh=mesh)
         fully_shard(self, mesh=mesh)
-        # What is left is gathered before this method, rather than before `forward`, which nobody calls.
-        register_fsdp_forward_method(self, "_head_logits")
+        # What is left is gathered before these methods, rather than before `forward`, which nobody calls.
+        register_fsdp_forward_method(self, "_loss")
+        register_fsdp_forward_method(self, "_outputs")
 
     def _loss(self, batch: RaggedBatch) -> torch.Tensor:
-        return self.head.summed_loss(self._head_logits(batch), self.head.columns(self.model, batch.labels))
+        return self.head.loss(self.model, batch)
 
-    def _head_logits(self, batch: RaggedBatch) -> torch.Tensor:
-        return self.head.logits(self.model, encode_targets(self.model, batch))
+    def _outputs(self, batch: RaggedBatch) -> Outputs:
+        return self.head.outputs(self.model, batch)
 
     def backward(self, loss: torch.Tensor) -> None:
         """Run the last micro-batch's backward; where memory runs out, the whole step again under half the budget."""
@@ -169,55 +169,45 @@ class Finetuner(LightningModule):
     # Evaluation
 
     def validation_step(self, batch: RaggedBatch, _: int) -> None:
-        """Count right and wrong predictions, by language."""
+        """Count what a batch adds to the scores of each language."""
         # Lightning's validation within training is not in inference mode; sharded weights cannot be.
         with torch.inference_mode(self._alone):
-            kept = self._kept(batch, self.head.validated)
-            labels = self.head.columns(self.model, batch.labels)
-        for number in set(batch.languages.tolist()) - {NOBODY}:
-            chosen = (batch.languages == number) & (labels != NO_LABEL)
-            metrics = self.metrics[self.languages[number]].to(self.device)
-            mine = {name: values[chosen] for name, values in kept.items()}
-            metrics.update(**mine, sentences=batch.indices[chosen])
+            self.dev_scores.update(self._answered(batch))
 
     def on_validation_epoch_end(self) -> None:
         """Log the scores of each language and the objectives, of which `source_dev` selects the checkpoint."""
-        main = {}
-        for language, metrics in self.metrics.items():
-            # Of all ranks, also where this one had no example of the language.
-            values = metrics.to(self.device).compute()
-            metrics.reset()
+        scores = self.dev_scores.compute()
+        self.dev_scores.reset()
+        for language, values in scores.items():
             for name, value in values.items():
                 self.log(f"validation/{name}/{language}", value)
-            main[language] = values[self._main_metric]
-        source_dev = torch.stack([main[language] for language in self.source_languages]).mean()
-        found: dict[str, torch.Tensor | float] = {"source_dev": source_dev}
+        main = {language: values[self.task.selecting.key] for language, values in scores.items()}
+        found = {"source_dev": sum(main[one] for one in self.source_languages) / len(self.source_languages)}
         if self.dev_languages:
-            scores = {language: float(score) for language, score in main.items()}
-            others = objectives(scores, source_languages=self.source_languages, languages=self.dev_languages)
+            others = objectives(main, source_languages=self.source_languages, languages=self.dev_languages)
             found = {**others, **found}
         for name, value in found.items():
             self.log(name, value)
             if name in ("source_dev", self.objective):
-                self.shown[name] = float(value)
+                self.shown[name] = value
         # Lightning logs at this number instead of at a count of its own, which loses its place in a resume.
         self.log("step", float(self.global_step))
 
     def predict_step(self, batch: RaggedBatch, _: int) -> int:
-        """Predict a ragged batch and say how many sequences it has; a tensor, Lightning would wait for."""
-        gold = self.head.columns(self.model, batch.labels)
-        self.predicted.append(
-            {"index": batch.indices, "language": batch.languages, "gold": gold} | self._kept(batch, self.head.predicted)
-        )
+        """Predict a ragged batch and return how many sequences it has; a tensor, Lightning would wait for."""
+        self.predicted.append(self._answered(batch))
         return batch.num_sequences
 
-    def _kept(self, batch: RaggedBatch, keep: Callable[[torch.Tensor, torch.Tensor], Kept]) -> Kept:
-        """Run a batch in as many parts as memory asks for, and keep of each only what is read later."""
+    def _answered(self, batch: RaggedBatch) -> Outputs:
+        """Return the head's outputs for a batch, with what they are about."""
+        of_batch = {"index": batch.indices, "language": batch.languages, "gold": batch.gold}
+        return of_batch | self._outputs_in_parts(batch)
 
-        def whole() -> Kept:
-            found = [
-                keep(self._head_logits(part), self.head.columns(self.model, part.labels)) for part in self._parts(batch)
-            ]
+    def _outputs_in_parts(self, batch: RaggedBatch) -> Outputs:
+        """Run a batch in as many parts as memory asks for."""
+
+        def whole() -> Outputs:
+            found = [self._outputs(part) for part in self._parts(batch)]
             return {name: torch.cat([one[name] for one in found]) for name in found[0]}
 
         return self._budget.within(whole, alone=self._alone)

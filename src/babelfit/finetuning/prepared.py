@@ -18,11 +18,12 @@ from babelfit.data.checks import check_selectable
 from babelfit.devices.launch import check_devices, num_workers
 from babelfit.encoder.dropout import take_faster_dropout
 from babelfit.encoder.encoder import choose_kernels, is_ragged
-from babelfit.encoder.loading import check_precision, load_model, load_tokenizer
+from babelfit.encoder.loading import check_precision, load_tokenizer
 from babelfit.errors import UserError
 from babelfit.finetuning.finetuner import Finetuner
 from babelfit.finetuning.recipe import Recipe
-from babelfit.heads.heads import HEADS
+from babelfit.heads import HEADS
+from babelfit.heads.loading import load_model
 from babelfit.scoring.objectives import dev_languages
 
 log = logging.getLogger(__name__)
@@ -108,9 +109,6 @@ class Prepared:
             )
         for change in self.changes:
             change.apply(model)
-        if data.masking is not None and config.encoder.vocabulary == "active":
-            ids, _ = data.token_ids()
-            data.masking.keep_to(ids)
         take_faster_dropout(model)
         choose_kernels(model, attention_kernel=config.trainer.attention, compiled=config.trainer.compile)
         return model
@@ -154,6 +152,7 @@ def prepare(config: TrainConfig) -> Prepared:
         seed=config.seed,
         num_workers=num_workers(config.trainer),
         pin_memory=accelerator == "gpu",
+        vocabulary=config.encoder.vocabulary,
     )
     _check_scores(config, data=data)
     data.dev_languages = dev_languages(

@@ -133,8 +133,9 @@ class AtChance(Callback):
         return self._in_a_row > 0 and self._in_a_row % self._patience == 0
 
     def _message(self, step: int) -> str:
+        score, level = self._unit.text(self._score), self._unit.text(self._level)
         return (
-            f"AT CHANCE: {self._selection} is {self._unit.text(self._score)} after step {step}; for {self._in_a_row} "
-            f"validations in a row it was no better than guessing ({self._unit.text(self._level)}), so the model has learned "
+            f"AT CHANCE: {self._selection} is {score} after step {step}; for {self._in_a_row} "
+            f"validations in a row it was no better than guessing ({level}), so the model has learned "
             "nothing yet. Look at the labels, the learning rate and the warmup"
         )

@@ -13,7 +13,7 @@ from babelfit.config.values import WITHOUT_FSDP
 from babelfit.devices.launch import check_devices
 from babelfit.errors import UserError
 from babelfit.finetuning.prepared import Prepared
-from babelfit.heads.heads import HEADS
+from babelfit.heads import HEADS
 from babelfit.planning import footprint
 from babelfit.planning.footprint import Devices, Footprint, Heaviest, in_words
 

@@ -8,10 +8,10 @@ from tiny import KINDS, model, ragged, without_dropout
 
 from babelfit.changes.checkpointing import Checkpointing
 from babelfit.changes.freezing import Freezing
-from babelfit.encoder.agreement import choose_attention
 from babelfit.encoder.encoder import encode
 from babelfit.errors import UserError
-from babelfit.heads.heads import HEADS, summed_loss
+from babelfit.heads import HEADS
+from babelfit.heads.classification import summed_loss
 
 HEAD = "sequence_classification"
 
@@ -24,7 +24,7 @@ def test_activations_run_again_give_the_same_gradients(kind: str) -> None:
     Checkpointing().apply(again)
     runs: dict[str, int] = {}
     for name, made in (("plain", plain), ("again", again)):
-        choose_attention(made, head=HEADS[HEAD], max_length=60)
+        HEADS[HEAD].ready(made, max_length=60)
         made.train()
         runs[name] = 0
 
@@ -33,7 +33,7 @@ def test_activations_run_again_give_the_same_gradients(kind: str) -> None:
 
         first_layer = next(part for place, part in made.named_modules() if place.endswith(("layer.0", "layers.0")))
         next(part for part in first_layer.modules() if isinstance(part, torch.nn.Linear)).register_forward_hook(count)
-        summed_loss(HEADS[HEAD].logits(made, encode(made, batch)[batch.targets]), batch.labels).backward()
+        summed_loss(HEADS[HEAD].logits(made, encode(made, batch)[batch.targets]), batch.gold).backward()
 
     assert runs["again"] == 2 * runs["plain"] > 0
     expected = {name: value.grad for name, value in plain.named_parameters()}
@@ -45,14 +45,14 @@ def test_activations_run_again_above_frozen_embeddings_and_layers() -> None:
     made = model("xlm-roberta")
     Freezing(embeddings=True, layers=1).apply(made)
     Checkpointing().apply(made)
-    choose_attention(made, head=HEADS[HEAD], max_length=60)
+    HEADS[HEAD].ready(made, max_length=60)
     batch = ragged([3, 20])
     made.train()
     asked: list[bool] = []
     made.get_submodule("roberta.encoder.layer.0").register_forward_hook(
         lambda _, __, states: asked.append((states[0] if isinstance(states, tuple) else states).requires_grad)
     )
-    summed_loss(HEADS[HEAD].logits(made, encode(made, batch)[batch.targets]), batch.labels).backward()
+    summed_loss(HEADS[HEAD].logits(made, encode(made, batch)[batch.targets]), batch.gold).backward()
 
     assert [name for name, value in made.named_parameters() if (value.grad is None) == value.requires_grad] == []
     assert asked == [False], "nothing below the trained layers is asked for a gradient"

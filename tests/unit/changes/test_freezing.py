@@ -4,10 +4,10 @@ import pytest
 from tiny import KINDS, model, ragged
 
 from babelfit.changes.freezing import Freezing
-from babelfit.encoder.agreement import choose_attention
 from babelfit.encoder.encoder import depths, encode
 from babelfit.errors import UserError
-from babelfit.heads.heads import HEADS, summed_loss
+from babelfit.heads import HEADS
+from babelfit.heads.classification import summed_loss
 
 HEAD = "sequence_classification"
 NUM_LAYERS = 3
@@ -19,10 +19,10 @@ NUM_LAYERS = 3
 def test_embeddings_and_the_lowest_layers_are_frozen_and_nothing_else(kind: str, embeddings: bool, layers: int) -> None:
     made = model(kind)
     Freezing(embeddings=embeddings, layers=layers).apply(made)
-    choose_attention(made, head=HEADS[HEAD], max_length=60)
+    HEADS[HEAD].ready(made, max_length=60)
     batch = ragged([3, 20])
     made.train()
-    summed_loss(HEADS[HEAD].logits(made, encode(made, batch)[batch.targets]), batch.labels).backward()
+    summed_loss(HEADS[HEAD].logits(made, encode(made, batch)[batch.targets]), batch.gold).backward()
 
     frozen = {depth for depth in range(NUM_LAYERS + 2) if (depth == 0 and embeddings) or 1 <= depth <= layers}
     of_parameter = depths(made)

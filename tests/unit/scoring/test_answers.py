@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
+from babelfit.scoring.answers import answers, calibration, confusion, parts
 from seqeval.metrics import f1_score
 from sklearn.metrics import confusion_matrix
 
 from babelfit.predictions.prediction_files import Prediction, TagPrediction
-from babelfit.scoring.answers import answers, calibration, confusion, parts
 
 NAMES = ("yes", "no", "maybe")
 TAGS = ("O", "B-PER", "I-PER", "B-ORG", "I-ORG", "B-LOC", "I-LOC")

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from babelfit.scoring.answers import Answers
 
 from babelfit.errors import UserError
 from babelfit.run import manifest
-from babelfit.scoring.answers import Answers
 from babelfit.scoring.consistency import consistency
 from babelfit.statistics.bootstrap import Array
 

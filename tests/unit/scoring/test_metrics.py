@@ -6,12 +6,11 @@ from random import Random
 
 import pytest
 import torch
+from babelfit.scoring.metrics import build_metrics
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, f1_score
 from torchmetrics import MetricCollection
-
-from babelfit.scoring.metrics import build_metrics
 
 Labels = tuple[int, list[tuple[int, int]]]
 

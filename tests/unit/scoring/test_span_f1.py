@@ -2,13 +2,13 @@
 
 import pytest
 import torch
+from babelfit.scoring.metrics import SpanF1
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from seqeval.metrics import f1_score, precision_score, recall_score
 from seqeval.scheme import IOB2
 
 from babelfit.datasets.wikiann import LABELS
-from babelfit.scoring.metrics import SpanF1
 
 tag = st.sampled_from(LABELS)
 sentence = st.lists(st.tuples(tag, tag), min_size=1, max_size=12)
