@@ -9,10 +9,10 @@ import torch
 from tiny import KINDS, model, padded, ragged, without_dropout
 from transformers import PreTrainedModel
 
+from babelfit.changes.checkpointing import Checkpointing
 from babelfit.encoder import agreement, attention
 from babelfit.encoder.encoder import (
     TARGETS_ALONE,
-    checkpoint_activations,
     compile_layers,
     encode,
     encode_targets,
@@ -140,7 +140,7 @@ def test_targets_computed_alone_are_as_with_all_tokens_and_so_are_gradients(
     made = model(kind, head=head, **without_dropout(kind))
     HEADS[head].ready(made, max_length=60)
     if checkpointing:
-        checkpoint_activations(made)
+        Checkpointing().apply(made)
     made.train()
     num_rows: list[int] = []
     layers(made)[-1].register_forward_hook(lambda _, __, outputs: num_rows.append(rows_of(outputs)))

@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 import torch
-from babelfit.encoder.vocabulary import take_active
 from tiny import config, model, ragged, without_dropout
 from torch.nn.functional import cross_entropy
 from transformers import PreTrainedModel
 
 from babelfit.batches.ragged import NO_LABEL, RaggedBatch
+from babelfit.changes.vocabulary import take_active
 from babelfit.encoder.encoder import encode_targets
 from babelfit.heads import HEADS
 

@@ -10,13 +10,15 @@ import pytest
 
 from babelfit.errors import UserError
 from babelfit.predictions import prediction_files
-from babelfit.predictions.prediction_files import Prediction, TagPrediction
+from babelfit.tasks import Classification, Tagging
+from babelfit.tasks.classification import LabelPrediction
+from babelfit.tasks.tagging import TagPrediction
 
-NAMES = ("no", "да")
+TASK = Classification(labels=("no", "да"))
 RECORDS = [
-    Prediction(index=0, gold="да", predicted="no", probabilities={"no": 0.75, "да": 0.25}),
-    Prediction(index=1, gold=None, predicted="да", probabilities={"no": 0.125, "да": 0.875}),
-    Prediction(index=2, gold="no", predicted="no", probabilities={"no": 1.0, "да": 0.0}),
+    LabelPrediction(index=0, gold="да", predicted="no", probabilities={"no": 0.75, "да": 0.25}),
+    LabelPrediction(index=1, gold=None, predicted="да", probabilities={"no": 0.125, "да": 0.875}),
+    LabelPrediction(index=2, gold="no", predicted="no", probabilities={"no": 1.0, "да": 0.0}),
 ]
 
 
@@ -29,7 +31,7 @@ def refusal(folder: Path, *lines: str | bytes) -> str:
     file = folder / "de.jsonl"
     file.write_bytes(b"".join((one.encode() if isinstance(one, str) else one) + b"\n" for one in lines))
     with pytest.raises(UserError) as caught:
-        prediction_files.read(file, Prediction, label_names=NAMES)
+        prediction_files.read(file, TASK)
     message = str(caught.value)
     assert message.startswith(str(file))
     return message
@@ -40,14 +42,14 @@ def test_what_is_written_is_read_back(tmp_path: Path) -> None:
     prediction_files.write(file, RECORDS)
 
     assert file == tmp_path / "predictions" / "test" / "de.jsonl"
-    assert prediction_files.read(file, Prediction, label_names=NAMES) == RECORDS
+    assert prediction_files.read(file, TASK) == RECORDS
     assert [path.name for path in file.parent.iterdir()] == ["de.jsonl"], "no temporary file stays"
 
 
 def test_records_come_back_in_order_of_index_whatever_their_order_in_the_file(tmp_path: Path) -> None:
     prediction_files.write(tmp_path / "de.jsonl", reversed(RECORDS))
 
-    assert prediction_files.read(tmp_path / "de.jsonl", Prediction, label_names=NAMES) == RECORDS
+    assert prediction_files.read(tmp_path / "de.jsonl", TASK) == RECORDS
 
 
 def test_a_file_is_lines_of_json_that_people_can_read(tmp_path: Path) -> None:
@@ -59,10 +61,10 @@ def test_a_file_is_lines_of_json_that_people_can_read(tmp_path: Path) -> None:
 
 
 def test_probabilities_are_rounded_to_six_digits(tmp_path: Path) -> None:
-    record = Prediction(index=0, gold=None, predicted="no", probabilities={"no": 2 / 3, "да": 1 / 3})
+    record = LabelPrediction(index=0, gold=None, predicted="no", probabilities={"no": 2 / 3, "да": 1 / 3})
     prediction_files.write(tmp_path / "de.jsonl", [record])
 
-    [read] = prediction_files.read(tmp_path / "de.jsonl", Prediction, label_names=NAMES)
+    [read] = prediction_files.read(tmp_path / "de.jsonl", TASK)
     assert read.probabilities == {"no": 0.666667, "да": 0.333333}
 
 
@@ -174,24 +176,24 @@ def test_a_file_that_lost_its_end_is_refused_where_the_number_is_known(tmp_path:
     file = tmp_path / "de.jsonl"
     prediction_files.write(file, RECORDS[:2])
 
-    assert len(prediction_files.read(file, Prediction, label_names=NAMES)) == 2
+    assert len(prediction_files.read(file, TASK)) == 2
     with pytest.raises(UserError, match="2 predictions for 3 examples"):
-        prediction_files.read(file, Prediction, label_names=NAMES, num_examples=3)
+        prediction_files.read(file, TASK, num_examples=3)
 
 
 def test_rows_that_are_no_examples_leave_no_hole(tmp_path: Path) -> None:
     file = tmp_path / "de.jsonl"
     prediction_files.write(file, [RECORDS[0], RECORDS[2]])
 
-    assert prediction_files.read(file, Prediction, label_names=NAMES, num_examples=2, dropped={1}) == [
+    assert prediction_files.read(file, TASK, num_examples=2, dropped={1}) == [
         RECORDS[0],
         RECORDS[2],
     ]
     with pytest.raises(UserError, match="no prediction for index 1"):
-        prediction_files.read(file, Prediction, label_names=NAMES)
+        prediction_files.read(file, TASK)
 
 
-TAGS = ("O", "B-PER")
+TAGGING = Tagging(labels=("O", "B-PER"))
 
 
 @pytest.mark.parametrize(
@@ -210,7 +212,7 @@ def test_tags_stand_one_a_word(tmp_path: Path, changes: dict[str, Any], told: st
     (tmp_path / "de.jsonl").write_text(json.dumps(values | changes) + "\n")
 
     with pytest.raises(UserError) as caught:
-        prediction_files.read(tmp_path / "de.jsonl", TagPrediction, label_names=TAGS)
+        prediction_files.read(tmp_path / "de.jsonl", TAGGING)
     assert told in str(caught.value)
 
 
@@ -218,5 +220,5 @@ def test_a_sentence_without_gold_is_read_back(tmp_path: Path) -> None:
     record = TagPrediction(index=0, gold=None, predicted=["O", "B-PER"], probabilities=[0.5, 2 / 3])
     prediction_files.write(tmp_path / "de.jsonl", [record])
 
-    [read] = prediction_files.read(tmp_path / "de.jsonl", TagPrediction, label_names=TAGS)
+    [read] = prediction_files.read(tmp_path / "de.jsonl", TAGGING)
     assert read == TagPrediction(index=0, gold=None, predicted=["O", "B-PER"], probabilities=[0.5, 0.666667])
