@@ -18,6 +18,7 @@ from rich.markup import escape
 
 from babelfit.devices import launch, preemption, ranks
 from babelfit.errors import Pruned, UserError
+from babelfit.files.escaping import printable
 
 CONF = Path(__file__).resolve().parents[3] / "conf"
 SWEEPER = "babelfit.sweep.sweeper.Sweeper"
@@ -78,11 +79,6 @@ def told() -> Iterator[None]:
         if ranks.is_first_to_tell("".join(traceback.format_exception_only(error)).strip()):
             raise
         sys.exit(1)
-
-
-def printable(text: str) -> str:
-    """Show control characters rather than obey them: messages quote names from other people's files."""
-    return "".join(one if one.isprintable() or one in "\n\t" else ascii(one)[1:-1] for one in text)
 
 
 class _PrintableFormatter(logging.Formatter):

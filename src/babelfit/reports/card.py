@@ -12,9 +12,10 @@ from huggingface_hub import EvalResult, ModelCardData
 from babelfit.config.schema import TrainConfig
 from babelfit.data import DATA
 from babelfit.files import atomic_files
+from babelfit.files.escaping import escaped
 from babelfit.languages.facts import LANGUAGE_NAMES
 from babelfit.reports import words
-from babelfit.reports.words import SHOWN, escaped, percent, perplexity
+from babelfit.reports.words import SHOWN, percent, perplexity
 
 log = logging.getLogger(__name__)
 

@@ -5,13 +5,13 @@ from pathlib import Path
 from typing import Any
 
 from babelfit.files import atomic_files
+from babelfit.files.escaping import escaped
 from babelfit.reports.words import (
     GROUPINGS,
     SHOWN,
     columns_of,
     consistency_lines,
     correlation,
-    escaped,
     has,
     percent,
     rows_of,

@@ -9,8 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from babelfit.commands.session import printable
-from babelfit.reports.words import escaped
+from babelfit.files.escaping import escaped, printable
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,9 +15,9 @@ from rich.table import Table
 from rich.text import Text
 
 from babelfit.checkpoints.rankings import SOURCE_DEV
-from babelfit.commands.session import printable
 from babelfit.errors import UserError
 from babelfit.files import atomic_files
+from babelfit.files.escaping import escaped, printable
 from babelfit.files.untrusted_files import check_folder
 from babelfit.ledger.comparison import TEST
 from babelfit.ledger.groups import Group, Spread
@@ -25,7 +25,6 @@ from babelfit.ledger.importance import METHOD
 from babelfit.ledger.ledger import Ledger, Row, collect
 from babelfit.reports import sweep_tables
 from babelfit.reports.sweep_tables import Sheet
-from babelfit.reports.words import escaped
 from babelfit.run.run import CONFIG, EVALUATION
 from babelfit.sweep import study
 

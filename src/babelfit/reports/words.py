@@ -1,6 +1,5 @@
 """Scores in words, in rows, and as a table on the terminal. Computes nothing but differences."""
 
-import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
@@ -190,8 +189,3 @@ def percent(share: float) -> str:
 def perplexity(value: float) -> str:
     """Write a perplexity with two decimals, where these say anything."""
     return f"{value:,.2f}" if value < 1000 else f"{value:,.0f}"
-
-
-def escaped(text: str) -> str:
-    """Keep text from being read as Markdown or HTML, and on one line."""
-    return re.sub(r"([\\`*_\[\]|<>&~])", r"\\\1", re.sub(r"\s+", " ", text))
