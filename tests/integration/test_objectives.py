@@ -12,9 +12,10 @@ import torch
 import yaml
 from safetensors.torch import load_file
 
+from babelfit.config.values import OBJECTIVES
 from babelfit.finetuning import building
 from babelfit.finetuning.finetuner import Finetuner
-from babelfit.scoring.objectives import OBJECTIVES, of_scores
+from babelfit.scoring.objectives import of_scores
 
 RUN = Path("outputs/xnli-mini")
 

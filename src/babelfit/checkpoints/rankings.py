@@ -8,17 +8,12 @@ language, under the name that this is logged by, and by how late they come: `las
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from babelfit.files.shapes import Each, Fields
-
 Ranking = Sequence[Mapping[str, Any]]
 """The best steps, best first: `step` and `score` of each."""
 
 Rankings = Mapping[str, Ranking]
 
 SOURCE_DEV, MEAN_DEV, LAST = "source_dev", "mean_dev", "last"
-
-SHAPE = Each(of=[Fields(required={"step": int, "score": (int, float)})])
-"""Of rankings in a file."""
 
 
 def kept(*, keep: int, compared: Sequence[str], metric: str, average: int | None) -> dict[str, int]:

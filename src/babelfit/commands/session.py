@@ -6,7 +6,6 @@ import sys
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 
 from hydra import compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
@@ -16,11 +15,11 @@ from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
 from rich.markup import escape
 
+from babelfit.config.conf import CONF
 from babelfit.devices import launch, preemption, ranks
 from babelfit.errors import Pruned, UserError
 from babelfit.files.escaping import printable
 
-CONF = Path(__file__).resolve().parents[3] / "conf"
 SWEEPER = "babelfit.sweep.sweeper.Sweeper"
 
 

@@ -6,7 +6,9 @@ from typing import Any
 
 from babelfit.config.regimes import REGIMES
 from babelfit.errors import UserError
-from babelfit.scoring.objectives import OBJECTIVES
+
+OBJECTIVES = ("source_dev", "mean_dev", "worst_dev", "target_dev")
+"""By which number the best trial of a sweep is the best; scoring/objectives.py works them out."""
 
 ALLOWED: dict[str, tuple[str, ...]] = {
     "resume": ("auto", "never"),

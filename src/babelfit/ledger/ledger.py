@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from babelfit.checkpoints.rankings import SOURCE_DEV
+from babelfit.config.values import OBJECTIVES
 from babelfit.ledger import comparison, importance, results
 from babelfit.ledger.comparison import Comparison
 from babelfit.ledger.groups import Group, grouped
 from babelfit.ledger.importance import Importance
 from babelfit.ledger.results import Curve, Scores
 from babelfit.run.run import OUTPUTS
-from babelfit.scoring.objectives import OBJECTIVES
 from babelfit.sweep.study import Sweep, Trial
 
 COMPLETE = "complete"

@@ -16,7 +16,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from babelfit.checkpoints.rankings import SHAPE as RANKINGS
 from babelfit.config import config_files
 from babelfit.config.regimes import in_words
 from babelfit.config.schema import EvaluateConfig, TrainConfig
@@ -26,7 +25,7 @@ from babelfit.errors import Pruned, UserError
 from babelfit.files import atomic_files
 from babelfit.files.lock import FILE as LOCK
 from babelfit.files.lock import holder, locked
-from babelfit.files.shapes import check
+from babelfit.files.shapes import Each, Fields, check
 from babelfit.files.untrusted_files import check_folder
 
 log = logging.getLogger(__name__)
@@ -207,7 +206,8 @@ def _check_status(status: Any) -> None:
     if not isinstance(objectives, dict) or not all(is_score(value) for value in objectives.values()):
         raise ValueError(f"objectives {objectives!r} are not numbers from 0 to 1")
     rankings = status.get("rankings", {})
-    check(rankings, RANKINGS, where="rankings")
+    shape = Each(of=[Fields(required={"step": int, "score": (int, float)})])
+    check(rankings, shape, where="rankings")
     if not all(rankings.values()):
         raise ValueError("a ranking is empty")
     if "selected" in status:

@@ -11,11 +11,10 @@ which zero-shot transfer is to do without.
 
 from collections.abc import Mapping, Sequence
 
+from babelfit.config.values import OBJECTIVES
 from babelfit.errors import UserError
 from babelfit.languages.facts import checked_languages
 from babelfit.scoring.scores import Scores
-
-OBJECTIVES = ("source_dev", "mean_dev", "worst_dev", "target_dev")
 
 
 def objectives(

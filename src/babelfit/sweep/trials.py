@@ -17,7 +17,7 @@ from hydra.plugins.launcher import Launcher
 from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
-from babelfit.commands.session import CONF
+from babelfit.config.conf import TRAIN
 from babelfit.config.schema import SweepConfig, TrainerConfig
 from babelfit.devices import preemption
 from babelfit.devices.launch import Processes, check_devices, count_cores, count_gpus, looked_after
@@ -173,7 +173,7 @@ class Runner:
 
 
 def _command(arguments: Sequence[str]) -> list[str]:
-    return [sys.executable, str(CONF.parent / "train.py"), *arguments]
+    return [sys.executable, str(TRAIN), *arguments]
 
 
 def _without_scheduler(environment: Mapping[str, str]) -> dict[str, str]:

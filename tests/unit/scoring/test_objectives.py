@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from babelfit.config.values import OBJECTIVES
 from babelfit.errors import UserError
-from babelfit.scoring.objectives import OBJECTIVES, dev_languages, objectives, of_scores
+from babelfit.scoring.objectives import dev_languages, objectives, of_scores
 
 SCORES = {"en": 0.75, "de": 0.5, "sw": 0.125, "ur": 0.25}
 
