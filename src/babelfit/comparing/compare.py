@@ -9,13 +9,13 @@ import numpy as np
 from babelfit.comparing.scored_runs import ScoredRun, answered, check_alike, folders, read
 from babelfit.errors import UserError
 from babelfit.languages.facts import LANGUAGE_NAMES
-from babelfit.ledger.comparison import welch
-from babelfit.ledger.groups import Spread
 from babelfit.reports.sheets import Sheet
 from babelfit.reports.words import SHOWN, percent
 from babelfit.scoring.answers import Answers
 from babelfit.statistics.bootstrap import Array, Parts, interval, paired
 from babelfit.statistics.significance import LEVEL, holm, mcnemar, permutation_p, swapped, verdict
+from babelfit.statistics.spread import Spread
+from babelfit.statistics.welch import welch
 
 SCHEMA = 1
 NUM_RESAMPLES = 10_000
@@ -180,8 +180,8 @@ def _seeds(one: Spread, other: Spread) -> dict[str, Any]:
     return {
         "first_sd": one.sd,
         "second_sd": other.sd,
-        "p": None if tested is None else tested[0],
-        "interval": None if tested is None else list(tested[1]),
+        "p": None if tested is None else tested.p,
+        "interval": None if tested is None else list(tested.interval),
     }
 
 

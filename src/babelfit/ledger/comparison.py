@@ -4,26 +4,21 @@ import json
 import math
 import re
 import shlex
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from scipy import stats
-
-from babelfit.ledger.groups import SEED, Group, Spread, comparable
+from babelfit.ledger.groups import SEED, Group, comparable
+from babelfit.statistics.significance import LEVEL
+from babelfit.statistics.welch import LEAST, welch
 
 TEST = "Welch's t-test, two-sided (Welch 1947)"
-LEVEL = 0.05
 SEEDS = (1, 2, 3, 4, 5)
 
 LARGER = "larger than seed noise"
 NOISE = "not distinguishable from seed noise"
 TOO_FEW = "can't tell: needs at least two seeds in each group"
 NO_NOISE = "can't tell: within each group all seeds score the same, so there is no seed noise to measure by"
-
-LEAST = 1e-9
-"""Scores closer than this are the same number, rounded differently: one example more or less weighs more."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,32 +52,19 @@ def compare(groups: Sequence[Group], *, objective: str, sweep: str, fixed: Seque
     elif tested is None:
         verdict = NO_NOISE if abs(one.mean - other.mean) > LEAST else NOISE
     else:
-        verdict = LARGER if tested[0] < LEVEL else NOISE
+        verdict = LARGER if tested.p < LEVEL else NOISE
     values = _values(first, second)
     return Comparison(
         groups=(first.number, second.number),
         counts=(one.count, other.count),
         chosen_from=len(scored),
         difference=one.mean - other.mean,
-        interval=tested and tested[1],
-        p=tested and tested[0],
+        interval=tested and tested.interval,
+        p=tested and tested.p,
         verdict=verdict,
         seeds_command=_command(values, sweep=sweep, fixed=fixed) if verdict == TOO_FEW else None,
         num_seed_runs=len(SEEDS) * math.prod(len(several) for several in values.values()),
     )
-
-
-def welch(one: Spread, other: Spread) -> tuple[float, tuple[float, float]] | None:
-    """Return p and the 95 % interval of the difference in means; None where neither group's values differ."""
-    deviations = [one.sd, other.sd]
-    if None in deviations or max(sd or 0 for sd in deviations) < LEAST:
-        return None
-    with warnings.catch_warnings():
-        # One group without spread is no trouble to this test, and scipy warns of it.
-        warnings.simplefilter("ignore", RuntimeWarning)
-        tested = stats.ttest_ind(one.values, other.values, equal_var=False)
-        interval = tested.confidence_interval(1 - LEVEL)
-    return float(tested.pvalue), (float(interval.low), float(interval.high))
 
 
 def fixed_overrides(folder: Path, *, swept: Sequence[str]) -> list[str]:

@@ -1,47 +1,15 @@
 """Trials that differ in nothing but the seed, and how far their scores spread."""
 
 import math
-import statistics
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from babelfit.ledger.results import Scores
+from babelfit.statistics.spread import Spread
 from babelfit.sweep.study import Trial
 
 SEED = "seed"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Spread:
-    """One number over several seeds: fractions of 1, in the order of the trials."""
-
-    values: list[float]
-
-    @property
-    def count(self) -> int:
-        """Say how many values there are."""
-        return len(self.values)
-
-    @property
-    def mean(self) -> float:
-        """Return the mean."""
-        return statistics.fmean(self.values)
-
-    @property
-    def sd(self) -> float | None:
-        """Return the sample standard deviation (n - 1), which one value does not have."""
-        return statistics.stdev(self.values) if self.count > 1 else None
-
-    @property
-    def low(self) -> float:
-        """Return the least value."""
-        return min(self.values)
-
-    @property
-    def high(self) -> float:
-        """Return the greatest value."""
-        return max(self.values)
 
 
 @dataclass(frozen=True, kw_only=True)

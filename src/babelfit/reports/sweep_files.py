@@ -20,12 +20,13 @@ from babelfit.files import atomic_files
 from babelfit.files.escaping import escaped, printable
 from babelfit.files.untrusted_files import check_folder
 from babelfit.ledger.comparison import TEST
-from babelfit.ledger.groups import Group, Spread
+from babelfit.ledger.groups import Group
 from babelfit.ledger.importance import METHOD
 from babelfit.ledger.ledger import Ledger, Row, collect
 from babelfit.reports import sweep_tables
 from babelfit.reports.sweep_tables import Sheet
 from babelfit.run.run import CONFIG, EVALUATION
+from babelfit.statistics.spread import Spread
 from babelfit.sweep import study
 
 SCHEMA = 1

@@ -5,12 +5,14 @@ from dataclasses import dataclass
 
 from babelfit.checkpoints.rankings import SOURCE_DEV
 from babelfit.languages.facts import LANGUAGE_NAMES
-from babelfit.ledger.comparison import LEVEL, NO_NOISE, SEEDS, TEST, TOO_FEW
-from babelfit.ledger.groups import Group, Spread, number
+from babelfit.ledger.comparison import NO_NOISE, SEEDS, TEST, TOO_FEW
+from babelfit.ledger.groups import Group, number
 from babelfit.ledger.importance import ENOUGH_BEST, METHOD
 from babelfit.ledger.ledger import COMPLETE, Ledger, Row
 from babelfit.ledger.results import MEANS
 from babelfit.reports.words import percent
+from babelfit.statistics.significance import LEVEL
+from babelfit.statistics.spread import Spread
 
 MOST_GROUPS = 6
 """So many groups have a column of languages; sweep.json has all."""

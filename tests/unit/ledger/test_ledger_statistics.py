@@ -11,8 +11,7 @@ import pytest
 from made_sweeps import MadeSweep
 from scipy import stats
 
-from babelfit.ledger.comparison import LARGER, NO_NOISE, NOISE, TOO_FEW, Comparison, welch
-from babelfit.ledger.groups import Spread
+from babelfit.ledger.comparison import LARGER, NO_NOISE, NOISE, TOO_FEW, Comparison
 from babelfit.ledger.importance import Importance, importance
 from babelfit.ledger.ledger import collect
 from babelfit.reports.sweep_tables import sentences
@@ -27,19 +26,6 @@ def compared(outputs: Path, *groups: list[float]) -> Comparison:
     found = collect(made.sweep).comparison
     assert found is not None
     return found
-
-
-def test_welch_is_what_the_formulas_give_by_hand() -> None:
-    # Equal variances and two values each: 2 degrees of freedom, whose distribution has a closed form.
-    tested = welch(Spread(values=[0.8, 0.9]), Spread(values=[0.5, 0.6]))
-    error = math.sqrt(0.005 / 2 + 0.005 / 2)
-    t = 0.3 / error
-    bound = 0.95 * math.sqrt(2 / (1 - 0.95**2))
-
-    assert tested is not None
-    assert tested[0] == pytest.approx(1 - t / math.sqrt(2 + t**2))
-    assert tested[0] == pytest.approx(0.0513167)
-    assert tested[1] == pytest.approx((0.3 - bound * error, 0.3 + bound * error))
 
 
 def test_the_two_best_groups_are_compared_as_scipy_does_with_unequal_variances(tmp_path: Path) -> None:
