@@ -31,8 +31,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from babelfit.ledger.study import Trial, is_sweep, read_sweep
 from babelfit.run.run import Run
-from babelfit.sweep.study import Trial, holds, read
 
 ROOT = Path(__file__).resolve().parents[1]
 HERE = Path(__file__).resolve().parent
@@ -120,7 +120,7 @@ class Bench:
 
     def trials(self, name: str) -> list[Trial]:
         folder = self.sweep(name)
-        return read(folder).trials if holds(folder) else []
+        return read_sweep(folder).trials if is_sweep(folder) else []
 
 
 def grid(bench: Bench) -> dict[str, Any]:

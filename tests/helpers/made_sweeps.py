@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from babelfit.sweep.study import Sweep, Trial
+from babelfit.ledger.study import Sweep, Trial
 
 
 def write_scores(folder: Path, split: str, languages: Mapping[str, float], **notes: Any) -> None:
@@ -53,7 +53,7 @@ class MadeSweep:
 
     @property
     def sweep(self) -> Sweep:
-        """Return it as study.read would."""
+        """Return it as read_sweep would."""
         return Sweep(folder=self.folder, search=self.search, objective=self.objective, trials=list(self.trials))
 
     def add(

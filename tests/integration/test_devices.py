@@ -23,7 +23,7 @@ import torch
 from safetensors.torch import load_file
 from tiny import RANDOM
 
-from babelfit.sweep.study import read
+from babelfit.ledger.study import read_sweep
 
 ROOT = Path(__file__).resolve().parents[2]
 IN_RANKS = ROOT / "tests" / "helpers" / "in_ranks.py"
@@ -398,7 +398,7 @@ def test_a_signal_to_a_sweep_stops_it_and_a_trial_that_is_killed_does_not(empty:
     trials = [path for path in empty.run("stopped").iterdir() if path.is_dir()]
     assert len(trials) == 2, "a third trial was started"
     assert all(empty.metrics(f"stopped/{trial.name}", "train/loss") for trial in trials), "rank 0 writes them"
-    assert [trial.state for trial in read(empty.run("stopped")).trials] == ["failed", "running"]
+    assert [trial.state for trial in read_sweep(empty.run("stopped")).trials] == ["failed", "running"]
 
 
 def test_a_killed_process_ends_the_others(several: tuple[Folder, Ended, Ended]) -> None:

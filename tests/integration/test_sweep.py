@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 from tiny import RANDOM
 
+from babelfit.ledger.study import Study, Trial, read_sweep
 from babelfit.sweep import trials
-from babelfit.sweep.study import Study, Trial, read
 
 ROOT = Path(__file__).resolve().parents[2]
 FAKE = ROOT / "tests" / "helpers" / "fake_trial.py"
@@ -34,7 +34,7 @@ def sweep(command: Command, monkeypatch: pytest.MonkeyPatch) -> Command:
 
 
 def recorded(name: str = "s") -> list[Trial]:
-    return read(Path("outputs") / name).trials
+    return read_sweep(Path("outputs") / name).trials
 
 
 def befall(**faults: str) -> None:

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from babelfit.ledger.results import Scores
+from babelfit.ledger.study import Trial
 from babelfit.statistics.spread import Spread
-from babelfit.sweep.study import Trial
 
 SEED = "seed"
 

@@ -13,8 +13,8 @@ from babelfit.ledger.comparison import Comparison
 from babelfit.ledger.groups import Group, grouped
 from babelfit.ledger.importance import Importance
 from babelfit.ledger.results import Curve, Scores
+from babelfit.ledger.study import Sweep, Trial
 from babelfit.run.run import OUTPUTS
-from babelfit.sweep.study import Sweep, Trial
 
 COMPLETE = "complete"
 STATES = (COMPLETE, "pruned", "failed", "running", "waiting")

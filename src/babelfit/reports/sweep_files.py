@@ -23,11 +23,11 @@ from babelfit.ledger.comparison import TEST
 from babelfit.ledger.groups import Group
 from babelfit.ledger.importance import METHOD
 from babelfit.ledger.ledger import Ledger, Row, collect
+from babelfit.ledger.study import read_sweep
 from babelfit.reports import sweep_tables
 from babelfit.reports.sweep_tables import Sheet
 from babelfit.run.run import CONFIG, EVALUATION
 from babelfit.statistics.spread import Spread
-from babelfit.sweep import study
 
 SCHEMA = 1
 WIDEST = 10_000  # columns; no terminal is
@@ -44,7 +44,7 @@ def tell(folder: Path) -> None:
             f"{folder} is a single run, no sweep: its scores are in {folder / 'report.md'}. A sweep's folder is that "
             "of a python train.py -m, outputs/NAME"
         )
-    found = study.read(folder)
+    found = read_sweep(folder)
     check_folder(folder)
     ledger = collect(found)
     show(ledger, console=Console())

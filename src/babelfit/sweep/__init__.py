@@ -1,1 +1,1 @@
-"""Sweeps: many trials under one name, which are begun, resumed, recorded and compared."""
+"""Sweeps: many trials under one name, and how they run: begun, resumed, ended early, recorded."""

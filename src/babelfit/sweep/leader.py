@@ -20,11 +20,10 @@ from babelfit.config.schema import MultirunConfig, SweepConfig, checked
 from babelfit.errors import UserError, first_line
 from babelfit.files.lock import locked
 from babelfit.files.untrusted_files import check_folder
+from babelfit.ledger.study import Study, Trial, is_sweep, read_sweep
 from babelfit.run.run import CONFIG, EVALUATION, OUTPUTS, check_place
 from babelfit.sweep import outcome, trials
-from babelfit.sweep import study as record
 from babelfit.sweep.space import Space
-from babelfit.sweep.study import Study, Trial
 
 if TYPE_CHECKING:
     from babelfit.sweep.sweeper import Sweeper
@@ -122,7 +121,7 @@ class Leader:
         if self.settings.dry_run:
             self._tell_what_would_run()
             return
-        if self.sweeper.config.resume == "never" and record.holds(self.folder):
+        if self.sweeper.config.resume == "never" and is_sweep(self.folder):
             raise UserError(f"{self.folder} exists and resume=never: choose another name=")
         launcher = self.sweeper.built_launcher(self.folder)
         environments: list[dict[str, str]] = []
@@ -230,7 +229,7 @@ class Leader:
             sys.exit(1)
 
     def _tell_what_would_run(self) -> None:
-        recorded = record.read(self.folder).trials if record.holds(self.folder) else []
+        recorded = read_sweep(self.folder).trials if is_sweep(self.folder) else []
         known = {one.folder.name: one.state for one in recorded}
         if self.grid is None:
             log.info("%s: %s trials in all, %d known; drawn from", self.folder, self.settings.trials, len(known))

@@ -9,7 +9,7 @@ from pytorch_lightning.trainer.states import TrainerFn
 
 from babelfit.devices import ranks
 from babelfit.errors import Pruned, first_line
-from babelfit.sweep.study import Study, Trial, holds
+from babelfit.ledger.study import Study, Trial, is_sweep
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +33,7 @@ class Pruning(Callback):
         ranks.from_first(self._find)
 
     def _find(self) -> None:
-        if not holds(self._folder.parent):
+        if not is_sweep(self._folder.parent):
             return
         try:
             study = Study(self._folder.parent)

@@ -10,6 +10,7 @@ from hydra.core.override_parser.types import IntervalSweep, Override, OverrideTy
 from hydra.errors import HydraException
 
 from babelfit.errors import UserError
+from babelfit.ledger.study import as_text
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
@@ -85,11 +86,6 @@ class Space:
         values = {key: _ends(override) for key, override in self.swept.items()}
         first = {key: ends[0] for key, ends in values.items()}
         return [first, *(first | {key: value} for key, ends in values.items() for value in ends[1:])]
-
-
-def as_text(value: object) -> str:
-    """Write a value that Optuna drew as an override has it."""
-    return value if isinstance(value, str) else repr(value)
 
 
 def _parsed(lines: Sequence[str], *, parser: OverridesParser) -> list[Override]:

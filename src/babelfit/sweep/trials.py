@@ -23,9 +23,9 @@ from babelfit.devices import preemption
 from babelfit.devices.launch import Processes, check_devices, count_cores, count_gpus, looked_after
 from babelfit.errors import UserError, first_line
 from babelfit.files.lock import holder
+from babelfit.ledger.study import Study, Trial
 from babelfit.run.run import OUTPUTS, Run
 from babelfit.sweep.outcome import Before, Ended, log_of, of_job, of_process
-from babelfit.sweep.study import Study, Trial
 
 log = logging.getLogger(__name__)
 

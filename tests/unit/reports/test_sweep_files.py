@@ -16,7 +16,6 @@ from babelfit.commands import cli
 from babelfit.ledger.ledger import collect
 from babelfit.reports import sweep_files, sweep_pictures
 from babelfit.reports.sweep_tables import counted, short_names, shown
-from babelfit.sweep import study
 
 RATE = "optimization.learning_rate"
 WIDTH = 200
@@ -230,7 +229,7 @@ def test_the_verb_prints_and_writes_into_the_folder_of_the_sweep(
     in_folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     made = filled(in_folder / "outputs")
-    monkeypatch.setattr(study, "read", lambda folder: made.sweep)
+    monkeypatch.setattr(sweep_files, "read_sweep", lambda folder: made.sweep)
     before = {path.name for path in made.folder.iterdir()}
     for _ in range(2):
         cli.main(["sweep", "outputs/made"])
@@ -269,7 +268,7 @@ def test_a_link_out_of_the_sweep_is_refused(
     made = filled(in_folder / "outputs")
     (in_folder / "outside").write_text("mine")
     (made.folder / "sweep.csv.tmp").symlink_to(in_folder / "outside")
-    monkeypatch.setattr(study, "read", lambda folder: made.sweep)
+    monkeypatch.setattr(sweep_files, "read_sweep", lambda folder: made.sweep)
     with pytest.raises(SystemExit):
         cli.main(["sweep", "outputs/made"])
 
@@ -281,7 +280,7 @@ def test_a_file_that_is_gone_by_the_time_it_is_looked_at_is_no_trouble(
     in_folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     made = filled(in_folder / "outputs")
-    monkeypatch.setattr(study, "read", lambda folder: made.sweep)
+    monkeypatch.setattr(sweep_files, "read_sweep", lambda folder: made.sweep)
     monkeypatch.setattr(os, "walk", lambda folder: [(str(folder), [], ["status.json.tmp"])])
     cli.main(["sweep", "outputs/made"])
 

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from babelfit.errors import UserError
+from babelfit.ledger.study import Study
 from babelfit.sweep import outcome, trials
 from babelfit.sweep.outcome import Before
-from babelfit.sweep.study import Study
 from babelfit.sweep.trials import Runner, environments
 
 

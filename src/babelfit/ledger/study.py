@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 from babelfit.errors import UserError, first_line
 from babelfit.files import atomic_files
 from babelfit.run.run import is_score
-from babelfit.sweep.space import as_text
 
 if TYPE_CHECKING:
     import optuna
@@ -52,16 +51,16 @@ class Sweep:
     trials: list[Trial]
 
 
-def read(folder: Path) -> Sweep:
-    """Read what a sweep has recorded; raises UserError for a folder that holds none, or a damaged one."""
-    if not holds(folder):
+def read_sweep(folder: Path) -> Sweep:
+    """Return what a sweep has recorded; raise UserError for a folder that is no sweep's, or a damaged study."""
+    if not is_sweep(folder):
         raise UserError(f"{folder} is no sweep: it has no {' or '.join(FILES.values())}. Sweeps: train.py -m ...")
     study = Study(folder)
     return Sweep(folder=folder, search=study.facts["search"], objective=study.facts["objective"], trials=study.trials())
 
 
-def holds(folder: Path) -> bool:
-    """Tell whether a folder is a sweep's."""
+def is_sweep(folder: Path) -> bool:
+    """Return whether a folder is a sweep's."""
     return any((folder / name).is_file() for name in FILES.values())
 
 
@@ -248,6 +247,11 @@ def _storage(path: Path) -> "optuna.storages.BaseStorage":
         options = {"connect_args": {"timeout": SECONDS_TO_WAIT}}
         return storages.RDBStorage(f"sqlite:///{path}", engine_kwargs=options)
     return storages.JournalStorage(JournalFileBackend(str(path)))
+
+
+def as_text(value: object) -> str:
+    """Return a value that Optuna drew as an override has it."""
+    return value if isinstance(value, str) else repr(value)
 
 
 def _flat(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,8 +7,8 @@ import pytest
 from optuna.distributions import FloatDistribution
 
 from babelfit.errors import UserError
-from babelfit.sweep import study as record
-from babelfit.sweep.study import Study, Trial
+from babelfit.ledger import study as record
+from babelfit.ledger.study import Study, Trial
 
 FACTS: dict[str, Any] = {
     "search": "tpe",
@@ -64,7 +64,7 @@ def test_a_retried_trial_takes_the_place_of_the_one_that_failed(tmp_path: Path) 
     second = study.begin(failed.overrides, retries=failed)
     assert [one.number for one in study.trials()] == [second.number]
     study.end(second, "complete", objectives={"source_dev": 0.5, "mean_dev": 0.25})
-    (trial,) = record.read(tmp_path).trials
+    (trial,) = record.read_sweep(tmp_path).trials
     assert (trial.state, trial.overrides) == ("complete", first.overrides)
     assert trial.objectives == {"source_dev": 0.5, "mean_dev": 0.25}
     # Optuna learns from it: its parameters are those of the failed one.
@@ -97,27 +97,27 @@ def test_a_study_is_there_whole_or_not_at_all(tmp_path: Path, storage: str, monk
         patch.setattr(record.atomic_files, "rename", killed)
         with pytest.raises(KeyboardInterrupt):
             Study(tmp_path, storage=storage, facts=FACTS)
-    assert not record.holds(tmp_path)
+    assert not record.is_sweep(tmp_path)
     Study(tmp_path, storage=storage, facts=FACTS)
-    assert record.read(tmp_path).objective == "source_dev"
+    assert record.read_sweep(tmp_path).objective == "source_dev"
 
 
 def test_a_study_of_another_schema_is_refused(tmp_path: Path) -> None:
     Study(tmp_path, facts=FACTS)._study.set_user_attr("schema", 2)
     with pytest.raises(UserError, match="has schema 2; this babelfit reads 1"):
-        record.read(tmp_path)
+        record.read_sweep(tmp_path)
 
 
 @pytest.mark.parametrize("storage", ["sqlite", "journal"])
 def test_a_damaged_study_is_told(tmp_path: Path, storage: str) -> None:
     (tmp_path / record.FILES[storage]).write_bytes(b"{not a study}\n" * 500)
     with pytest.raises(UserError, match="no study of a sweep, or damaged"):
-        record.read(tmp_path)
+        record.read_sweep(tmp_path)
 
 
 def test_a_folder_without_a_study_is_no_sweep(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"is no sweep: it has no study.db or study.journal"):
-        record.read(tmp_path)
+        record.read_sweep(tmp_path)
 
 
 def test_a_strangers_study_leads_nowhere_else(tmp_path: Path) -> None:
