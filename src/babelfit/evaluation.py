@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import asdict, replace
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ import torch
 from rich.console import Console
 
 from babelfit.batches.ragged import NOBODY, Array, token_ids
-from babelfit.config.schema import DataConfig, EvaluateConfig, TrainerConfig
+from babelfit.config.schema import DataConfig, EncoderConfig, EvaluateConfig, TrainerConfig
 from babelfit.data import MultilingualDataModule
 from babelfit.devices import ranks
 from babelfit.devices.launch import check_devices, num_workers
@@ -31,7 +31,10 @@ from babelfit.reports import words, writing
 from babelfit.run import manifest
 from babelfit.run.overlap import compare_added
 from babelfit.run.run import Run, opened_evaluation
-from babelfit.scoring import perplexity, scoring
+from babelfit.scoring import scores as score_files
+from babelfit.scoring import scoring
+from babelfit.scoring.scores import Contaminated, FewShotNote
+from babelfit.scoring.scoring import SplitFacts
 
 log = logging.getLogger(__name__)
 
@@ -73,7 +76,14 @@ def evaluate(config: EvaluateConfig) -> None:
     data.prepare(split, languages=data.languages)
     # Other data than the run's own are another evaluation: the run's folder speaks of one dataset.
     own = run is not None and config.data is None
+    predictor = Predictor(
+        model=model,
+        devices=config.trainer,
+        precision=precision,
+        active=active_ids(data, encoder=trained.encoder) if trained is not None and own else None,
+    )
     facts = _facts_of(model, trained_on=chosen) if run is None else ranks.from_first(run.facts)
+    training = Training(data=chosen if trained is None else trained.data, facts=facts)
 
     def opened() -> AbstractContextManager[Path]:
         return run.locked() if run is not None and own else opened_evaluation(config, data_name=data.data_name)
@@ -81,114 +91,114 @@ def evaluate(config: EvaluateConfig) -> None:
     with ranks.entered_by_first(opened) as folder:
         if run is not None and own:
             ranks.from_first(lambda: compare_added(run, data=data, split=split))
-        evaluate_model(
-            model,
-            data=data,
-            split=split,
-            languages=data.languages,
-            devices=config.trainer,
-            precision=precision,
-            folder=folder,
-            trained_on=chosen if trained is None else trained.data,
-            facts=facts,
-            active=perplexity.active_ids(data, encoder=trained.encoder) if trained is not None and own else None,
-        )
+        evaluate_model(predictor, data=data, split=split, languages=data.languages, folder=folder, training=training)
 
 
 def _facts_of(model: str, *, trained_on: DataConfig) -> dict[str, str]:
-    """Say what is known of a model that is no run of ours: what it was trained on is only what the user says."""
+    """Return what is known of a model that is no run of ours: what it was trained on is only what the user says."""
     if (Path(model).parent / "status.json").is_file():
         log.warning("%s belongs to a run, which knows what it was trained on: run=%s", model, Path(model).parent)
     sources = ", ".join(trained_on.train_languages)
     return {"model": model, "source languages": f"{sources}, as data.train_languages says; not checked"}
 
 
+def active_ids(data: MultilingualDataModule, *, encoder: EncoderConfig) -> Array | None:
+    """Return the ids that masked tokens are guessed from in a training; None: from all, or there are none masked."""
+    return data.token_ids()[0] if data.masking is not None and encoder.vocabulary == "active" else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Predictor:
+    """A model that predicts, and how it is run."""
+
+    model: str  # a folder, or a Hub id
+    devices: TrainerConfig
+    precision: str
+    active: Array | None = None  # the ids that masked tokens are guessed from; None: all
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training:
+    """What is known of how a model was trained."""
+
+    data: DataConfig
+    facts: Mapping[str, str]  # what the reports say of it, in words
+    regime: str | None = None  # of a model of which `data` knows the languages alone
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outputs:
+    """What a model gave for the targets of a split, on rank 0: columns of (targets, ...) each, in no order."""
+
+    columns: Mapping[str, Array]
+    label_order: Sequence[int] | None  # which output of the model each label is
+
+
 def evaluate_model(
-    model: str,
+    predictor: Predictor,
     *,
     data: MultilingualDataModule,
     split: str,
     languages: Sequence[str],
-    devices: TrainerConfig,
-    precision: str,
     folder: Path,
-    trained_on: DataConfig,
-    facts: Mapping[str, str],
-    active: Array | None = None,
+    training: Training,
 ) -> None:
-    """Predict those of the languages that have no predictions yet, then score all that have, and report.
-
-    Masked tokens are guessed from the `active` ids, which their model was trained on; None: from all.
-    """
+    """Predict those of the languages that have no predictions yet, then score all that have, and report."""
 
     def done_before() -> list[str]:
-        manifest.add(folder, splits={}, model=files_read(model))
+        manifest.add(folder, splits={}, model=files_read(predictor.model))
         return prediction_files.languages(folder, split=split)
 
     done = ranks.from_first(done_before)
     missing = [language for language in languages if language not in done]
     if missing:
-        columns = predict(
-            model,
-            data=data,
-            split=split,
-            languages=missing,
-            devices=devices,
-            precision=precision,
-            folder=folder,
-            active=active,
-        )
+        outputs = predict(predictor, data=data, split=split, languages=missing, folder=folder)
 
-    def told() -> None:
-        write = write_predictions if data.masking is None else perplexity.write_records
+    def concluded() -> None:
         if missing:
-            write(columns, model=model, data=data, split=split, languages=missing, folder=folder)
-        report(data=data, split=split, folder=folder, trained_on=trained_on, facts=facts, active=active)
+            write_predictions(outputs, model=predictor.model, data=data, split=split, languages=missing, folder=folder)
+        report(data=data, split=split, folder=folder, training=training, active=predictor.active)
 
-    ranks.from_first(told)
+    ranks.from_first(concluded)
 
 
 def predict(
-    model: str,
-    *,
-    data: MultilingualDataModule,
-    split: str,
-    languages: Sequence[str],
-    devices: TrainerConfig,
-    precision: str,
-    folder: Path,
-    active: Array | None = None,
-) -> dict[str, Array]:
-    """Predict a split in some languages, each rank its share; return the columns of all on rank 0, in no order."""
-    loaded = load_fine_tuned(HEADS[data.head], model, max_length=data.max_length)
-    if active is not None:
+    predictor: Predictor, *, data: MultilingualDataModule, split: str, languages: Sequence[str], folder: Path
+) -> Outputs:
+    """Predict a split in some languages, each rank its share; return the outputs of all on rank 0."""
+    head, devices = HEADS[data.task.head], predictor.devices
+    loaded = load_fine_tuned(head, predictor.model, max_length=data.max_length)
+    order = None
+    if data.task.labels:
+        order = label_order(loaded.config, label_names=data.task.labels, aliases=data.task.aliases)
+    if predictor.active is not None:
         read = token_ids(data.open(split, language) for language in languages)
-        take_active(loaded, active, only_validated=read)
+        take_active(loaded, predictor.active, only_validated=read)
     choose_kernels(loaded, attention_kernel=devices.attention, compiled=devices.compile)
     finetuner = Finetuner(
         loaded,
-        head=data.head,
+        task=data.task,
         languages=data.numbered_languages,
         source_languages=[],
         tokens_per_device=devices.tokens_per_device,
     )
     # Weights need no sharding where there is no optimizer: each rank has them whole.
-    trainer = build_trainer(replace(devices, strategy="auto"), folder=folder, precision=precision, logger=False)
+    trainer = build_trainer(
+        replace(devices, strategy="auto"), folder=folder, precision=predictor.precision, logger=False
+    )
     with stopped_by_keyboard(trainer):
         loader = data.evaluation_dataloader(split, languages=languages)
         trainer.predict(finetuner, loader, return_predictions=False)
     batches = finetuner.predicted
     share = {name: torch.cat([batch[name] for batch in batches]).cpu() for name in batches[0]}
-    if data.masking is None:
-        order = label_order(loaded.config, label_names=data.label_names, aliases=data.label_aliases)
-        share["probabilities"] = share.pop("logits").to(torch.float64).softmax(-1)[:, order]
     somebody = share["language"] != NOBODY
     shares = ranks.gathered({name: column[somebody].numpy() for name, column in share.items()})
-    return {name: np.concatenate([share[name] for share in shares]) for name in shares[0]} if shares else {}
+    columns = {name: np.concatenate([share[name] for share in shares]) for name in shares[0]} if shares else {}
+    return Outputs(columns=columns, label_order=order)
 
 
 def write_predictions(
-    columns: Mapping[str, Array],
+    outputs: Outputs,
     *,
     model: str,
     data: MultilingualDataModule,
@@ -196,22 +206,23 @@ def write_predictions(
     languages: Sequence[str],
     folder: Path,
 ) -> None:
-    """Write `predictions/<split>/<language>.jsonl`; raises UserError, with nothing written, for what is no number."""
-    if not np.isfinite(columns["probabilities"]).all():
-        raise UserError(f"{model} gives no numbers (NaN) for some examples: its training diverged; nothing was written")
-    for language in languages:
-        mine = np.flatnonzero(columns["language"] == data.numbered_languages.index(language))
-        mine = mine[np.argsort(columns["index"][mine], kind="stable")]
-        expected = data.targets(split, language)
-        if not np.array_equal(columns["index"][mine], expected):
-            raise RuntimeError(f"{language}: {len(mine)} predictions for {len(expected)} targets")
-        records = (
-            prediction_files.record(
-                columns, rows, label_names=data.label_names, per_word=data.head == "token_classification"
+    """Write `predictions/<split>/<language>.jsonl`; raise UserError, with nothing written, for what is no number."""
+    task = data.task
+    for column in outputs.columns.values():
+        if np.issubdtype(column.dtype, np.floating) and not np.isfinite(column).all():
+            raise UserError(
+                f"{model} gives no numbers (NaN) for some {task.target}: its training diverged; nothing was written"
             )
-            for rows in np.split(mine, np.flatnonzero(np.diff(columns["index"][mine])) + 1)
-        )
-        prediction_files.write(prediction_files.path(folder, split=split, language=language), records)
+    for language in languages:
+        mine = np.flatnonzero(outputs.columns["language"] == data.numbered_languages.index(language))
+        mine = mine[np.argsort(outputs.columns["index"][mine], kind="stable")]
+        theirs = {name: column[mine] for name, column in outputs.columns.items()}
+        indices, num_targets = data.targets(split, language)
+        if not np.array_equal(theirs["index"], np.repeat(indices, num_targets)):
+            raise RuntimeError(f"{language}: {len(mine):,} predictions for {num_targets.sum():,} {task.target}")
+        answers = task.answers(theirs, indices=indices, order=outputs.label_order)
+        file = prediction_files.path(folder, split=split, language=language)
+        prediction_files.write(file, task.records(answers))
 
 
 def report(
@@ -219,45 +230,13 @@ def report(
     data: MultilingualDataModule,
     split: str,
     folder: Path,
-    trained_on: DataConfig,
-    facts: Mapping[str, str],
+    training: Training,
     active: Array | None = None,
-    regime: str | None = None,
 ) -> None:
-    """Score every language of a split that has predictions, and report.
-
-    `regime` is that of a model whose training `trained_on` knows only the languages of.
-    """
-    whole = manifest.add(folder, splits=data.read, data=data.data_name, origin=data.origin.facts(), facts=dict(facts))
-    read = whole["splits"][split]
-    notes: dict[str, Any] = {"synthetic": True} if data.origin.is_sample else {}
-    if trained_on.name == data.data_name and trained_on.train_split == split:
-        notes["contaminated"] = data.contamination(split, train_languages=trained_on.train_languages)
-    told: dict[str, Any] = {
-        "notes": notes,
-        "examples": {language: entry["examples"] for language, entry in read.items()},
-        "dropped": {language: set(chain(*entry["dropped"].values())) for language, entry in read.items()},
-    }
-    if data.masking is not None:
-        perplexity.report(folder, data=data, split=split, trained_on=trained_on, facts=facts, active=active, **told)
-        return
-    # How the rows are read is this evaluation's, how the model was trained is not.
-    own = data.regime if "translate_test" in (data.regime, trained_on.regime) else trained_on.regime
-    notes["regime"] = regime or own
-    if notes["regime"] == "few_shot":
-        notes["few_shot"] = asdict(trained_on.few_shot)
-    scores = scoring.score(
-        folder,
-        data=data.data_name,
-        split=split,
-        head=data.head,
-        label_names=data.label_names,
-        is_parallel=data.is_parallel,
-        source_languages=trained_on.train_languages,
-        **told,
-        cut=[language for language, entry in read.items() if manifest.is_cut(entry)],
-    )
-    if not scores["languages"]:
+    """Score every language of a split that has predictions, and report."""
+    whole = manifest.add(folder, splits=data.read, **data.facts(), facts=dict(training.facts))
+    scores = scoring.score(folder, _split_facts(whole["splits"][split], data, split, training, active=active))
+    if not scores.languages:
         log.warning(
             "predicted and not scored: %s %s has no gold labels; predictions: %s",
             data.data_name,
@@ -265,6 +244,46 @@ def report(
             folder / "predictions" / split,
         )
         return
-    scoring.write(scores, folder)
-    writing.write(folder, all_scores=scoring.read_all(folder), facts=facts)
+    score_files.write(scores, folder)
+    writing.write(folder, all_scores=score_files.read_all(folder), facts=training.facts)
     Console().print(words.table(scores))
+
+
+def _split_facts(
+    read: Mapping[str, Any],
+    data: MultilingualDataModule,
+    split: str,
+    training: Training,
+    *,
+    active: Array | None,
+) -> SplitFacts:
+    """Return what is known of a split's predictions, given what the manifest says of its languages."""
+    trained_on, contaminated, few_shot = training.data, None, None
+    if trained_on.name == data.data_name and trained_on.train_split == split:
+        languages, why = data.contamination(split, train_languages=trained_on.train_languages)
+        contaminated = Contaminated(languages=languages, why=why)
+    regime = None
+    if data.task.compares_languages:
+        # How the rows are read is this evaluation's, how the model was trained is not.
+        own = data.regime if "translate_test" in (data.regime, trained_on.regime) else trained_on.regime
+        regime = training.regime or own
+    if regime == "few_shot":
+        few_shot = FewShotNote(k=trained_on.few_shot.k, languages=trained_on.few_shot.languages)
+    num_ids = len(data.tokenizer) if active is None else len(active)
+    return SplitFacts(
+        data=data.data_name,
+        split=split,
+        task=data.task,
+        is_parallel=data.is_parallel,
+        source_languages=trained_on.train_languages,
+        examples={language: entry["examples"] for language, entry in read.items()},
+        dropped={language: set(chain(*entry["dropped"].values())) for language, entry in read.items()},
+        cut=[language for language, entry in read.items() if manifest.is_cut(entry)],
+        synthetic=data.origin.is_sample,
+        contaminated=contaminated,
+        regime=regime,
+        few_shot=few_shot,
+        vocabulary=None
+        if data.masking is None
+        else f"{'all' if active is None else 'the'} {num_ids:,} ids{'' if active is None else ' of the text read'}",
+    )

@@ -23,6 +23,7 @@ from babelfit.batches.steps import EvaluationBatches, Steps, TrainingSteps
 from babelfit.data import splits
 from babelfit.devices import ranks
 from babelfit.errors import UserError
+from babelfit.tasks.task import Task
 
 log = logging.getLogger(__name__)
 
@@ -42,9 +43,7 @@ class MultilingualDataModule(LightningDataModule, ABC):
     """Text in several languages, tokenized and cut into steps."""
 
     data_name: ClassVar[str]
-    head: ClassVar[str]
-    label_names: ClassVar[tuple[str, ...]] = ()  # none, where nothing is labelled
-    label_aliases: ClassVar[Mapping[str, str]] = {}
+    task: Task
     is_parallel: ClassVar[bool] = False  # row i of every language is the same item
     hub_repo: ClassVar[str | None] = None  # the dataset on the Hub
     masking: Masking | None = None  # of text alone, whose tokens are masked and guessed
@@ -127,10 +126,22 @@ class MultilingualDataModule(LightningDataModule, ABC):
         """Look for rows of the splits read so far among those trained on: none, where they are kept out."""
         return {}
 
-    def contamination(self, split: str, *, train_languages: Sequence[str]) -> dict[str, Any]:
-        """Say what is wrong with the scores of a split that was trained on, and of which languages."""
+    def facts(self) -> dict[str, Any]:
+        """Return what a manifest says of the dataset, so that nobody has to know it by name."""
+        return {
+            "data": self.data_name,
+            "task": self.task.name,
+            "labels": list(self.task.labels),
+            "aliases": dict(self.task.aliases),
+            "parallel": self.is_parallel,
+            "hub_repo": self.hub_repo,
+            "origin": self.origin.facts(),
+        }
+
+    def contamination(self, split: str, *, train_languages: Sequence[str]) -> tuple[list[str], str]:
+        """Return of which languages the scores of a split that was trained on are no measure, and why."""
         why = f"trained on the {split} split of {' and '.join(train_languages)}"
-        return {"languages": list(train_languages), "why": why}
+        return list(train_languages), why
 
     def prepare(self, split: str, *, languages: Sequence[str]) -> None:
         """Tokenize a split in some languages where it is not yet, and tell its size and what was cut or dropped."""
@@ -158,14 +169,11 @@ class MultilingualDataModule(LightningDataModule, ABC):
             ids = np.union1d(ids, self.masking.mask_id)
         return ids, token_ids([self.open("validation", one) for one in self.dev_languages])
 
-    def targets(self, split: str, language: str) -> Array:
-        """Return the row of each target's example, as the split came: (targets,)."""
-        dataset = self.open(split, language)
-        return np.repeat(dataset.data["index"].to_numpy(), Examples([(0, dataset)]).num_targets)
-
-    def masked(self, split: str, language: str) -> tuple[Array, Array]:
-        """Return the row of each example, as the split came, and how many of its tokens are masked in evaluation."""
+    def targets(self, split: str, language: str) -> tuple[Array, Array]:
+        """Return the row of each example, as the split came, and how many targets it has in evaluation."""
         examples = self._examples(split, [language])
+        if self.masking is None:
+            return examples.indices, examples.num_targets
         return examples.indices, num_fixed(examples.indices, counts=examples.num_targets)
 
     # Batches

@@ -3,7 +3,6 @@
 A dataset adds facts (languages, labels, row counts, layouts) and how a row becomes tokens.
 """
 
-from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from functools import cached_property, partial
 from pathlib import Path
@@ -52,6 +51,8 @@ class LabelledDataModule(MultilingualDataModule):
         **settings: Any,
     ) -> None:
         check_place(type(self), folder=folder, regime=regime, train_split=train_split)
+        # Before anything is tokenized, and before the tokenizer's fingerprint is taken.
+        self.task.check_tokenizer(settings["tokenizer"])
         origin = Origin(
             self.data_name,
             folder=folder,
@@ -102,10 +103,6 @@ class LabelledDataModule(MultilingualDataModule):
     def write_sample(folder: Path) -> None:
         """Write the bundled synthetic sample in one of the layouts, for a dataset that has `sample_languages`."""
 
-    @abstractmethod
-    def encode(self, table: pa.Table) -> dict[str, Any]:
-        """Turn rows of text into input_ids, token_type_ids where there are any, windows, targets and truncated."""
-
     def dropped(self, table: pa.Table) -> Mapping[str, pa.ChunkedArray]:
         """Say which rows are no examples: a mask for each reason."""
         return {}
@@ -138,16 +135,15 @@ class LabelledDataModule(MultilingualDataModule):
         source = self.origin.source(theirs, language)
         few = None
         if split == "train" and language in self.few_shot_languages:
-            label_names = self.label_names if self.head == "sequence_classification" else None
+            label_names = self.task.labels if self.task.draws_by_label else None
             few = partial(drawn, k=self.few_shot["k"], seed=self.seed, language=language, label_names=label_names)
         return read_split(
             source,
             tokenizer=self.tokenizer,
             fingerprint=self._fingerprint,
-            label_names=self.label_names,
+            task=self.task,
             max_length=self.max_length,
             limit=self.limit[split],
-            encode=self.encode,
             dropped=self.dropped,
             draw=few,
             expected=self.sample_rows[theirs] if self.origin.is_sample else self.known_rows[language][theirs],
@@ -164,6 +160,7 @@ class LabelledDataModule(MultilingualDataModule):
         """Hash what turns rows into tokens: the tokenizer, the dataset's own code and that of all datasets."""
         own = [cls.__module__ for cls in type(self).__mro__ if issubclass(cls, LabelledDataModule)]
         common = [module.__name__ for module in (readers, sources, splits, measuring, encoding)]
+        own.append(type(self.task).__module__)
         return {
             "tokenizer": encoding.tokenizer_fingerprint(self.tokenizer),
             "code": encoding.code_fingerprint([name for name in own if name != __name__] + common),
@@ -188,10 +185,9 @@ class LabelledDataModule(MultilingualDataModule):
             by_language=not is_plain,
         )
 
-    def contamination(self, split: str, *, train_languages: Sequence[str]) -> dict[str, Any]:
-        """Say what is wrong with the scores of a split that was trained on, and of which languages."""
-        told = super().contamination(split, train_languages=train_languages)
+    def contamination(self, split: str, *, train_languages: Sequence[str]) -> tuple[list[str], str]:
+        """Return of which languages the scores of a split that was trained on are no measure, and why."""
+        languages, why = super().contamination(split, train_languages=train_languages)
         if not self.is_parallel:
-            return told
-        why = f"{told['why']}, of which the other languages' rows are translations"
-        return {"languages": list(self.known_rows), "why": why}
+            return languages, why
+        return list(self.known_rows), f"{why}, of which the other languages' rows are translations"

@@ -14,10 +14,11 @@ from transformers import PreTrainedTokenizerFast
 
 from babelfit.batches.ragged import NO_LABEL, RaggedBatch
 from babelfit.errors import UserError
-from babelfit.rows import leaks, measuring, readers
+from babelfit.rows import leaks, measuring
 from babelfit.rows.encoding import tokenized, with_progress
 from babelfit.rows.scripts import look_alike
 from babelfit.rows.sources import Source, check_rows
+from babelfit.tasks.task import Task
 
 log = logging.getLogger(__name__)
 
@@ -27,10 +28,9 @@ def read_split(
     *,
     tokenizer: PreTrainedTokenizerFast,
     fingerprint: Mapping[str, str],
-    label_names: Sequence[str],
+    task: Task,
     max_length: int,
     limit: int | None,
-    encode: Callable[[pa.Table], dict[str, Any]],
     dropped: Callable[[pa.Table], Mapping[str, pa.ChunkedArray]],
     expected: int,
     is_part: bool,
@@ -66,11 +66,11 @@ def read_split(
     special, unknown = tokenizer.all_special_ids, tokenizer.unk_token_id
 
     def columns(table: pa.Table) -> dict[str, Any]:
-        encoded = encode(table)
+        encoded = task.encode(table, tokenizer=tokenizer, max_length=max_length)
         encoded["input_ids"] = pa.array(encoded["input_ids"], pa.list_(pa.int32()))
         return {
             "index": table["index"],
-            "labels": _label_ids(table, label_names=label_names),
+            "labels": task.read_gold(table),
             **encoded,
             **measuring.of_rows(table),
             **measuring.of_tokens(encoded["input_ids"], special=special, unknown=unknown),
@@ -84,7 +84,7 @@ def read_split(
             "rows": digests,
             "layout": source.layout.name,
             "language": source.language,
-            "labels": label_names,
+            "labels": task.labels,
             "max_length": max_length,
             **fingerprint,
         },
@@ -110,14 +110,14 @@ def read_split(
         ],
         **facts,
         "examples": len(dataset),
-        "labels": _label_counts(dataset, label_names=label_names),
+        "labels": _label_counts(dataset, label_names=task.labels),
         "truncated": int(np.sum(dataset.data["truncated"].to_numpy())),
         "windows": int(pc.sum(pc.list_value_length(dataset.data["windows"])).as_py()),
         "duplicates": leaks.num_duplicates(dataset),
         "tokens": _token_counts(dataset),
     }
-    seen = label_names if is_part else [name for name, count in facts["labels"].items() if count and name]
-    for doubt in check_rows(source, num_rows=facts["rows"], seen=seen, expected=expected, labels=label_names):
+    seen = task.labels if is_part else [name for name, count in facts["labels"].items() if count and name]
+    for doubt in check_rows(source, num_rows=facts["rows"], seen=seen, expected=expected, labels=task.labels):
         log.warning("%s", doubt)
     return dataset, facts
 
@@ -194,15 +194,6 @@ def _token_counts(dataset: Dataset) -> dict[str, Any]:
         "targets": int(pc.sum(pc.list_value_length(columns["targets"])).as_py()),
         "lengths": {**dict(zip(named, map(int, quantiles), strict=True)), "longest": int(lengths.max())},
     }
-
-
-def _label_ids(table: pa.Table, *, label_names: Sequence[str]) -> list[list[int]]:
-    """Turn each row's label, or its words' tags, into ids; NO_LABEL where there is no gold."""
-    ids = {name: label_id for label_id, name in enumerate(label_names)}
-    if readers.LABEL in table.column_names:
-        return [[ids.get(label, NO_LABEL)] for label in table[readers.LABEL].to_pylist()]
-    rows = zip(table[readers.WORDS].to_pylist(), table[readers.TAGS].to_pylist(), strict=True)
-    return [[NO_LABEL] * len(words) if tags is None else [ids[tag] for tag in tags] for words, tags in rows]
 
 
 def _label_counts(dataset: Dataset, *, label_names: Sequence[str]) -> dict[str, int]:

@@ -15,6 +15,7 @@ from babelfit.data.base import MultilingualDataModule
 from babelfit.errors import UserError
 from babelfit.languages.facts import checked_languages
 from babelfit.rows import encoding, measuring
+from babelfit.tasks import MaskedTokens
 from babelfit.text import corpora, held_out, packing, passages, splits
 from babelfit.text.corpora import Corpora
 from babelfit.text.passages import Reading
@@ -25,7 +26,7 @@ class Text(MultilingualDataModule):
     """Text in the languages that a folder has of it, parallel text in pairs of them."""
 
     data_name = "text"
-    head = "masked_language_modeling"
+    task = MaskedTokens()
 
     origin: Corpora
 

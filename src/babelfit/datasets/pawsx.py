@@ -6,16 +6,15 @@ All facts about the dataset and how its files lie; not how files are found or re
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from babelfit.data.labelled import LabelledDataModule
-from babelfit.rows.encoding import encode_pairs
 from babelfit.rows.readers import read_parquet, read_translations, read_tsv
 from babelfit.rows.sources import HUB_PARQUET, TRANSLATED, Layout
 from babelfit.sample import PARAPHRASE_LANGUAGES, PARAPHRASE_ROWS, write_paraphrase
+from babelfit.tasks import Classification
 
 LANGUAGES = ("de", "en", "es", "fr", "ja", "ko", "zh")
 LABELS = ("not_paraphrase", "paraphrase")  # 0 and 1 in the files
@@ -68,9 +67,7 @@ class PAWSX(LabelledDataModule):
     """PAWS-X with its English training rows and their translations."""
 
     data_name = "pawsx"
-    head = "sequence_classification"
-    label_names = LABELS
-    label_aliases: ClassVar[Mapping[str, str]] = {"0": "not_paraphrase", "1": "paraphrase"}
+    task = Classification(labels=LABELS, texts=TEXTS, aliases={"0": "not_paraphrase", "1": "paraphrase"})
     known_rows = dict.fromkeys(LANGUAGES, ROWS)
     layouts = LAYOUTS
     hub_repo = "google-research-datasets/paws-x"
@@ -84,10 +81,6 @@ class PAWSX(LabelledDataModule):
     def write_sample(folder: Path) -> None:
         """Write the sample's paraphrase part."""
         write_paraphrase(folder)
-
-    def encode(self, table: pa.Table) -> dict[str, Any]:
-        """Encode both sentences as one pair."""
-        return encode_pairs(table, tokenizer=self.tokenizer, texts=TEXTS, max_length=self.max_length)
 
     def dropped(self, table: pa.Table) -> Mapping[str, pa.ChunkedArray]:
         """Drop the rows in which a sentence was not translated."""

@@ -5,15 +5,12 @@ All facts about the dataset and how its files lie; not how files are found or re
 
 from functools import partial
 from pathlib import Path
-from typing import Any
-
-import pyarrow as pa
 
 from babelfit.data.labelled import LabelledDataModule
-from babelfit.rows.encoding import encode_words, read_words_as_in_text
-from babelfit.rows.readers import WORDS, read_tagged, read_tagged_parquet
+from babelfit.rows.readers import read_tagged, read_tagged_parquet
 from babelfit.rows.sources import HUB_PARQUET, Layout
 from babelfit.sample import NER_LANGUAGES, NER_ROWS, write_ner
+from babelfit.tasks import Tagging
 
 LABELS = ("O", "B-PER", "I-PER", "B-ORG", "I-ORG", "B-LOC", "I-LOC")  # the Hub's order
 # (train, validation, test) rows: the languages that have so many, as the Hub's copy says of itself.
@@ -74,8 +71,7 @@ class WikiANN(LabelledDataModule):
     """Named entities in sentences of Wikipedia in 176 languages, not parallel."""
 
     data_name = "wikiann"
-    head = "token_classification"
-    label_names = LABELS
+    task = Tagging(labels=LABELS)
     known_rows = ROWS
     layouts = LAYOUTS
     hub_repo = "unimelb-nlp/wikiann"
@@ -84,16 +80,7 @@ class WikiANN(LabelledDataModule):
     sample_languages = NER_LANGUAGES
     sample_rows = NER_ROWS
 
-    def __init__(self, **settings: Any) -> None:
-        # Before anything is tokenized, and before the tokenizer's fingerprint is taken.
-        read_words_as_in_text(settings["tokenizer"])
-        super().__init__(**settings)
-
     @staticmethod
     def write_sample(folder: Path) -> None:
         """Write the sample's NER part."""
         write_ner(folder)
-
-    def encode(self, table: pa.Table) -> dict[str, Any]:
-        """Encode each sentence word by word, in windows."""
-        return encode_words(table, tokenizer=self.tokenizer, words=WORDS, max_length=self.max_length)

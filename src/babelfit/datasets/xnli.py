@@ -5,15 +5,12 @@ All facts about the dataset and how its files lie; not how files are found or re
 
 from functools import partial
 from pathlib import Path
-from typing import Any
-
-import pyarrow as pa
 
 from babelfit.data.labelled import LabelledDataModule
-from babelfit.rows.encoding import encode_pairs
 from babelfit.rows.readers import read_parquet, read_translations, read_tsv
 from babelfit.rows.sources import HUB_PARQUET, TRANSLATED, Layout
 from babelfit.sample import NLI_LANGUAGES, NLI_ROWS, write_nli
+from babelfit.tasks import Classification
 
 LANGUAGES = ("ar", "bg", "de", "el", "en", "es", "fr", "hi", "ru", "sw", "th", "tr", "ur", "vi", "zh")
 LABELS = ("entailment", "neutral", "contradiction")  # the Hub's order
@@ -72,9 +69,7 @@ class XNLI(LabelledDataModule):
     """XNLI with the English training rows of MultiNLI and their translations."""
 
     data_name = "xnli"
-    head = "sequence_classification"
-    label_names = LABELS
-    label_aliases = ALIASES
+    task = Classification(labels=LABELS, texts=("premise", "hypothesis"), aliases=ALIASES)
     known_rows = dict.fromkeys(LANGUAGES, ROWS)
     layouts = LAYOUTS
     hub_repo = "facebook/xnli"
@@ -88,8 +83,3 @@ class XNLI(LabelledDataModule):
     def write_sample(folder: Path) -> None:
         """Write the sample's NLI part."""
         write_nli(folder)
-
-    def encode(self, table: pa.Table) -> dict[str, Any]:
-        """Encode premise and hypothesis as one pair."""
-        texts = ("premise", "hypothesis")
-        return encode_pairs(table, tokenizer=self.tokenizer, texts=texts, max_length=self.max_length)

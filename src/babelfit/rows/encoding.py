@@ -135,7 +135,10 @@ def with_progress(table: pa.Table, description: str) -> Iterator[pa.Table]:
 def encode_texts(
     table: pa.Table, *, tokenizer: PreTrainedTokenizerFast, texts: Sequence[str], max_length: int
 ) -> dict[str, Any]:
-    """Encode a text column, or two as pairs, cut to `max_length` subwords from the longer side; targets are the first."""
+    """Encode a text column, or two as pairs, cut to `max_length` subwords from the longer side.
+
+    The target of an example is its first token.
+    """
     columns = [table[column].to_pylist() for column in texts]
     encoded = tokenizer(*columns, truncation="longest_first", max_length=max_length, return_attention_mask=False)
     kept = {name: encoded[name] for name in ("input_ids", "token_type_ids") if name in encoded}

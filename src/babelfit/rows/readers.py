@@ -1,12 +1,14 @@
 """Read the files of multilingual datasets: their rows as they came, or an error with file, line and what was expected.
 
-A table has text columns and "label" (a label's name, null without gold), or for tagging "words" and "tags" (lists of
-strings, tags null without gold). Not for finding files, and not for tokens or label ids.
+A table has text columns and "label" (a label's name, or a number; null without gold), or for tagging "words" and "tags"
+(lists of strings, tags null without gold). Not for finding files, and not for tokens or label ids.
 """
 
 import json
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -37,15 +39,15 @@ def lines(path: Path) -> Iterator[tuple[int, str]]:
 
 
 def read_tsv(
-    path: Path, *, language: str, columns: Mapping[str, Sequence[str]], spellings: Mapping[str, str | None]
+    path: Path, *, language: str, columns: Mapping[str, Sequence[str]], spellings: Mapping[str, str | None] | None
 ) -> pa.Table:
     """Read tab-separated rows, in which quotes are text. Raises UserError with the line number.
 
     `columns` gives each column's names in headers, in the order of a file without header, "label" last. A file may lack
     the label in all rows. A header's "language" column selects rows. `spellings` maps what a label field may hold to
-    the label's name (None: no gold).
+    the label's name (None: no gold); without spellings it holds a number, or nothing where there is no gold.
     """
-    values: dict[str, list[str | None]] = {column: [] for column in columns}
+    values: dict[str, list[Any]] = {column: [] for column in columns}
     places: dict[str, int] = {}
     width = blank = 0
     for number, line in lines(path):
@@ -67,17 +69,35 @@ def read_tsv(
         if LANGUAGE in places and fields[places[LANGUAGE]] != language:
             continue
         for column, column_values in values.items():
-            value: str | None = fields[places[column]] if column in places else None
+            value: Any = fields[places[column]] if column in places else None
             if column == LABEL:
-                if value is not None and value not in spellings:
-                    allowed = [f"'{key}' (= {name})" if key != name else f"'{key}'" for key, name in spellings.items()]
-                    what = f"unknown label {value!r}; expected {', '.join(allowed)}"
-                    raise _wrong(path, number=number, line=line, what=what)
-                value = None if value is None else spellings[value]
+                try:
+                    value = None if value is None else _gold(value, spellings)
+                except ValueError as error:
+                    raise _wrong(path, number=number, line=line, what=str(error)) from error
             elif value is None or not value or value.isspace():
                 raise _wrong(path, number=number, line=line, what=f"empty {column}; expected text")
             column_values.append(value)
-    return pa.table({column: pa.array(column_values, pa.string()) for column, column_values in values.items()})
+    kinds = dict.fromkeys(values, pa.string()) | ({LABEL: pa.float64()} if spellings is None else {})
+    return pa.table({column: pa.array(column_values, kinds[column]) for column, column_values in values.items()})
+
+
+def _gold(value: str, spellings: Mapping[str, str | None] | None) -> str | float | None:
+    """Return the label, or the number, that a field stands for; raise ValueError for another."""
+    if spellings is None:
+        if not value:
+            return None
+        try:
+            number = float(value)
+        except ValueError:
+            number = math.nan
+        if not math.isfinite(number):
+            raise ValueError(f"{value!r} is no number; expected one, or nothing where there is no gold")
+        return number
+    if value not in spellings:
+        allowed = [f"'{key}' (= {name})" if key != name else f"'{key}'" for key, name in spellings.items()]
+        raise ValueError(f"unknown label {value!r}; expected {', '.join(allowed)}")
+    return spellings[value]
 
 
 def read_translations(

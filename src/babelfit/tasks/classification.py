@@ -47,6 +47,7 @@ class Classification(Task):
     pipeline = "text-classification"
     gold_type = pa.int32()
     few_shot = "examples of each label"
+    draws_by_label = True
     record = LabelPrediction
 
     def __init__(

@@ -73,6 +73,7 @@ class Task(ABC):
     gold_type: ClassVar[pa.DataType]  # of one target
     target: ClassVar[str] = "examples"  # what is answered one by one, in words
     few_shot: ClassVar[str] = "examples"  # what so many are drawn of in few-shot training, in words
+    draws_by_label: ClassVar[bool] = False  # there
     has_one_answer: ClassVar[bool] = True  # an example, which compares with the same item in another language
     compares_languages: ClassVar[bool] = True  # its score in one language compares with that in another
     report_title: ClassVar[str] = "Cross-lingual report"

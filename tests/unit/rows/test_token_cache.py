@@ -24,7 +24,7 @@ from functools import partial
 from babelfit.data.labelled import LabelledDataModule
 from babelfit.rows.readers import read_tsv
 from babelfit.rows.sources import Layout
-from babelfit.rows.encoding import encode_pairs
+from babelfit.rows.encoding import encode_texts
 
 COLUMNS = {"first": ("first",), "second": ("second",), "label": ("label",)}
 SPELLINGS = {"0": "no", "1": "yes"}
@@ -45,7 +45,7 @@ class Invented(LabelledDataModule):
     )
 
     def encode(self, table):
-        return encode_pairs(table, tokenizer=self.tokenizer, texts=("first", "second"), max_length=self.max_length)
+        return encode_texts(table, tokenizer=self.tokenizer, texts=("first", "second"), max_length=self.max_length)
 """
 DROPPED = """
     def dropped(self, table):

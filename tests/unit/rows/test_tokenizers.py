@@ -8,7 +8,7 @@ from tiny import tokenizer, write_folder
 
 from babelfit.encoder import loading
 from babelfit.errors import UserError
-from babelfit.rows.encoding import encode_pairs, encode_words, read_words_as_in_text, special_tokens
+from babelfit.rows.encoding import encode_texts, encode_words, read_words_as_in_text, special_tokens
 
 TOKENIZERS = ["bert", "deberta-v2"]
 PAIRS = {"premise": ["a b c d", "one"], "hypothesis": ["e f", "two"]}
@@ -20,7 +20,7 @@ def loaded(request: pytest.FixtureRequest, tmp_path: Path) -> loading.PreTrained
 
 
 def test_a_pair_is_two_types(loaded: loading.PreTrainedTokenizerFast) -> None:
-    columns = encode_pairs(pa.table(PAIRS), tokenizer=loaded, texts=("premise", "hypothesis"), max_length=12)
+    columns = encode_texts(pa.table(PAIRS), tokenizer=loaded, texts=("premise", "hypothesis"), max_length=12)
 
     for ids, types in zip(columns["input_ids"], columns["token_type_ids"], strict=True):
         assert [loaded.cls_token_id, loaded.sep_token_id] == [ids[0], ids[-1]]
