@@ -38,7 +38,8 @@ def parsed(kind: type[Document], value: Any, *, where: str) -> Document:
     Fields that the type does not have are left out.
     """
     try:
-        found: Document = _adapter(kind).validate_python(value, strict=True)  # type: ignore[arg-type]
+        # Only of JSON is an object taken for a dataclass where types are strict.
+        found: Document = _adapter(kind).validate_json(json.dumps(value), strict=True)  # type: ignore[arg-type]
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         place = ".".join([where, *(str(part) for part in first["loc"])])

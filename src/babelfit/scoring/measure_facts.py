@@ -28,6 +28,11 @@ class MeasureFacts:
         )
 
     @property
+    def with_unit(self) -> str:
+        """Return its title, and in what it is written where that is said: accuracy in percent."""
+        return f"{self.title} {self.how.title}".rstrip()
+
+    @property
     def how(self) -> Unit:
         """Return how it is written."""
         return UNITS[self.unit]

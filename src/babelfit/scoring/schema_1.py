@@ -1,47 +1,100 @@
-"""Scores of before files said themselves which task, labels and measures they are of: what the three datasets were.
+"""Scores of before files said themselves which task, labels and measures they are of: what the datasets of then were.
 
-Only this file knows a dataset by name; files of now say it all themselves.
+Only this file knows a dataset by name, and nothing here changes any more; files of now say it all themselves.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
-from babelfit.files import documents
-from babelfit.scoring.measure_facts import MeasureFacts
-from babelfit.tasks import Classification, MaskedTokens, Tagging, Task
-from babelfit.tasks.tagging import OUTSIDE
-
-_NLI = Classification(labels=("entailment", "neutral", "contradiction"))
-_PARAPHRASES = Classification(labels=("not_paraphrase", "paraphrase"))
-_ENTITIES = Tagging(labels=("O", "B-PER", "I-PER", "B-ORG", "I-ORG", "B-LOC", "I-LOC"))
-
-DATASETS: Mapping[str, tuple[Task, bool]] = {
-    "xnli": (_NLI, True),
-    "pawsx": (_PARAPHRASES, True),
-    "wikiann": (_ENTITIES, False),
-    "text": (MaskedTokens(), False),
+_CLASSIFICATION: Mapping[str, Any] = {
+    "task": "classification",
+    "few_shot_unit": "examples of each label",
+    "measures": [
+        {"key": "accuracy", "title": "accuracy", "unit": "percent", "better": "higher"},
+        {"key": "f1", "title": "macro F1", "unit": "percent", "better": "higher"},
+    ],
 }
-"""The task of each dataset, and whether row i is the same item in every language."""
+_TAGGING: Mapping[str, Any] = {
+    "task": "tagging",
+    "examples_name": "sentences",
+    "few_shot_unit": "sentences",
+    "measures": [
+        {"key": "f1", "title": "span F1", "unit": "percent", "better": "higher"},
+        {"key": "precision", "title": "precision", "unit": "percent", "better": "higher", "shown": "not on the terminal"},
+        {"key": "recall", "title": "recall", "unit": "percent", "better": "higher", "shown": "not on the terminal"},
+        {"key": "f1_strict", "title": "strict F1", "unit": "percent", "better": "higher"},
+    ],
+}
+_MASKED_TOKENS: Mapping[str, Any] = {
+    "task": "masked_tokens",
+    "measures": [
+        {"key": "log_likelihood", "title": "log-likelihood", "unit": "plain", "better": "higher", "shown": "nowhere"},
+        {"key": "perplexity", "title": "perplexity", "unit": "perplexity", "better": "lower"},
+        {"key": "accuracy", "title": "accuracy", "unit": "percent", "better": "higher"},
+    ],
+}
+_KINDS = {kind["measures"][0]["key"]: kind for kind in (_CLASSIFICATION, _TAGGING, _MASKED_TOKENS)}
+"""By the metric that selects checkpoints."""
+
+_OUTSIDE = "O"
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Dataset:
+    """What is not said of a dataset in older files."""
+
+    kind: Mapping[str, Any]
+    labels: tuple[str, ...]
+    is_parallel: bool
+    hub_repo: str | None
+
+
+_DATASETS = {
+    "xnli": _Dataset(
+        kind=_CLASSIFICATION,
+        labels=("entailment", "neutral", "contradiction"),
+        is_parallel=True,
+        hub_repo="facebook/xnli",
+    ),
+    "pawsx": _Dataset(
+        kind=_CLASSIFICATION,
+        labels=("not_paraphrase", "paraphrase"),
+        is_parallel=True,
+        hub_repo="google-research-datasets/paws-x",
+    ),
+    "wikiann": _Dataset(
+        kind=_TAGGING,
+        labels=("O", "B-PER", "I-PER", "B-ORG", "I-ORG", "B-LOC", "I-LOC"),
+        is_parallel=False,
+        hub_repo="unimelb-nlp/wikiann",
+    ),
+    "text": _Dataset(kind=_MASKED_TOKENS, labels=(), is_parallel=False, hub_repo=None),
+}
+
+
+def hub_repo(name: str) -> str | None:
+    """Return the repository on the Hub of a dataset that an older manifest names; None where it has none."""
+    return _DATASETS[name].hub_repo if name in _DATASETS else None
 
 
 def upgraded(document: Mapping[str, Any]) -> dict[str, Any]:
     """Return a document of schema 1 as one of schema 2; what is wrong in it is left to be found there."""
-    name, metric = document.get("data"), document.get("metric")
-    task, parallel = DATASETS.get(str(name), (None, False))
-    if task is None or metric != task.selecting.key:
-        task, parallel = _guessed(document), isinstance(document.get("consistency"), Mapping)
-    languages = document.get("languages")
+    metric = str(document.get("metric"))
+    known = _DATASETS.get(str(document.get("data")))
+    kind = _KINDS.get(metric, _CLASSIFICATION)
+    labels, is_parallel = _labels(document, kind), isinstance(document.get("consistency"), Mapping)
+    if known is not None and known.kind is kind:
+        labels, is_parallel = list(known.labels), known.is_parallel
     transfer, groups = document.get("transfer"), document.get("groups")
     return {
         **document,
+        **kind,
         "schema": 2,
-        "task": task.name,
-        "labels": list(task.labels),
-        "parallel": parallel,
-        "measures": [documents.dumped(MeasureFacts.of(measure)) for measure in task.measures],
-        "few_shot_unit": task.few_shot,
-        "languages": _filled(languages, interval=None),
+        "labels": labels,
+        "parallel": is_parallel,
+        "languages": _filled(document.get("languages"), interval=None),
         **({"transfer": {"mean": None, **transfer}} if isinstance(transfer, Mapping) else {}),
         **({"groups": _filled_groups(groups)} if isinstance(groups, Mapping) else {}),
     }
@@ -49,20 +102,20 @@ def upgraded(document: Mapping[str, Any]) -> dict[str, Any]:
 
 def upgraded_selections(document: Mapping[str, Any]) -> dict[str, Any]:
     """Return selections of schema 1 as those of schema 2."""
-    task = Tagging(labels=()) if document.get("metric") == "f1" else Classification(labels=())
-    return {**document, "schema": 2, "measure": documents.dumped(MeasureFacts.of(task.selecting))}
+    kind = _KINDS.get(str(document.get("metric")), _CLASSIFICATION)
+    return {**document, "schema": 2, "measure": kind["measures"][0]}
 
 
-def _guessed(document: Mapping[str, Any]) -> Task:
-    """Return the task of a dataset that its user had added, from what is counted of it."""
+def _labels(document: Mapping[str, Any], kind: Mapping[str, Any]) -> list[str]:
+    """Return the labels of a dataset that its user had added, as far as they are counted."""
     languages = document.get("languages")
     counted: Any = next(iter(languages.values()), {}) if isinstance(languages, Mapping) else {}
-    confusion = counted.get("confusion", {}) if isinstance(counted, Mapping) else {}
-    labels = [str(label) for label in confusion.get("labels", ())]
-    if document.get("metric") == "f1":
-        tags = [[label] if label == OUTSIDE else [f"B-{label}", f"I-{label}"] for label in labels]
-        return Tagging(labels=[*chain(*tags)])
-    return Classification(labels=labels)
+    confusion = counted.get("confusion") if isinstance(counted, Mapping) else None
+    labels = [str(label) for label in confusion.get("labels", ())] if isinstance(confusion, Mapping) else []
+    if kind is not _TAGGING:
+        return labels
+    # Of tags, the types are counted.
+    return [*chain(*([label] if label == _OUTSIDE else [f"B-{label}", f"I-{label}"] for label in labels))]
 
 
 def _filled(by_name: Any, **defaults: Any) -> Any:

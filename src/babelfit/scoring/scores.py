@@ -174,6 +174,7 @@ class Scores:
     regime: str | None = None
     few_shot: FewShotNote | None = None
     few_shot_unit: str = "examples"
+    examples_name: str = "examples"
     split: str
     metric: str
     source_languages: list[str]
@@ -252,6 +253,9 @@ def from_document(document: Any) -> Scores:
     keys = [measure.key for measure in scores.measures]
     if scores.metric not in keys:
         raise ValueError(f"metric {scores.metric!r} is none of its measures {', '.join(keys)}")
+    for language, given in scores.languages.items():
+        if missing := [key for key in keys if key not in given.values]:
+            raise ValueError(f"languages.{language} has no {missing[0]}")
     if all(measure.shown == "nowhere" for measure in scores.measures):
         raise ValueError("none of its measures is shown")
     if scores.consistency is not None and len(scores.consistency.languages) != len(scores.consistency.alike):

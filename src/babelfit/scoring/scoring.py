@@ -92,6 +92,7 @@ def score(folder: Path, facts: SplitFacts) -> Scores:
         regime=facts.regime,
         few_shot=facts.few_shot,
         few_shot_unit=task.few_shot,
+        examples_name=task.examples_name,
         split=facts.split,
         metric=task.selecting.key,
         source_languages=list(facts.source_languages),

@@ -61,6 +61,8 @@ class Measure:
     unit: Unit = PERCENT
     better: Literal["higher", "lower"] = "higher"
     shown: Shown = "everywhere"
+    hub: str | None = None  # the Hub's name for it, where it has one
+    meaning: str = ""  # of the number, as Markdown, where its title does not say it
     is_yes_or_no: bool = False  # an example is right or wrong, and the score the share of right ones
 
     def score(self, rows: Array) -> float:

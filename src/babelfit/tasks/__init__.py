@@ -1,10 +1,20 @@
 """Kinds of task, a file each: what an example is, its gold, its prediction, its scores."""
 
+from collections.abc import Sequence
+
+from babelfit.errors import UserError
 from babelfit.tasks.classification import Classification
 from babelfit.tasks.masked_tokens import MaskedTokens
 from babelfit.tasks.tagging import Tagging
 from babelfit.tasks.task import Task
 
-__all__ = ["TASKS", "Classification", "MaskedTokens", "Tagging", "Task"]
+__all__ = ["TASKS", "Classification", "MaskedTokens", "Tagging", "Task", "of_document"]
 
 TASKS: dict[str, type[Task]] = {task.name: task for task in (Classification, MaskedTokens, Tagging)}
+
+
+def of_document(name: str, labels: Sequence[str]) -> Task:
+    """Return the task that a document names, of data that have these labels; raise UserError for one not known here."""
+    if name not in TASKS:
+        raise UserError(f"task {name!r} is not known here, only {', '.join(TASKS)}: was it another version's?")
+    return TASKS[name].with_labels(labels)

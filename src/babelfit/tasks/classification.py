@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pyarrow as pa
@@ -13,7 +13,8 @@ from babelfit.batches.ragged import NO_LABEL
 from babelfit.rows.encoding import encode_texts
 from babelfit.rows.readers import LABEL
 from babelfit.statistics.sums import Array, Counts, Measure, ratio
-from babelfit.tasks.labelled import answers_of_logits, calibration, confusion, is_share, label_ids
+from babelfit.tasks.labelled import answers_of_logits, calibration, confusion, how_sure, is_share, label_ids
+from babelfit.tasks.mistakes import Shown
 from babelfit.tasks.task import TargetAnswers, Task
 
 RIGHT, ONE, FIRST_CLASS = 0, 1, 2
@@ -59,14 +60,23 @@ class Classification(Task):
         self.aliases = dict(aliases or {})
         num_labels = len(self.labels)
         self.measures = (
-            Measure(key="accuracy", title="accuracy", columns=(RIGHT, ONE), of_sums=ratio, is_yes_or_no=True),
+            Measure(
+                key="accuracy", title="accuracy", columns=(RIGHT, ONE), of_sums=ratio, hub="accuracy", is_yes_or_no=True
+            ),
             Measure(
                 key="f1",
                 title="macro F1",
                 columns=tuple(range(FIRST_CLASS, FIRST_CLASS + 2 * num_labels)),
                 of_sums=partial(macro_f1, num_labels=num_labels),
+                hub="f1",
+                meaning="**macro F1** is the mean over classes.",
             ),
         )
+
+    @classmethod
+    def with_labels(cls, labels: Sequence[str]) -> Self:
+        """Return the task of data that have these labels, as far as scores and predictions need it."""
+        return cls(labels=labels)
 
     def encode(self, table: pa.Table, *, tokenizer: PreTrainedTokenizerFast, max_length: int) -> dict[str, Any]:
         """Encode the texts of each row as one sequence."""
@@ -136,6 +146,18 @@ class Classification(Task):
             predicted=np.array(label_ids([one.predicted for one in records], labels=self.labels)),
             confidences=None if None in shares else np.array(shares),
         )
+
+    def is_right(self, record: LabelPrediction) -> bool | None:
+        """Return whether the predicted label is the gold one."""
+        return None if record.gold is None else record.predicted == record.gold
+
+    def extent(self, record: LabelPrediction) -> float | None:
+        """Return the probability of the predicted label."""
+        return record.probabilities.get(record.predicted)
+
+    def shown(self, record: LabelPrediction, row: Mapping[str, Any]) -> Shown:
+        """Return both labels."""
+        return Shown(extent=how_sure(self.extent(record)), gold=str(record.gold), predicted=record.predicted)
 
 
 def macro_f1(sums: Array, *, num_labels: int) -> Array:

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from babelfit.batches.ragged import NO_LABEL
-from babelfit.statistics.sums import Array
+from babelfit.statistics.sums import PERCENT, Array
 from babelfit.tasks.task import TargetAnswers
 
 NUM_BINS = 15
@@ -70,6 +70,11 @@ def confusion(given: TargetAnswers, *, names: Sequence[str]) -> dict[str, Any]:
     cells = number[given.gold] * len(kinds) + number[given.predicted]
     counts = np.bincount(cells, minlength=len(kinds) ** 2).reshape(len(kinds), len(kinds))
     return {"labels": kinds, "counts": counts.tolist()}
+
+
+def how_sure(probability: float | None) -> str:
+    """Return a probability in words; nothing where it is not known."""
+    return "" if probability is None else f"{PERCENT.text(probability)} %"
 
 
 def is_share(value: object) -> bool:

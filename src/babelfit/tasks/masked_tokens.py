@@ -14,6 +14,7 @@ import pyarrow as pa
 from transformers import PreTrainedTokenizerFast
 
 from babelfit.statistics.sums import PERPLEXITY, PLAIN, Array, Counts, Measure, ratio
+from babelfit.tasks.mistakes import Shown
 from babelfit.tasks.task import Task
 
 NLL, MASKED, RIGHT = range(3)
@@ -78,6 +79,7 @@ class MaskedTokens(Task):
     target = "masked tokens"
     has_one_answer = False
     compares_languages = False
+    mistakes = None
     report_title = "Masked tokens of held-out text"
     record = MaskedPrediction
     measures = (
@@ -87,9 +89,16 @@ class MaskedTokens(Task):
         ),
         Measure(
             key="perplexity", title="perplexity", columns=(NLL, MASKED), of_sums=_mean_nll, transform=np.exp,
-            unit=PERPLEXITY, better="lower",
+            unit=PERPLEXITY, better="lower", hub="perplexity",
+            meaning="**perplexity**: e to the mean negative log-likelihood of a masked token, of which 1 would be "
+            "perfect. Of each example, 15 % of the tokens that are not special are masked, at least one, and always "
+            "the same ones, which are all shown as the mask token. Only perplexities with the same tokenizer over the "
+            "same ids compare.",
         ),
-        Measure(key="accuracy", title="accuracy", columns=(RIGHT, MASKED), of_sums=ratio),
+        Measure(
+            key="accuracy", title="accuracy", columns=(RIGHT, MASKED), of_sums=ratio, hub="accuracy",
+            meaning="**accuracy**: the share of masked tokens, in percent, whose likeliest guess is right.",
+        ),
     )  # fmt: skip
 
     def encode(self, table: pa.Table, *, tokenizer: PreTrainedTokenizerFast, max_length: int) -> dict[str, Any]:
@@ -144,3 +153,13 @@ class MaskedTokens(Task):
             nll=np.array([one.nll for one in records]),
             inactive=np.array([one.inactive for one in records]),
         )
+
+    def is_right(self, record: MaskedPrediction) -> None:
+        """Return nothing: of an example, some guesses are right and some are not."""
+
+    def extent(self, record: MaskedPrediction) -> None:
+        """Return nothing: no example is wrong as a whole."""
+
+    def shown(self, record: MaskedPrediction, row: Mapping[str, Any]) -> Shown:
+        """Return nothing: a record counts tokens, and has none."""
+        return Shown()

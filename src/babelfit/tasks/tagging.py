@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pyarrow as pa
@@ -13,7 +13,8 @@ from babelfit.batches.ragged import NO_LABEL
 from babelfit.rows.encoding import encode_words, read_words_as_in_text
 from babelfit.rows.readers import TAGS, WORDS
 from babelfit.statistics.sums import NOT_ON_TERMINAL, Array, Counts, Measure, f1, ratio
-from babelfit.tasks.labelled import answers_of_logits, calibration, confusion, is_share, label_ids
+from babelfit.tasks.labelled import answers_of_logits, calibration, confusion, how_sure, is_share, label_ids
+from babelfit.tasks.mistakes import Shown, Word
 from babelfit.tasks.task import TargetAnswers, Task
 
 OUTSIDE = "O"
@@ -64,15 +65,26 @@ class Tagging(Task):
     head = "token_classification"
     pipeline = "token-classification"
     gold_type = pa.int32()
+    examples_name = "sentences"
     few_shot = "sentences"
+    reached = "gold tags reached, %"
     has_one_answer = False
     record = TagPrediction
     measures = (
-        Measure(key="f1", title="span F1", columns=(RIGHT, BOTH), of_sums=f1),
-        Measure(key="precision", title="precision", columns=(RIGHT, PREDICTED), of_sums=ratio, shown=NOT_ON_TERMINAL),
-        Measure(key="recall", title="recall", columns=(RIGHT, GOLD), of_sums=ratio, shown=NOT_ON_TERMINAL),
+        Measure(
+            key="f1", title="span F1", columns=(RIGHT, BOTH), of_sums=f1, hub="f1",
+            meaning="**span F1**: a span counts with both borders and the type right; an I that begins a span is read "
+            "as B, as conlleval and seqeval's default mode do. **strict F1** counts only spans that begin with B.",
+        ),
+        Measure(
+            key="precision", title="precision", columns=(RIGHT, PREDICTED), of_sums=ratio, hub="precision",
+            shown=NOT_ON_TERMINAL,
+        ),
+        Measure(
+            key="recall", title="recall", columns=(RIGHT, GOLD), of_sums=ratio, hub="recall", shown=NOT_ON_TERMINAL
+        ),
         Measure(key="f1_strict", title="strict F1", columns=(STRICTLY_RIGHT, STRICTLY_BOTH), of_sums=f1),
-    )
+    )  # fmt: skip
 
     def __init__(self, *, labels: Sequence[str]) -> None:
         """Take the tags in the order of their ids: "O", and "B-TYPE" or "I-TYPE"."""
@@ -81,6 +93,11 @@ class Tagging(Task):
         types = sorted({kind for kind in self._kinds if kind != OUTSIDE})
         self._types = np.array([-1 if kind == OUTSIDE else types.index(kind) for kind in self._kinds])
         self._begins = np.array([name.startswith("B-") for name in self.labels])
+
+    @classmethod
+    def with_labels(cls, labels: Sequence[str]) -> Self:
+        """Return the task of data that have these tags."""
+        return cls(labels=labels)
 
     def check_tokenizer(self, tokenizer: PreTrainedTokenizerFast) -> None:
         """Let words given one by one have the subwords that they have in running text."""
@@ -168,4 +185,29 @@ class Tagging(Task):
             gold=np.array(label_ids([*chain(*gold)], labels=self.labels)),
             predicted=np.array(label_ids([*chain(*(one.predicted for one in records))], labels=self.labels)),
             confidences=np.array([*chain(*(one.probabilities for one in records))]) if is_known else None,
+        )
+
+    def is_right(self, record: TagPrediction) -> bool | None:
+        """Return whether all tags are the gold ones."""
+        return None if record.gold is None else [*record.predicted] == [*record.gold]
+
+    def extent(self, record: TagPrediction) -> float | None:
+        """Return the probability of the wrong tag that is surest."""
+        if not record.probabilities:
+            return None
+        triples = zip(record.predicted, record.gold or (), record.probabilities, strict=True)
+        return max((share for predicted, gold, share in triples if predicted != gold), default=None)
+
+    def shown(self, record: TagPrediction, row: Mapping[str, Any]) -> Shown:
+        """Return the words with their gold tags, and what is predicted where that is wrong."""
+        gold = record.gold or ()
+        words: Sequence[str] = row.get(WORDS) or ()
+        if len(words) != len(gold):
+            words = ["…"] * len(gold)
+        return Shown(
+            extent=how_sure(self.extent(record)),
+            words=[
+                Word(text=word, gold="" if tag == said == OUTSIDE else tag, predicted=None if said == tag else said)
+                for word, tag, said in zip(words, gold, record.predicted, strict=True)
+            ],
         )

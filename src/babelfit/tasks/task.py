@@ -13,6 +13,7 @@ from transformers import PreTrainedTokenizerFast
 from babelfit.batches.ragged import NO_LABEL
 from babelfit.predictions.prediction_files import Record
 from babelfit.statistics.sums import Array, Counts, Measure
+from babelfit.tasks.mistakes import MistakeWords, Shown
 
 
 class Answers(Protocol):
@@ -71,16 +72,24 @@ class Task(ABC):
     head: ClassVar[str]  # the head that learns it, by its name in conf/head
     pipeline: ClassVar[str]  # the Hub's name for it, and that of transformers' pipeline
     gold_type: ClassVar[pa.DataType]  # of one target
+    examples_name: ClassVar[str] = "examples"  # what they are called
     target: ClassVar[str] = "examples"  # what is answered one by one, in words
     few_shot: ClassVar[str] = "examples"  # what so many are drawn of in few-shot training, in words
     draws_by_label: ClassVar[bool] = False  # there
     has_one_answer: ClassVar[bool] = True  # an example, which compares with the same item in another language
     compares_languages: ClassVar[bool] = True  # its score in one language compares with that in another
     report_title: ClassVar[str] = "Cross-lingual report"
+    reached: ClassVar[str | None] = None  # the share of targets that are not cut off, in words; None: there are no others
+    mistakes: ClassVar[MistakeWords | None] = MistakeWords()  # None: there are none to read
 
     labels: tuple[str, ...] = ()  # in the order of their ids; none where targets have no label
     aliases: Mapping[str, str] = {}  # other spellings of labels
     measures: tuple[Measure, ...]  # the first selects checkpoints and measures transfer
+
+    @classmethod
+    def with_labels(cls, labels: Sequence[str]) -> Self:
+        """Return the task of data that have these labels, as far as scores and predictions need it."""
+        return cls()
 
     @property
     def selecting(self) -> Measure:
@@ -138,3 +147,17 @@ class Task(ABC):
     @abstractmethod
     def read(self, records: Sequence[Any]) -> Answers:
         """Return the answers that the lines of a prediction file hold, in order of index."""
+
+    # Mistakes to read
+
+    @abstractmethod
+    def is_right(self, record: Any) -> bool | None:
+        """Return whether a record predicts what is gold; None where it has no gold."""
+
+    @abstractmethod
+    def extent(self, record: Any) -> float | None:
+        """Return how wrong a wrong record is, for mistakes to be in order of; None where that is not known."""
+
+    @abstractmethod
+    def shown(self, record: Any, row: Mapping[str, Any]) -> Shown:
+        """Return how a record is shown beside the text of its row, which may be gone."""
