@@ -33,6 +33,7 @@ from babelfit.reports import words, writing
 from babelfit.run import manifest
 from babelfit.run.overlap import compare_added
 from babelfit.run.run import Run, opened_evaluation
+from babelfit.run.run_facts import facts_of
 from babelfit.scoring import scores as score_files
 from babelfit.scoring import scoring
 from babelfit.scoring.scores import Contaminated, FewShotNote
@@ -84,7 +85,7 @@ def evaluate(config: EvaluateConfig) -> None:
         precision=precision,
         active=active_ids(data, encoder=trained.encoder) if trained is not None and own else None,
     )
-    facts = _facts_of(model, trained_on=chosen) if run is None else ranks.from_first(run.facts)
+    facts = _facts_of(model, trained_on=chosen) if run is None else ranks.from_first(lambda: facts_of(run))
     training = Training(data=chosen if trained is None else trained.data, facts=facts)
 
     def opened() -> AbstractContextManager[Path]:

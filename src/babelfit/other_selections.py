@@ -21,6 +21,7 @@ from babelfit.finetuning.prepared import Prepared
 from babelfit.predictions import prediction_files
 from babelfit.reports import selection_sheets, sheets, writing
 from babelfit.run.run import Run
+from babelfit.run.run_facts import facts_of
 from babelfit.scoring import scores, selections
 from babelfit.scoring.selections import Steps, choices, folder_of, is_done, steps_in_words
 
@@ -104,6 +105,6 @@ def _report(prepared: Prepared, rankings: Rankings, *, run: Run) -> None:
     (own,) = (one for one in all_scores if one.split == _split(prepared))
     found = selections.compare(run.folder, task=prepared.data.task, own=own, chosen=chosen)
     selections.write(found, run.folder)
-    writing.write(run.folder, all_scores=all_scores, facts=run.facts())
+    writing.write(run.folder, all_scores=all_scores, facts=facts_of(run))
     summary, _ = selection_sheets.sheets(found)
     Console().print(sheets.terminal(summary))

@@ -26,6 +26,7 @@ from babelfit.run import manifest
 from babelfit.run.metrics_log import MetricsLog, TrainingLog
 from babelfit.run.overlap import warned_leaks
 from babelfit.run.run import Run
+from babelfit.run.run_facts import facts_of
 from babelfit.scoring import scores, selections
 from babelfit.scoring.objectives import of_scores
 from babelfit.sweep.pruning import Pruning
@@ -213,7 +214,7 @@ def _export_selected(
     if not run.model.exists():
         export(prepared, checkpoints=[files.at(outcome["selected"]["step"])], folder=run.model)
     files.prune()
-    return run.facts()
+    return facts_of(run)
 
 
 def _evaluate(prepared: Prepared, *, run: Run, facts: dict[str, str]) -> None:

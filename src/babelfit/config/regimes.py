@@ -75,8 +75,8 @@ def few_shot_languages(
     return checked_languages(chosen, key=key, known=known, of=of)
 
 
-def in_words(regime: str, *, k: int, languages: Sequence[str] | None, per_label: bool) -> str:
+def in_words(regime: str, *, k: int, languages: Sequence[str] | None, examples: str) -> str:
     """Say a regime as a reader of the report wants to know it."""
     if regime != "few_shot":
         return regime
-    return f"few_shot, {k} {'examples of each label' if per_label else 'sentences'} of {', '.join(languages or ())}"
+    return f"few_shot, {k} {examples} of {', '.join(languages or ())}"

@@ -10,6 +10,7 @@ from babelfit.files.untrusted_files import check_folder
 from babelfit.reports import words, writing
 from babelfit.run import manifest
 from babelfit.run.run import CONFIG, EVALUATION, Run
+from babelfit.run.run_facts import facts_of
 from babelfit.scoring import scoring
 
 
@@ -34,7 +35,7 @@ def _facts(folder: Path) -> dict[str, str]:
         run = Run.existing(folder)
         if "selected" not in run.status():
             raise UserError(f"{folder / 'status.json'} does not say which checkpoint was scored: start the run again")
-        return run.facts()
+        return facts_of(run)
     facts = manifest.read(folder).get("facts", {})
     if not isinstance(facts, dict) or not facts:
         raise UserError(f"{folder}/manifest.json does not say what was evaluated: the same evaluation again writes it")

@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 from babelfit.config import config_files
-from babelfit.config.regimes import in_words
 from babelfit.config.schema import EvaluateConfig, TrainConfig
 from babelfit.devices import ranks
 from babelfit.devices.preemption import Preempted
@@ -154,22 +153,6 @@ class Run:
         self._facts |= facts
         write_json(self.folder / "status.json", {"state": state, **why, **self._facts})
 
-    def facts(self) -> dict[str, str]:
-        """Say in words what a reader of the report wants to know of the run."""
-        config, selected = self.config(), self.status()["selected"]
-        is_of_tokens = config.head.name == "masked_language_modeling"
-        score = f"perplexity {math.exp(-selected['score']):.2f}" if is_of_tokens else f"{100 * selected['score']:.1f}"
-        per_label = config.head.name == "sequence_classification"
-        regime = in_words(config.data.regime, **asdict(config.data.few_shot), per_label=per_label)
-        return {
-            "run": config.name,
-            "encoder": f"{config.encoder.path}{'' if config.encoder.pretrained else ', from random weights'}",
-            "trained on": ", ".join(config.data.train_languages),
-            **({"vocabulary": config.encoder.vocabulary} if is_of_tokens else {"regime": regime}),
-            "seed": str(config.seed),
-            "checkpoint": f"step {selected['step']} of {selected['of']}, chosen by {selected['by']} ({score})",
-        }
-
     @contextmanager
     def locked(self) -> Iterator[Path]:
         """Work in the folder alone, without changing how the run stands."""
@@ -204,7 +187,7 @@ def _check_status(status: Any) -> None:
         raise ValueError(f"state {status['state']!r} is none of {', '.join(WRITTEN_STATES)}")
     objectives = status.get("objectives", {})
     if not isinstance(objectives, dict) or not all(is_score(value) for value in objectives.values()):
-        raise ValueError(f"objectives {objectives!r} are not numbers from 0 to 1")
+        raise ValueError(f"objectives {objectives!r} are not numbers")
     rankings = status.get("rankings", {})
     shape = Each(of=[Fields(required={"step": int, "score": (int, float)})])
     check(rankings, shape, where="rankings")
@@ -220,8 +203,8 @@ def _check_status(status: Any) -> None:
 
 
 def is_score(value: object) -> bool:
-    """Tell whether something is a score, a fraction of 1."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1
+    """Return whether something is a score: a finite number."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def check_place(folder: Path) -> None:

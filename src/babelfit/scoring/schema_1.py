@@ -22,7 +22,13 @@ _TAGGING: Mapping[str, Any] = {
     "few_shot_unit": "sentences",
     "measures": [
         {"key": "f1", "title": "span F1", "unit": "percent", "better": "higher"},
-        {"key": "precision", "title": "precision", "unit": "percent", "better": "higher", "shown": "not on the terminal"},
+        {
+            "key": "precision",
+            "title": "precision",
+            "unit": "percent",
+            "better": "higher",
+            "shown": "not on the terminal",
+        },
         {"key": "recall", "title": "recall", "unit": "percent", "better": "higher", "shown": "not on the terminal"},
         {"key": "f1_strict", "title": "strict F1", "unit": "percent", "better": "higher"},
     ],

@@ -8,7 +8,7 @@ from babelfit.tasks.masked_tokens import MaskedTokens
 from babelfit.tasks.tagging import Tagging
 from babelfit.tasks.task import Task
 
-__all__ = ["TASKS", "Classification", "MaskedTokens", "Tagging", "Task", "of_document"]
+__all__ = ["TASKS", "Classification", "MaskedTokens", "Tagging", "Task", "of_document", "of_head"]
 
 TASKS: dict[str, type[Task]] = {task.name: task for task in (Classification, MaskedTokens, Tagging)}
 
@@ -18,3 +18,11 @@ def of_document(name: str, labels: Sequence[str]) -> Task:
     if name not in TASKS:
         raise UserError(f"task {name!r} is not known here, only {', '.join(TASKS)}: was it another version's?")
     return TASKS[name].with_labels(labels)
+
+
+def of_head(head: str) -> Task:
+    """Return the task that a head learns, of data whose labels are not known; raise UserError where there is none."""
+    for task in TASKS.values():
+        if task.head == head:
+            return task.with_labels(())
+    raise UserError(f"head={head} learns none of the tasks {', '.join(TASKS)}")

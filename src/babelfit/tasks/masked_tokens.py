@@ -109,6 +109,10 @@ class MaskedTokens(Task):
         """Raise NotImplementedError: the gold of running text is that text."""
         raise NotImplementedError
 
+    def selection_in_words(self, score: float) -> str:
+        """Return the perplexity of a log-likelihood."""
+        return f"perplexity {math.exp(-score):.2f}"
+
     def answers(self, outputs: Mapping[str, Array], *, indices: Array, order: Sequence[int] | None = None) -> Guesses:
         """Return what the masked tokens of each example come to, added up over those that are active."""
         examples = np.searchsorted(indices, outputs["index"])

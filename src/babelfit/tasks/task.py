@@ -79,7 +79,9 @@ class Task(ABC):
     has_one_answer: ClassVar[bool] = True  # an example, which compares with the same item in another language
     compares_languages: ClassVar[bool] = True  # its score in one language compares with that in another
     report_title: ClassVar[str] = "Cross-lingual report"
-    reached: ClassVar[str | None] = None  # the share of targets that are not cut off, in words; None: there are no others
+    reached: ClassVar[str | None] = (
+        None  # the share of targets that are not cut off, in words; None: no others
+    )
     mistakes: ClassVar[MistakeWords | None] = MistakeWords()  # None: there are none to read
 
     labels: tuple[str, ...] = ()  # in the order of their ids; none where targets have no label
@@ -117,6 +119,10 @@ class Task(ABC):
     def chance(self, gold: Sequence[Array]) -> float | None:
         """Return up to which selecting score nothing was learned, given each language's gold; None: not known."""
         return None
+
+    def selection_in_words(self, score: float) -> str:
+        """Return the score that selected a checkpoint, as the reports say it."""
+        return self.selecting.unit.text(score)
 
     # From a model's outputs to scores
 
