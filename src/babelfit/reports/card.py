@@ -5,26 +5,20 @@ import logging
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from huggingface_hub import EvalResult, ModelCardData
 
+from babelfit import tasks
 from babelfit.config.schema import TrainConfig
-from babelfit.data import DATA
 from babelfit.files import atomic_files
 from babelfit.files.escaping import escaped
-from babelfit.languages.facts import LANGUAGE_NAMES
 from babelfit.reports import words
-from babelfit.reports.words import SHOWN, percent, perplexity
+from babelfit.reports.markdown import data_notes
+from babelfit.scoring.scores import Scores
+from babelfit.tasks.task import Task
 
 log = logging.getLogger(__name__)
 
-TASKS = {
-    "sequence_classification": "text-classification",
-    "token_classification": "token-classification",
-    "masked_language_modeling": "fill-mask",
-}
-COLUMNS = SHOWN | {"log_likelihood": {"perplexity": "perplexity", "accuracy": "accuracy"}}
 _MARK = re.compile(r"\n<!-- babelfit ([0-9a-f]{64}): without this line, the file is never written anew -->\n\Z")
 
 
@@ -32,21 +26,26 @@ def write_card(
     model: Path,
     *,
     config: TrainConfig,
-    all_scores: Sequence[Mapping[str, Any]],
+    all_scores: Sequence[Scores],
     facts: Mapping[str, str],
     doubts: Sequence[str],
+    hub_repo: str | None,
     revision: str | None,
 ) -> None:
     """Write the card of a run's model, unless somebody else wrote or changed the one that is there.
 
-    `revision` is the commit of the dataset on the Hub, where the rows came from there.
+    `hub_repo` is the dataset on the Hub, and `revision` its commit, where the rows came from there.
     """
     path = model / "README.md"
     if path.exists() and not _is_ours(path.read_text(encoding="utf-8", errors="replace")):
         log.info("%s was written or changed by hand, and stays as it is", path)
         return
-    metadata = _metadata(config, all_scores=all_scores, revision=revision)
-    body = _body(config, all_scores=all_scores, facts=facts, doubts=doubts)
+    task = tasks.of_document(all_scores[0].task, all_scores[0].labels)
+    results = [
+        result for scores in all_scores for result in _results(scores, task=task, hub_repo=hub_repo, revision=revision)
+    ]
+    metadata = _metadata(config, all_scores=all_scores, task=task, hub_repo=hub_repo, results=results)
+    body = _body(config, all_scores=all_scores, facts=facts, doubts=doubts, pipeline=task.pipeline)
     text = f"---\n{metadata.to_yaml(line_break=chr(10))}\n---\n\n{body}"
     atomic_files.write_text(
         path, f"{text}\n<!-- babelfit {_digest(text)}: without this line, the file is never written anew -->\n"
@@ -62,10 +61,16 @@ def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _metadata(config: TrainConfig, *, all_scores: Sequence[Mapping[str, Any]], revision: str | None) -> ModelCardData:
-    data = DATA[config.data.name]
-    scored = dict.fromkeys(language for scores in all_scores for language in scores["languages"])
-    is_synthetic = any(scores.get("synthetic") for scores in all_scores)
+def _metadata(
+    config: TrainConfig,
+    *,
+    all_scores: Sequence[Scores],
+    task: Task,
+    hub_repo: str | None,
+    results: Sequence[EvalResult],
+) -> ModelCardData:
+    scored = dict.fromkeys(language for scores in all_scores for language in scores.languages)
+    is_synthetic = any(scores.synthetic for scores in all_scores)
     path = config.encoder.path
     on_the_hub = config.encoder.pretrained and re.fullmatch(r"[\w.-]+(/[\w.-]+)?", path) and not Path(path).exists()
     return ModelCardData(
@@ -73,68 +78,49 @@ def _metadata(config: TrainConfig, *, all_scores: Sequence[Mapping[str, Any]], r
         # Of the data and of the encoder it follows which one it may be: the user's to say.
         license="unknown",
         library_name="transformers",
-        pipeline_tag=TASKS[data.head],
+        pipeline_tag=task.pipeline,
         base_model=path if on_the_hub else None,
         language=list(dict.fromkeys([*config.data.train_languages, *scored])),
-        datasets=[data.hub_repo] if data.hub_repo and not is_synthetic else None,
-        metrics=sorted({metric for scores in all_scores for metric in _metrics(scores)}),
+        datasets=[hub_repo] if hub_repo and not is_synthetic else None,
+        metrics=sorted({measure.hub for measure in task.measures if measure.hub}),
         tags=["babelfit", "cross-lingual"],
-        eval_results=[result for scores in all_scores for result in _results(scores, config=config, revision=revision)]
-        or None,
+        eval_results=[*results] or None,
     )
 
 
-def _metrics(scores: Mapping[str, Any]) -> list[str]:
-    """List what is measured, by the names that it has on the Hub."""
-    known = ("accuracy", "f1", "precision", "recall", "perplexity")
-    return [metric for metric in COLUMNS[scores["metric"]] if metric in known]
-
-
-def _results(scores: Mapping[str, Any], *, config: TrainConfig, revision: str | None) -> Iterator[EvalResult]:
+def _results(scores: Scores, *, task: Task, hub_repo: str | None, revision: str | None) -> Iterator[EvalResult]:
     """Yield each language's scores, less those that are no measure: the model was trained on their rows."""
-    data = DATA[config.data.name]
-    contaminated = scores.get("contaminated", {}).get("languages", [])
-    synthetic = bool(scores.get("synthetic"))
-    for language, values in scores["languages"].items():
-        for metric in _metrics(scores) if language not in contaminated else []:
+    contaminated = [] if scores.contaminated is None else scores.contaminated.languages
+    for language, values in scores.languages.items():
+        for measure in task.measures if language not in contaminated else ():
+            if measure.hub is None or measure.key not in values.values:
+                continue
             yield EvalResult(
-                task_type=TASKS[data.head],
-                dataset_type=f"babelfit-{data.data_name}-sample" if synthetic else data.hub_repo or data.data_name,
-                dataset_name=f"{data.data_name}{', synthetic sample' if synthetic else ''} ({language})",
+                task_type=task.pipeline,
+                dataset_type=f"babelfit-{scores.data}-sample" if scores.synthetic else hub_repo or scores.data,
+                dataset_name=f"{scores.data}{', synthetic sample' if scores.synthetic else ''} ({language})",
                 dataset_config=language,
-                dataset_split=scores["split"],
+                dataset_split=scores.split,
                 dataset_revision=revision,
-                metric_type=metric,
-                metric_name=COLUMNS[scores["metric"]][metric],
-                metric_value=round(values[metric], 4),
+                metric_type=measure.hub,
+                metric_name=measure.title,
+                metric_value=round(values.values[measure.key], 4),
             )
 
 
 def _body(
-    config: TrainConfig, *, all_scores: Sequence[Mapping[str, Any]], facts: Mapping[str, str], doubts: Sequence[str]
+    config: TrainConfig,
+    *,
+    all_scores: Sequence[Scores],
+    facts: Mapping[str, str],
+    doubts: Sequence[str],
+    pipeline: str,
 ) -> str:
-    lines = [f"# {escaped(config.name)}", ""]
-    if any(scores.get("synthetic") for scores in all_scores):
-        lines += ["**Synthetic data.** The bundled sample shows how babelfit works, not how good a model is.", ""]
-    lines += [line for doubt in doubts for line in (f"**Data.** {escaped(doubt)}", "")]
-    told = dict(facts) | {"data": f"{config.data.name}, {config.data.train_split}"}
-    lines += [f"- {name}: {escaped(value)}" for name, value in told.items()]
+    lines = [f"# {escaped(config.name)}", "", *data_notes(all_scores, doubts=doubts)]
+    known = dict(facts) | {"data": f"{config.data.name}, {config.data.train_split}"}
+    lines += [f"- {name}: {escaped(value)}" for name, value in known.items()]
     for scores in all_scores:
-        main, name = next(iter(COLUMNS[scores["metric"]].items()))
-        number, unit = (perplexity, "") if main == "perplexity" else (percent, ", in percent")
-        lines += ["", f"## {escaped(scores['data'])} {escaped(scores['split'])}", ""]
-        if "contaminated" in scores:
-            why = escaped(scores["contaminated"]["why"])
-            lines += [f"**Contaminated:** the model was {why}. These scores are no measure of transfer.", ""]
-        lines += [f"| language | {name}{unit} | 95 % interval | examples |", "|---|---:|---:|---:|"]
-        for language, values in scores["languages"].items():
-            interval = values.get("interval")
-            within = f"{number(interval[0])} to {number(interval[1])}" if interval else ""
-            named = escaped(f"{language} {LANGUAGE_NAMES.get(language, '')}".strip())
-            lines.append(f"| {named} | {number(values[main])} | {within} | {values['examples']:,} |")
-        if "transfer" in scores:
-            lines += ["", *(f"- {escaped(line)}" for line in words.transfer_lines(scores))]
-    kind = TASKS[DATA[config.data.name].head]
+        lines += _table(scores)
     lines += [
         "",
         "## Use",
@@ -142,8 +128,25 @@ def _body(
         "```python",
         "from transformers import pipeline",
         "",
-        f'pipeline("{kind}", model="FOLDER")',
+        f'pipeline("{pipeline}", model="FOLDER")',
         "```",
         "",
     ]
     return "\n".join(lines)
+
+
+def _table(scores: Scores) -> list[str]:
+    """Lay out the scores of one split."""
+    measure = scores.headline
+    lines = ["", f"## {escaped(scores.data)} {escaped(scores.split)}", ""]
+    if scores.contaminated is not None:
+        why = escaped(scores.contaminated.why)
+        lines += [f"**Contaminated:** the model was {why}. These scores are no measure of transfer.", ""]
+    title = ", ".join(filter(None, [measure.title, measure.how.title]))
+    lines += [f"| language | {title} | 95 % interval | examples |", "|---|---:|---:|---:|"]
+    for language, values in scores.languages.items():
+        text = measure.how.text(values.values[measure.key])
+        interval = words.span(values.interval, measure.how.text)
+        lines.append(f"| {escaped(words.named(language))} | {text} | {interval} | {values.examples:,} |")
+    transfer = words.transfer_lines(scores)
+    return lines + (["", *(f"- {escaped(line)}" for line in transfer)] if scores.transfer is not None else [])

@@ -18,6 +18,9 @@ from matplotlib.ticker import MaxNLocator
 
 from babelfit.files import atomic_files
 from babelfit.reports import words
+from babelfit.scoring.measure_facts import MeasureFacts
+from babelfit.scoring.scores import Consistency, Group, Scores
+from babelfit.statistics.sums import PERCENT
 
 # Told apart by all kinds of eyes: Okabe & Ito 2008, without black, and without what is faint on white or on black.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
@@ -95,39 +98,55 @@ def curves(panels: Mapping[str, Points], *, key: str) -> Markup:
         return _drawn(figure, key=key, title="Learning curves", description="; ".join(ends))
 
 
-def groups(found: Mapping[str, Any], *, source: float | None, metric: str, key: str) -> Markup:
-    """Draw the means of groups of target languages as bars, a panel for each way of grouping."""
+def groups(scores: Scores, *, key: str) -> Markup | None:
+    """Draw the means of groups of target languages as bars, a panel for each way of grouping; None: there are none."""
+    found = groups_of(scores)
+    if not found:
+        return None
+    measure = scores.measure
     with _style(key=key):
-        figure = _groups(found, source=source, metric=metric)
-        told = [
-            f"{name}: " + ", ".join(f"{group} {100 * one['mean']:.1f}" for group, one in found[grouping].items())
-            for grouping, name in GROUPINGS.items()
-            if found.get(grouping)
+        figure = _groups(found, scores=scores)
+        parts = [
+            f"{GROUPINGS[grouping]}: "
+            + ", ".join(f"{group} {measure.how.text(one.mean)}" for group, one in members.items())
+            for grouping, members in found.items()
         ]
-        return _drawn(figure, key=key, title=f"Mean {metric} of target languages by group", description="; ".join(told))
+        title = f"Mean {measure.title} of target languages by group"
+        return _drawn(figure, key=key, title=title, description="; ".join(parts))
 
 
-def _groups(found: Mapping[str, Any], *, source: float | None, metric: str) -> Figure:
-    shown = {key: name for key, name in GROUPINGS.items() if found.get(key)}
-    sizes = [len(found[key]) for key in shown]
+def groups_of(scores: Scores) -> dict[str, dict[str, Group]]:
+    """Return the groupings that have groups."""
+    every = {} if scores.groups is None else {key: scores.groups.by(key) for key in GROUPINGS}
+    return {key: members for key, members in every.items() if members}
+
+
+def _groups(found: Mapping[str, Mapping[str, Group]], *, scores: Scores) -> Figure:
+    measure, how = scores.measure, scores.measure.how
+    source = None if scores.transfer is None else scores.transfer.source
+    sizes = [len(members) for members in found.values()]
     figure = Figure(figsize=(7, 0.24 * sum(sizes) + 0.55 * len(sizes) + 0.5), layout="constrained")
-    panels = figure.subplots(len(shown), 1, sharex=True, squeeze=False, gridspec_kw={"height_ratios": sizes})
-    for (axes,), (key, name) in zip(panels, shown.items(), strict=True):
-        means = [100 * one["mean"] for one in found[key].values()]
-        axes.barh(range(len(means)), means, color=COLOURS[0], height=0.7)
-        for height, mean in enumerate(means):
-            axes.text(101, height, f"{mean:.1f}", va="center", fontsize=8)
-        axes.set_yticks(
-            range(len(means)), [_cut(f"{group} ({len(one['languages'])})") for group, one in found[key].items()]
-        )
+    panels = figure.subplots(len(found), 1, sharex=True, squeeze=False, gridspec_kw={"height_ratios": sizes})
+    for (axes,), (key, members) in zip(panels, found.items(), strict=True):
+        means = [how.scale * one.mean for one in members.values()]
+        bars = axes.barh(range(len(means)), means, color=COLOURS[0], height=0.7)
+        if how is PERCENT:
+            for height, one in enumerate(members.values()):
+                axes.text(101, height, how.text(one.mean), va="center", fontsize=8)
+        else:
+            axes.bar_label(bars, [how.text(one.mean) for one in members.values()], padding=3, fontsize=8)
+        axes.set_yticks(range(len(means)), [_cut(f"{group} ({len(one.languages)})") for group, one in members.items()])
         axes.set_ylim(len(means) - 0.4, -0.6)
-        axes.set_title(name)
+        axes.set_title(GROUPINGS[key])
         if source is not None:
-            axes.axvline(100 * source, color=COLOURS[1], linestyle="--", linewidth=1.2)
-    panels[-1][0].set_xlim(0, 112)
-    panels[-1][0].set_xticks(range(0, 101, 20))
+            axes.axvline(how.scale * source, color=COLOURS[1], linestyle="--", linewidth=1.2)
+    if how is PERCENT:
+        panels[-1][0].set_xlim(0, 112)
+        panels[-1][0].set_xticks(range(0, 101, 20))
+    else:
+        panels[-1][0].margins(x=0.15)
     line = "" if source is None else "; dashed: source mean"
-    panels[-1][0].set_xlabel(f"mean {metric}, in percent{line}")
+    panels[-1][0].set_xlabel(f"mean {_label(measure)}{line}")
     return figure
 
 
@@ -138,18 +157,18 @@ def shade(share: float) -> tuple[str, str]:
     return f"#{round(255 * red):02x}{round(255 * green):02x}{round(255 * blue):02x}", "#000" if light > 0.18 else "#fff"
 
 
-def write_figures(scores: Mapping[str, Any], *, metric: str, folder: Path) -> None:
+def write_figures(scores: Scores, *, folder: Path) -> None:
     """Write one split's scores, groups and consistency as PNG files for papers."""
     drawn: dict[str, Figure] = {}
     with rc_context(_STYLE):
-        drawn["scores"] = _scores(scores, metric=metric)
-        if any(scores.get("groups", {}).get(key) for key in GROUPINGS):
-            drawn["groups"] = _groups(scores["groups"], source=scores["transfer"]["source"], metric=metric)
-        if scores.get("consistency"):
-            drawn["consistency"] = _consistency(scores["consistency"])
+        drawn["scores"] = _scores(scores)
+        if found := groups_of(scores):
+            drawn["groups"] = _groups(found, scores=scores)
+        if scores.consistency is not None:
+            drawn["consistency"] = _consistency(scores.consistency)
         folder.mkdir(exist_ok=True)
         for name, figure in drawn.items():
-            path = folder / f"{name}-{scores['split']}.png"
+            path = folder / f"{name}-{scores.split}.png"
             temporary = path.with_name(f"{path.name}.tmp")
             with warnings.catch_warnings():
                 warnings.filterwarnings("ignore", message="Glyph .* missing from font")
@@ -157,16 +176,18 @@ def write_figures(scores: Mapping[str, Any], *, metric: str, folder: Path) -> No
             atomic_files.rename(temporary, path)
 
 
-def _scores(scores: Mapping[str, Any], *, metric: str) -> Figure:
+def _scores(scores: Scores) -> Figure:
     """Draw each language's score with its interval, the best on top, source languages in another colour and shape."""
-    by_language = scores["languages"]
-    ordered = sorted(by_language, key=lambda language: -by_language[language][scores["metric"]])
+    measure = scores.headline
+    scale, best_first = measure.how.scale, -1 if measure.better == "higher" else 1
+    ordered = sorted(scores.languages, key=lambda one: best_first * scores.languages[one].values[measure.key])
     figure = Figure(figsize=(6, 0.22 * len(ordered) + 1.2), layout="constrained")
     axes: Axes = figure.add_subplot()
     for height, language in enumerate(ordered):
-        value = 100 * by_language[language][scores["metric"]]
-        low, high = (100 * end for end in by_language[language].get("interval") or (value / 100, value / 100))
-        is_source = language in scores["source_languages"]
+        theirs = scores.languages[language]
+        score = theirs.values[measure.key]
+        value, low, high = (scale * one for one in (score, *(theirs.interval or (score, score))))
+        is_source = language in scores.source_languages
         axes.errorbar(
             value,
             height,
@@ -178,16 +199,16 @@ def _scores(scores: Mapping[str, Any], *, metric: str) -> Figure:
         )
     axes.set_yticks(range(len(ordered)), [_cut(language) for language in ordered])
     axes.set_ylim(len(ordered) - 0.4, -0.6)
-    axes.set_xlabel(f"{metric}, in percent; diamonds: trained on")
+    axes.set_xlabel(f"{_label(measure)}; diamonds: trained on")
     axes.set_title(_title(scores))
     axes.grid(axis="x", alpha=0.3)
     return figure
 
 
-def _consistency(found: Mapping[str, Any]) -> Figure:
+def _consistency(found: Consistency) -> Figure:
     """Draw the share of items that each pair of languages answers alike."""
-    cells = [[float("nan") if share is None else 100 * share for share in row] for row in found["alike"]]
-    languages = [_cut(language) for language in found["languages"]]
+    cells = [[float("nan") if share is None else 100 * share for share in row] for row in found.alike]
+    languages = [_cut(language) for language in found.languages]
     side = 0.42 * len(languages) + 1.6
     figure = Figure(figsize=(side + 0.8, side), layout="constrained")
     axes: Axes = figure.add_subplot()
@@ -205,10 +226,13 @@ def _consistency(found: Mapping[str, Any]) -> Figure:
     return figure
 
 
-def _title(scores: Mapping[str, Any]) -> str:
-    synthetic = " (synthetic sample)" if scores.get("synthetic") else ""
-    contaminated = " (contaminated)" if "contaminated" in scores else ""
-    return f"{scores['data']}{synthetic}, {scores['split']}{contaminated}"
+def _label(measure: MeasureFacts) -> str:
+    return ", ".join(filter(None, [measure.title, measure.how.title]))
+
+
+def _title(scores: Scores) -> str:
+    contaminated = "" if scores.contaminated is None else " (contaminated)"
+    return f"{words.named_data(scores.data, is_synthetic=scores.synthetic)}, {scores.split}{contaminated}"
 
 
 def _cut(text: str) -> str:

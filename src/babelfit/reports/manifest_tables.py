@@ -35,20 +35,18 @@ def _leaked(found: Mapping[str, Any] | None) -> str:
     return f"{found['rows']:,}{translated}"
 
 
-def tokens(read: Mapping[str, Any]) -> list[dict[str, str]]:
+def tokens(read: Mapping[str, Any], *, reached: str | None) -> list[dict[str, str]]:
     """Lay out what the tokenizer makes of each language of each split, where the manifest says it: column to cell.
 
-    Split and language are words, all else are numbers. What only tagging has is left out where there is none.
+    Split and language are words, all else are numbers. `reached` names the share of targets that are not cut off; None
+    where all others are.
     """
-    reached = "gold tags reached, %"
     rows: list[dict[str, str]] = []
     for split, entries in read.get("splits", {}).items():
         for language, entry in entries.items():
             counts = entry.get("tokens")
             if counts is None:
                 continue
-            is_tagged = "O" in entry.get("labels", {})
-            share = counts["targets"] / max(1, sum(entry["labels"].values())) if is_tagged else None
             rows.append(
                 {
                     "split": split,
@@ -57,10 +55,12 @@ def tokens(read: Mapping[str, Any]) -> list[dict[str, str]]:
                     "by character": f"{counts['subwords'] / max(1, counts['characters']):.2f}",
                     "unknown, %": f"{100 * counts['unknown'] / max(1, counts['subwords']):.2f}",
                     "cut, %": f"{100 * entry['truncated'] / max(1, entry['examples']):.2f}",
-                    reached: "" if share is None else f"{100 * share:.1f}",
+                    **({} if reached is None else {reached: _share_reached(entry)}),
                     **{f"length, {name}": f"{length:,}" for name, length in counts["lengths"].items()},
                 }
             )
-    if not any(row[reached] for row in rows):
-        rows = [{column: cell for column, cell in row.items() if column != reached} for row in rows]
     return rows
+
+
+def _share_reached(entry: Mapping[str, Any]) -> str:
+    return f"{100 * entry['tokens']['targets'] / max(1, sum(entry.get('labels', {}).values())):.1f}"

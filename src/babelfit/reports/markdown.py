@@ -1,18 +1,14 @@
 """report.md: all that there is to say of scores as Markdown. Computes nothing but differences."""
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
 
-from babelfit.files import atomic_files
+from babelfit import tasks
 from babelfit.files.escaping import escaped
 from babelfit.reports.words import (
     GROUPINGS,
-    SHOWN,
     columns_of,
-    consistency_lines,
     correlation,
-    has,
+    other_lines,
     percent,
     rows_of,
     title,
@@ -20,16 +16,12 @@ from babelfit.reports.words import (
     warnings_of,
     within,
 )
+from babelfit.scoring.scores import Scores
 from babelfit.statistics.bootstrap import NUM_RESAMPLES
 
 
-def write_report(folder: Path, *, all_scores: Sequence[Mapping[str, Any]], **told: Any) -> None:
-    """Write report.md into a run folder."""
-    atomic_files.write_text(folder / "report.md", markdown(all_scores, **told))
-
-
 def markdown(
-    all_scores: Sequence[Mapping[str, Any]],
+    all_scores: Sequence[Scores],
     *,
     facts: Mapping[str, str],
     doubts: Sequence[str] = (),
@@ -40,102 +32,66 @@ def markdown(
 
     `tokens` says what the tokenizer makes of each language, column to cell; `selections` is a section of its own.
     """
-    lines = preamble("Cross-lingual report", all_scores=all_scores, facts=facts, doubts=doubts)
+    task = tasks.of_document(all_scores[0].task, all_scores[0].labels)
+    lines = [f"# {task.report_title}", "", *data_notes(all_scores, doubts=doubts)]
+    lines += [f"- {key}: {escaped(value)}" for key, value in facts.items()]
     for scores in all_scores:
-        lines += ["", f"## {escaped(title(scores))}", ""]
-        lines += [line for warning in warnings_of(scores) for line in (f"**{escaped(warning)}**", "")]
-        columns = columns_of(scores)
-        lines += [f"| {' | '.join(columns)} |", f"|---|{'---:|' * (len(columns) - 1)}"]
-        lines += [f"| {' | '.join(escaped(cell) for cell in row)} |" for row in rows_of(scores)]
-        lines += ["", *(f"- {escaped(line)}" for line in [*transfer_lines(scores), *consistency_lines(scores)])]
-        lines += _group_tables(scores) + _alike_tables(scores)
+        lines += _section(scores)
     lines += ["", selections.rstrip()] if selections else []
     lines += _token_table(tokens)
-    names = {SHOWN[scores["metric"]][scores["metric"]] for scores in all_scores}
-    lines += [
-        "",
-        "## What the numbers mean",
-        "",
-        f"- **gap**: mean {' or '.join(sorted(names))} over the source languages less the mean over the target "
-        "languages, in points (Hu et al. 2020, XTREME); 0 would be perfect transfer.",
-        "- **retention**: the target mean as a share of the source mean.",
-        "- Means are over languages, each counting the same.",
-        *(_MEANINGS[name] for name in sorted(names)),
-        *(meaning for key, meaning in _MEANINGS_OF_KEYS.items() if any(has(scores, key) for scores in all_scores)),
-        *((_MEANING_OF_TOKENS,) if tokens else ()),
-        "",
-    ]
-    return "\n".join(lines)
+    meanings = [f"- {measure.meaning}" for measure in task.measures if measure.meaning]
+    lines += ["", "## What the numbers mean", "", *_meanings(all_scores, of_measures=meanings)]
+    return "\n".join([*lines, *((_MEANING_OF_TOKENS,) if tokens else ()), ""])
 
 
-def preamble(
-    heading: str, *, all_scores: Sequence[Mapping[str, Any]], facts: Mapping[str, str], doubts: Sequence[str]
-) -> list[str]:
-    """Begin a report: what is wrong with the data, and what was scored."""
-    lines = [f"# {heading}", ""]
-    if any(scores.get("synthetic") for scores in all_scores):
+def data_notes(all_scores: Iterable[Scores], *, doubts: Sequence[str]) -> list[str]:
+    """Return lines that say what is wrong with the data."""
+    lines = []
+    if any(scores.synthetic for scores in all_scores):
         lines += ["**Synthetic data.** The bundled sample shows how babelfit works, not how good a model is.", ""]
-    lines += [line for doubt in doubts for line in (f"**Data.** {escaped(doubt)}", "")]
-    return lines + [f"- {key}: {escaped(value)}" for key, value in facts.items()]
+    return lines + [line for doubt in doubts for line in (f"**Data.** {escaped(doubt)}", "")]
 
 
-_MEANINGS = {
-    "accuracy": "- **macro F1** is the mean over classes.",
-    "span F1": "- **span F1**: a span counts with both borders and the type right; an I that begins a span is read as "
-    "B, as conlleval and seqeval's default mode do. **strict F1** counts only spans that begin with B.",
-}
+def _section(scores: Scores) -> list[str]:
+    """Lay out the scores of one split."""
+    lines = ["", f"## {escaped(title(scores))}", ""]
+    lines += [line for warning in warnings_of(scores) for line in (f"**{escaped(warning)}**", "")]
+    columns = columns_of(scores)
+    lines += [f"| {' | '.join(columns)} |", f"|---|{'---:|' * (len(columns) - 1)}"]
+    lines += [f"| {' | '.join(escaped(cell) for cell in row)} |" for row in rows_of(scores)]
+    lines += ["", *(f"- {escaped(line)}" for line in [*transfer_lines(scores), *other_lines(scores)])]
+    return [*lines, *_group_tables(scores), *_alike_tables(scores)]
 
 
-_MEANINGS_OF_KEYS = {
-    "interval": f"- **(low to high)** is the 95 % percentile interval of a bootstrap over examples (Efron 1979), "
-    f"{NUM_RESAMPLES:,} resamples: where the number may lie with other examples of the same kind. In a parallel "
-    "dataset the same items are drawn in every language, so that means and gap are those of new items; otherwise each "
-    "language is drawn for itself. What another seed of training would change is not in it, and of a score of 0 or 100 "
-    "it has no width, which is no certainty.",
-    "ece": "- **ECE**, expected calibration error: how far the probability of the predicted label is from the share of "
-    "right ones, on average, in 15 bins of equal width (Guo et al. 2017); 0 would be perfect.",
-    "groups": "- **Groups** average the target languages that share a family (of Indo-European, the branch), a script, "
-    "or a size in CC-100, XLM-R's pretraining corpus (Conneau et al. 2020); their intervals speak of other examples in "
-    "the same languages, not of other languages of the group. rho is Spearman's rank correlation of score and size.",
-    "consistency": "- **Answered alike**: the share of items for which the model predicts the same label in two "
-    "languages, or in all of them, right or wrong.",
-}
-
-_MEANING_OF_TOKENS = (
-    "- **Tokenizer**: subwords by word (what stands between spaces; in tagging what has a tag) and by character, of "
-    "the examples that are not cut; lengths are those of sequences with special tokens."
-)
-
-
-def _group_tables(scores: Mapping[str, Any]) -> list[str]:
-    """Lay out the groups of target languages for the page, a table a grouping."""
+def _group_tables(scores: Scores) -> list[str]:
+    """Lay out the groups of target languages, a table a grouping."""
     lines: list[str] = []
-    metric = SHOWN[scores["metric"]][scores["metric"]]
+    measure = scores.measure
     for key, name in GROUPINGS.items():
-        members = scores.get("groups", {}).get(key)
+        members = scores.groups.by(key) if scores.groups is not None else {}
         if not members:
             continue
-        lines += ["", f"| {name} | languages | mean {metric} | to source |", "|---|---|---:|---:|"]
-        for group, values in members.items():
-            gap = "" if values["gap"] is None else f"{-100 * values['gap']:+.1f}"
-            mean = f"{percent(values['mean'])}{within(values.get('interval'))}"
-            cells = (group, " ".join(values["languages"]), mean, gap)
+        lines += ["", f"| {name} | languages | mean {measure.title} | to source |", "|---|---|---:|---:|"]
+        for group, one in members.items():
+            gap = "" if one.gap is None else measure.how.difference(-one.gap)
+            mean = f"{measure.how.text(one.mean)}{within(one.interval, measure.how.text)}"
+            cells = (group, " ".join(one.languages), mean, gap)
             lines.append(f"| {' | '.join(escaped(cell) for cell in cells)} |")
         if key == "pretraining" and (found := correlation(scores)):
             lines += ["", f"- size and score{found.replace(';', ':')}"]
     return lines
 
 
-def _alike_tables(scores: Mapping[str, Any]) -> list[str]:
-    """Lay out, for the page, which share of items each pair of languages answers alike, of all and of right ones."""
-    found = scores.get("consistency")
+def _alike_tables(scores: Scores) -> list[str]:
+    """Lay out which share of items each pair of languages answers alike, of all and of right ones."""
+    found = scores.consistency
     if found is None:
         return []
-    languages = [escaped(language) for language in found["languages"]]
+    languages = [escaped(language) for language in found.languages]
     lines = []
-    for key, name in (("alike", "answered alike"), ("alike_if_right", "the same, of those right in")):
+    for matrix, name in ((found.alike, "answered alike"), (found.alike_if_right, "the same, of those right in")):
         lines += ["", f"| {name} | {' | '.join(languages)} |", f"|---|{'---:|' * len(languages)}"]
-        for language, shares in zip(languages, found.get(key, ()), strict=False):
+        for language, shares in zip(languages, matrix, strict=False):
             cells = ["" if share is None else percent(share) for share in shares]
             lines.append(f"| {language} | {' | '.join(cells)} |")
     return lines
@@ -147,3 +103,62 @@ def _token_table(tokens: Sequence[Mapping[str, str]]) -> list[str]:
     lines = ["", "## Tokenizer", "", f"| {' | '.join(map(escaped, tokens[0]))} |"]
     lines.append(f"|---|---|{'---:|' * (len(tokens[0]) - 2)}")
     return lines + [f"| {' | '.join(map(escaped, row.values()))} |" for row in tokens]
+
+
+def _meanings(all_scores: Sequence[Scores], *, of_measures: Sequence[str]) -> list[str]:
+    """Return what the numbers mean that stand in a report, and no others."""
+    lines = []
+    compared = [scores.measure for scores in all_scores if scores.transfer is not None]
+    if compared:
+        points = f", in {compared[0].how.of_differences}" if compared[0].how.of_differences else ""
+        lines += [
+            f"- **gap**: mean {compared[0].title} over the source languages less the mean over the target "
+            f"languages{points} (Hu et al. 2020, XTREME); 0 would be perfect transfer.",
+            "- **retention**: the target mean as a share of the source mean.",
+            "- Means are over languages, each counting the same.",
+        ]
+    lines += of_measures
+    if any(values.interval is not None for scores in all_scores for values in scores.languages.values()):
+        lines.append(_meaning_of_intervals(all_scores[0]))
+    if any(scores.calibrated for scores in all_scores):
+        lines.append(_MEANING_OF_ECE)
+    if any(scores.groups is not None for scores in all_scores):
+        lines.append(_MEANING_OF_GROUPS)
+    if any(scores.consistency is not None for scores in all_scores):
+        lines.append(_MEANING_OF_CONSISTENCY)
+    return lines
+
+
+def _meaning_of_intervals(scores: Scores) -> str:
+    first = (
+        "- **(low to high)** is the 95 % percentile interval of a bootstrap over examples (Efron 1979), "
+        f"{NUM_RESAMPLES:,} resamples"
+    )
+    if scores.transfer is None:
+        return f"{first}, each language for itself. What another seed of training would change is not in it."
+    # A share of 0 or 1 is the same in every resample.
+    shares = ", and of a score of 0 or 100 it has no width, which is no certainty" if scores.headline.how.title else ""
+    return (
+        f"{first}: where the number may lie with other examples of the same kind. In a parallel dataset the same items "
+        "are drawn in every language, so that means and gap are those of new items; otherwise each language is drawn "
+        f"for itself. What another seed of training would change is not in it{shares}."
+    )
+
+
+_MEANING_OF_ECE = (
+    "- **ECE**, expected calibration error: how far the probability of the predicted label is from the share of "
+    "right ones, on average, in 15 bins of equal width (Guo et al. 2017); 0 would be perfect."
+)
+_MEANING_OF_GROUPS = (
+    "- **Groups** average the target languages that share a family (of Indo-European, the branch), a script, "
+    "or a size in CC-100, XLM-R's pretraining corpus (Conneau et al. 2020); their intervals speak of other examples in "
+    "the same languages, not of other languages of the group. rho is Spearman's rank correlation of score and size."
+)
+_MEANING_OF_CONSISTENCY = (
+    "- **Answered alike**: the share of items for which the model predicts the same label in two "
+    "languages, or in all of them, right or wrong."
+)
+_MEANING_OF_TOKENS = (
+    "- **Tokenizer**: subwords by word (what stands between spaces; in tagging what has a tag) and by character, of "
+    "the examples that are not cut; lengths are those of sequences with special tokens."
+)

@@ -6,9 +6,12 @@ from typing import Any
 
 from babelfit.files import atomic_files
 from babelfit.reports.page import style, template
+from babelfit.statistics.sums import Unit
 
 
-def write(document: Mapping[str, Any], *, title: str, names: Sequence[str], after: Sequence[str], path: Path) -> None:
+def write(
+    document: Mapping[str, Any], *, how: Unit, title: str, names: Sequence[str], after: Sequence[str], path: Path
+) -> None:
     """Write a matrix of scores as a page; `names` are those of its rows, `after` what must be known of them."""
     scores = [score for row in document["rows"] for score in row["scores"]]
     low, high = min(scores), max(scores)
@@ -19,10 +22,10 @@ def write(document: Mapping[str, Any], *, title: str, names: Sequence[str], afte
         rows=[
             {
                 "name": name,
-                "mean": row["target_mean"],
+                "mean": "" if row["target_mean"] is None else how.text(row["target_mean"]),
                 "cells": [
                     {
-                        "score": score,
+                        "score": how.text(score),
                         "shade": (score - low) / (high - low) if high > low else 0.5,
                         "is_trained": language in row["sources"],
                     }

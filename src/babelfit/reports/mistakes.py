@@ -1,4 +1,4 @@
-"""The errors worth reading: the most confident ones, and those on items that are right in the source language."""
+"""The errors worth reading: the worst ones, and those on items that are right in the source language."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -6,8 +6,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from babelfit.predictions.prediction_files import AnyPrediction, Prediction, TagPrediction
-from babelfit.rows.readers import WORDS
+from babelfit.tasks.mistakes import Word
+from babelfit.tasks.task import Task
 
 MOST = 25
 """Errors shown in each of a language's two lists."""
@@ -23,22 +23,11 @@ LONGEST_SENTENCE = 60
 
 
 @dataclass(frozen=True, kw_only=True)
-class Word:
-    """A word of a tagged sentence; `predicted` is None where it is right."""
-
-    text: str
-    gold: str
-    predicted: str | None
-
-
-@dataclass(frozen=True, kw_only=True)
 class Mistake:
     """One wrong prediction with the text it was made of; without texts where the data are gone."""
 
     index: int
-    confidence: (
-        float | None
-    )  # of tagging: in the wrong tag that it is surest of; predictions from elsewhere may lack it
+    extent: str  # how sure it is, or how far off; "" where that is not known
     gold: str
     predicted: str
     texts: Mapping[str, str]
@@ -52,70 +41,55 @@ class Mistakes:
     """What one language gets wrong."""
 
     num_wrong: int
-    most_confident: Sequence[Mistake]
+    worst: Sequence[Mistake]
     num_right_in_source: int
     right_in_source: Sequence[Mistake]
 
 
 def most_of_each(num_lists: int) -> int:
-    """Say how many errors each list may have."""
+    """Return how many errors each list may have."""
     return max(3, min(MOST, MOST_IN_ALL // max(1, num_lists)))
 
 
 def mistakes(
-    records: Sequence[AnyPrediction],
+    task: Task,
+    records: Sequence[Any],
     *,
-    source: Sequence[AnyPrediction],
+    source: Sequence[Any],
     text: pa.Table | str,
     source_text: pa.Table | str,
     most: int,
 ) -> Mistakes:
-    """Choose what to read of one language's errors, the surest first.
+    """Choose what to read of one language's errors, the worst first.
 
     `source` are the predictions of the same items in the source language, empty where items are not the same. `text`
     may be the reason why there is none.
     """
-    by_index = {record.index: record for record in source if record.gold is not None}
-    wrong = [record for record in records if record.gold is not None and record.predicted != record.gold]
-    wrong.sort(key=lambda record: (-(_confidence(record) or 0), record.index))
-    elsewhere = [
-        record for record in wrong if (same := by_index.get(record.index)) is not None and same.predicted == same.gold
-    ]
+    by_index = {record.index: record for record in source if task.is_right(record) is not None}
+    wrong = [record for record in records if task.is_right(record) is False]
+    wrong.sort(key=lambda record: (-(task.extent(record) or 0), record.index))
+    elsewhere = [record for record in wrong if (same := by_index.get(record.index)) is not None and task.is_right(same)]
 
-    def shown(record: AnyPrediction) -> Mistake:
-        same = by_index.get(record.index)
-        row = _row(text, record.index)
-        is_pair = isinstance(record, Prediction)
+    def lay_out(record: Any) -> Mistake:
+        same, row = by_index.get(record.index), _row(text, record.index)
+        shown = task.shown(record, row)
         return Mistake(
             index=record.index,
-            confidence=_confidence(record),
-            gold=str(record.gold) if is_pair else "",
-            predicted=str(record.predicted) if is_pair else "",
-            texts={name: _cut(value) for name, value in row.items() if isinstance(value, str)},
-            words=_words(record, row.get(WORDS)) if isinstance(record, TagPrediction) else [],
-            in_source={
-                name: _cut(value)
-                for name, value in (_row(source_text, record.index) if same is not None else {}).items()
-                if isinstance(value, str)
-            },
-            source_predicted=str(same.predicted) if isinstance(same, Prediction) else "",
+            extent=shown.extent,
+            gold=shown.gold,
+            predicted=shown.predicted,
+            texts=_texts(row),
+            words=_around_first_error(shown.words),
+            in_source={} if same is None else _texts(_row(source_text, record.index)),
+            source_predicted="" if same is None else task.shown(same, {}).predicted,
         )
 
     return Mistakes(
         num_wrong=len(wrong),
-        most_confident=[shown(record) for record in wrong[:most]],
+        worst=[lay_out(record) for record in wrong[:most]],
         num_right_in_source=len(elsewhere),
-        right_in_source=[shown(record) for record in elsewhere[:most]],
+        right_in_source=[lay_out(record) for record in elsewhere[:most]],
     )
-
-
-def _confidence(record: AnyPrediction) -> float | None:
-    if isinstance(record, Prediction):
-        return record.probabilities.get(record.predicted)
-    if not record.probabilities:
-        return None
-    triples = zip(record.predicted, record.gold or (), record.probabilities, strict=True)
-    return max(share for predicted, gold, share in triples if predicted != gold)
 
 
 def _row(text: pa.Table | str, index: int) -> dict[str, Any]:
@@ -124,20 +98,18 @@ def _row(text: pa.Table | str, index: int) -> dict[str, Any]:
     return {name: text[name][index].as_py() for name in text.column_names}
 
 
-def _words(record: TagPrediction, words: Sequence[str] | None) -> list[Word]:
-    """Lay out a sentence, or its part around the first error where it is long."""
-    gold = record.gold or ()
-    texts: Sequence[str] = words if words is not None and len(words) == len(gold) else ["…"] * len(gold)
-    wrong = [said != right for said, right in zip(record.predicted, gold, strict=True)]
-    first = wrong.index(True)
-    start = max(0, min(first - LONGEST_SENTENCE // 2, len(gold) - LONGEST_SENTENCE))
-    end = min(len(gold), start + LONGEST_SENTENCE)
-    shown = [
-        Word(text=_cut(texts[place]), gold=gold[place], predicted=record.predicted[place] if wrong[place] else None)
-        for place in range(start, end)
-    ]
+def _texts(row: Mapping[str, Any]) -> dict[str, str]:
+    return {name: _cut(value) for name, value in row.items() if isinstance(value, str)}
+
+
+def _around_first_error(words: Sequence[Word]) -> list[Word]:
+    """Return a sentence, or its part around the first error where it is long."""
+    first = next((place for place, word in enumerate(words) if word.predicted is not None), 0)
+    start = max(0, min(first - LONGEST_SENTENCE // 2, len(words) - LONGEST_SENTENCE))
+    end = min(len(words), start + LONGEST_SENTENCE)
+    kept = [Word(text=_cut(word.text), gold=word.gold, predicted=word.predicted) for word in words[start:end]]
     more = Word(text="…", gold="", predicted=None)
-    return [*([more] if start else []), *shown, *([more] if end < len(gold) else [])]
+    return [*([more] if start else []), *kept, *([more] if end < len(words) else [])]
 
 
 def _cut(text: str) -> str:

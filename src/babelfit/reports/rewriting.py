@@ -11,7 +11,7 @@ from babelfit.reports import words, writing
 from babelfit.run import manifest
 from babelfit.run.run import CONFIG, EVALUATION, Run
 from babelfit.run.run_facts import facts_of
-from babelfit.scoring import scoring
+from babelfit.scoring.scores import read_all
 
 
 def rewrite(folder: Path) -> None:
@@ -19,7 +19,7 @@ def rewrite(folder: Path) -> None:
     if not (folder / CONFIG).is_file() and not (folder / EVALUATION).is_file():
         raise UserError(f"{folder} is neither a run nor an evaluation: it has no {CONFIG} and no {EVALUATION}")
     check_folder(folder)
-    all_scores = scoring.read_all(folder)
+    all_scores = read_all(folder)
     if not all_scores:
         raise UserError(f"{folder} has no scores to report: python evaluate.py run={folder} writes them")
     facts = _facts(folder)

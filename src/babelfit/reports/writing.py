@@ -5,46 +5,54 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from babelfit.reports import card, markdown, selection_sheets, sheets
+from babelfit import tasks
+from babelfit.files import atomic_files
+from babelfit.reports import card, selection_sheets, sheets
+from babelfit.reports.markdown import markdown
 from babelfit.run import manifest
 from babelfit.run.run import CONFIG, Run
-from babelfit.scoring import selections
+from babelfit.scoring import schema_1, selections
+from babelfit.scoring.scores import Scores
 
 log = logging.getLogger(__name__)
 
 
-def write(folder: Path, *, all_scores: Sequence[Mapping[str, Any]], facts: Mapping[str, str]) -> None:
+def write(folder: Path, *, all_scores: Sequence[Scores], facts: Mapping[str, str]) -> None:
     """Write the reports of a run or an evaluation, from its scores and what else lies in its folder."""
     from babelfit.reports import manifest_tables, page  # imports matplotlib, which one process in the end needs
 
     known = manifest.read(folder)
-    doubts = manifest.doubts(known)
+    task = tasks.of_document(all_scores[0].task, all_scores[0].labels)
     selected = selections.read(folder)
     selected_otherwise = [] if selected is None else selection_sheets.sheets(selected)
-    markdown.write_report(
-        folder,
-        all_scores=all_scores,
+    text = markdown(
+        all_scores,
         facts=facts,
-        doubts=doubts,
-        tokens=manifest_tables.tokens(known),
+        doubts=manifest.doubts(known),
+        # What tokens are worth in each language matters where languages are compared.
+        tokens=manifest_tables.tokens(known, reached=task.reached) if task.compares_languages else (),
         selections="\n".join(sheets.markdown(sheet, level=2) for sheet in selected_otherwise),
     )
+    atomic_files.write_text(folder / "report.md", text)
     page.write_page(folder, all_scores=all_scores, facts=facts, selections=selected_otherwise)
-    write_card(folder, all_scores=all_scores, facts=facts)
+    _write_card(folder, all_scores=all_scores, facts=facts, known=known)
     log.info("report: %s, %s", folder / "report.md", folder / page.FILE)
 
 
-def write_card(folder: Path, *, all_scores: Sequence[Mapping[str, Any]], facts: Mapping[str, str]) -> None:
+def _write_card(
+    folder: Path, *, all_scores: Sequence[Scores], facts: Mapping[str, str], known: Mapping[str, Any]
+) -> None:
     """Write the card of a run's model, where the folder is a run and has it still."""
     run = Run(folder)
     if not (folder / CONFIG).is_file() or not run.model.is_dir():
         return
-    known = manifest.read(folder)
     card.write_card(
         run.model,
         config=run.config(),
         all_scores=all_scores,
         facts=facts,
         doubts=manifest.doubts(known),
+        # Older manifests do not say it.
+        hub_repo=known["hub_repo"] if "hub_repo" in known else schema_1.hub_repo(all_scores[0].data),
         revision=known.get("origin", {}).get("revision"),
     )

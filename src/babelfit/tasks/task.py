@@ -79,9 +79,7 @@ class Task(ABC):
     has_one_answer: ClassVar[bool] = True  # an example, which compares with the same item in another language
     compares_languages: ClassVar[bool] = True  # its score in one language compares with that in another
     report_title: ClassVar[str] = "Cross-lingual report"
-    reached: ClassVar[str | None] = (
-        None  # the share of targets that are not cut off, in words; None: no others
-    )
+    reached: ClassVar[str | None] = None  # the share of targets that are not cut off, in words; None: no others
     mistakes: ClassVar[MistakeWords | None] = MistakeWords()  # None: there are none to read
 
     labels: tuple[str, ...] = ()  # in the order of their ids; none where targets have no label

@@ -1,0 +1,94 @@
+"""One language of a split closely, for the page: what is confused, how sure the model is, and the errors to read."""
+
+from collections.abc import Mapping, Sequence
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from babelfit.data import DATA
+from babelfit.languages.facts import LANGUAGE_NAMES
+from babelfit.predictions import prediction_files
+from babelfit.reports.mistakes import Mistakes, mistakes
+from babelfit.rows.rereading import read_again
+from babelfit.scoring.scores import Calibration, Scores
+from babelfit.tasks.task import Task
+
+
+def languages(folder: Path, *, scores: Scores, task: Task, read: Mapping[str, Any], most: int) -> list[dict[str, Any]]:
+    """Lay out each language of a split, given what a manifest says; none where the task has no errors to read.
+
+    `most` is how many errors a list may have.
+    """
+    if task.mistakes is None:
+        return []
+    entries: Mapping[str, Any] = read.get("splits", {}).get(scores.split, {})
+    source = next((one for one in scores.source_languages if one in scores.languages), None)
+    records = _records(folder, scores=scores, task=task, entries=entries)
+    texts = _texts(scores, entries=entries)
+    are_same_items = scores.parallel and scores.not_parallel is None and source is not None
+    laid_out = []
+    for language, values in scores.languages.items():
+        is_compared = are_same_items and language != source
+        text = texts[language]
+        found: Mistakes | None = None
+        if language in records:
+            found = mistakes(
+                task,
+                records[language],
+                source=records.get(str(source), []) if is_compared else [],
+                text=text,
+                source_text=texts[str(source)] if is_compared else "",
+                most=most,
+            )
+        laid_out.append(
+            {
+                "code": language,
+                "name": LANGUAGE_NAMES.get(language, ""),
+                "source": source if is_compared else None,
+                "confusion": values.confusion,
+                "calibration": _bins(values.calibration),
+                "ece": values.ece,
+                "mistakes": found,
+                "called": task.mistakes,
+                "gone": text if isinstance(text, str) else None,
+            }
+        )
+    return laid_out
+
+
+def _bins(calibration: Calibration | None) -> list[dict[str, Any]]:
+    """List the bins of confidence that hold a prediction."""
+    if calibration is None:
+        return []
+    bins = zip(calibration.count, calibration.confidence, calibration.accuracy, strict=True)
+    return [
+        {"count": count, "confidence": confidence, "accuracy": accuracy}
+        for count, confidence, accuracy in bins
+        if count
+    ]
+
+
+def _records(folder: Path, *, scores: Scores, task: Task, entries: Mapping[str, Any]) -> dict[str, Sequence[Any]]:
+    """Read the predictions of the scored languages, as far as they are still there."""
+    files = {one: prediction_files.path(folder, split=scores.split, language=one) for one in scores.languages}
+    return {
+        language: prediction_files.read(
+            file, task, dropped=set(chain(*entries.get(language, {}).get("dropped", {}).values()))
+        )
+        for language, file in files.items()
+        if file.is_file()
+    }
+
+
+def _texts(scores: Scores, *, entries: Mapping[str, Any]) -> dict[str, pa.Table | str]:
+    """Read the text of each language, or say why it is not there."""
+    # How the files of a dataset are read is code, which no manifest can hold.
+    layouts = getattr(DATA.get(scores.data), "layouts", ())
+    return {
+        language: read_again(entries[language], layouts=layouts, dataset=scores.data, language=language)
+        if language in entries
+        else "the manifest does not say which file it was"
+        for language in scores.languages
+    }
