@@ -1,7 +1,7 @@
 """Where we rely on how Lightning works and not only on what it promises: a function each, which says on what.
 
-Every one of these assumptions has a test in tests/unit/devices/test_lightning.py, which fails under a Lightning that
-works otherwise. Hooks that the finetuner and the callbacks override are named there as well.
+Each of these assumptions, and each about a hook that the finetuner or a callback overrides, has a test that fails under
+a Lightning that works otherwise: tests/unit/devices/test_lightning.py, and test_lightning_step.py beside it.
 """
 
 from collections.abc import Iterator

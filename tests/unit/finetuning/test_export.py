@@ -1,10 +1,16 @@
-"""The mean of checkpoints is that of their weights; one alone is as it is."""
+"""The mean of checkpoints is that of their weights; one alone is as it is; changes are undone last to first."""
 
+from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
+import tiny
 import torch
+from safetensors.torch import load_file
+from transformers import PreTrainedModel
 
-from babelfit.finetuning.export import _mean_of
+from babelfit.finetuning.export import _mean_of, export
 
 
 def written(folder: Path, step: int, **values: torch.Tensor) -> Path:
@@ -40,3 +46,31 @@ def test_one_checkpoint_is_as_it_is(tmp_path: Path) -> None:
     weight = torch.randn(100)
 
     assert torch.equal(_mean_of([written(tmp_path, 1, weight=weight)])["weight"], weight)
+
+
+@dataclass(frozen=True)
+class Step:
+    """A change that is undone by arithmetic."""
+
+    factor: float
+    shift: float
+
+    def apply(self, model: PreTrainedModel) -> None: ...
+
+    def undo(self, state: dict[str, torch.Tensor], *, before: PreTrainedModel) -> dict[str, torch.Tensor]:
+        return {name: value * self.factor + self.shift for name, value in state.items()}
+
+
+def test_changes_are_undone_last_to_first(tmp_path: Path) -> None:
+    model = tiny.model("bert")
+    checkpoint = written(tmp_path, 1, **model.state_dict())
+    prepared: Any = SimpleNamespace(
+        whole_model=lambda: tiny.model("bert"),
+        changes=(Step(factor=2.0, shift=0.0), Step(factor=1.0, shift=1.0)),
+        data=SimpleNamespace(tokenizer=SimpleNamespace(save_pretrained=lambda folder: None)),
+    )
+    export(prepared, checkpoints=[checkpoint], folder=tmp_path / "model")
+
+    exported = load_file(tmp_path / "model" / "model.safetensors")
+    for name, value in model.state_dict().items():
+        torch.testing.assert_close(exported[name], 2 * (value + 1), msg=name)
