@@ -91,7 +91,7 @@ def evaluate(config: EvaluateConfig) -> None:
     def opened() -> AbstractContextManager[Path]:
         return run.locked() if run is not None and own else opened_evaluation(config, data_name=data.data_name)
 
-    with ranks.entered_by_first(opened) as folder:
+    with ranks.enter_on_first(opened) as folder:
         if run is not None and own:
             ranks.from_first(lambda: compare_added(run, data=data, split=split))
         evaluate_model(predictor, data=data, split=split, languages=data.languages, folder=folder, training=training)
@@ -195,7 +195,7 @@ def predict(
     batches = finetuner.predicted
     share = {name: torch.cat([batch[name] for batch in batches]).cpu() for name in batches[0]}
     somebody = share["language"] != NOBODY
-    shares = ranks.gathered({name: column[somebody].numpy() for name, column in share.items()})
+    shares = ranks.gather_to_first({name: column[somebody].numpy() for name, column in share.items()})
     columns = {name: np.concatenate([share[name] for share in shares]) for name in shares[0]} if shares else {}
     return Outputs(columns=columns, label_order=order)
 

@@ -41,7 +41,7 @@ def fit(config: TrainConfig) -> None:
     """
     prepared = prepare(config)
     model = prepared.model()
-    with ranks.entered_by_first(lambda: Run.opened(prepared.config)) as run:
+    with ranks.enter_on_first(lambda: Run.opened(prepared.config)) as run:
         files = CheckpointFiles(run.checkpoints)
         ranks.from_first(lambda: _write_manifest(prepared, run=run))
         outcome = ranks.from_first(lambda: _earlier_outcome(prepared, run=run, files=files))
@@ -99,7 +99,7 @@ def train(prepared: Prepared, *, model: PreTrainedModel, run: Run, files: Checkp
         metrics.rewind(0)
     else:
         log.info("going on from %s, step %d", resumed.path, resumed.step)
-    with preemption.deferred(), lightning.stopped_by_keyboard(trainer):
+    with preemption.defer_signals(), lightning.stopped_by_keyboard(trainer):
         trainer.fit(finetuner, datamodule=data, ckpt_path=resumed.path if resumed else None, weights_only=True)
     data.trainer = None  # which holds model and optimizer
     if trainer.global_step < total_steps and not trainer.should_stop:

@@ -68,20 +68,20 @@ class Checkpoints(Callback):
         validation_is_due = lightning.is_validated(
             step, total_steps=self._total_steps, validation_every=self._validation_every
         )
-        if ranks.any_of(preemption.is_asked()):
+        if ranks.any_rank(preemption.is_requested()):
             self._owes_validation = validation_is_due
             self._save(trainer)
-            raise preemption.preempted()
+            preemption.raise_preempted()
         if self._every and step % self._every == 0 and not validation_is_due:
             self._save(trainer)
 
     def on_validation_batch_end(self, trainer: Trainer, module: LightningModule, *_: Any) -> None:
         """Break a validation off when a signal comes: the machine may be gone before it ends."""
-        if ranks.any_of(preemption.is_asked()):
+        if ranks.any_rank(preemption.is_requested()):
             if not self._owes_validation:
                 self._owes_validation = True
                 self._save(trainer)
-            raise preemption.preempted()
+            preemption.raise_preempted()
 
     def on_validation_end(self, trainer: Trainer, module: LightningModule) -> None:
         """Rank the step by its scores and save."""
