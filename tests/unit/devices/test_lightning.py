@@ -144,7 +144,7 @@ def test_signals_are_ours_in_training_and_prediction_though_lightning_takes_them
 
         on_predict_batch_start = on_train_batch_start
 
-    with preemption.answered():
+    with preemption.handle_signals():
         ours = handlers()
         trainer = fitted(Module(1), tmp_path, Look(), every=1)
         assert handlers() == ours
