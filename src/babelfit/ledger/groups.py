@@ -5,8 +5,9 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from babelfit.ledger.results import Scores
+from babelfit.ledger.results import means
 from babelfit.ledger.study import Trial
+from babelfit.scoring.scores import Scores
 from babelfit.statistics.spread import Spread
 
 SEED = "seed"
@@ -39,16 +40,19 @@ def group_trials(trials: Sequence[Trial], *, scores: Mapping[int, Mapping[str, S
     for trial in trials:
         key = tuple(sorted((name, comparable(value)) for name, value in trial.overrides.items() if name != SEED))
         members.setdefault(key, []).append(trial)
-    means = {
+    objectives = {
         key: _spreads([trial.objectives for trial in alike if trial.state == "complete"])
         for key, alike in members.items()
     }
     ordered = sorted(
         members,
-        key=lambda key: (-means[key][objective].mean if objective in means[key] else math.inf, members[key][0].number),
+        key=lambda key: (
+            -objectives[key][objective].mean if objective in objectives[key] else math.inf,
+            members[key][0].number,
+        ),
     )
     return [
-        _group(members[key], number=number, objectives=means[key], scores=scores)
+        _group(members[key], number=number, objectives=objectives[key], scores=scores)
         for number, key in enumerate(ordered, start=1)
     ]
 
@@ -71,8 +75,8 @@ def _group(
         trials=[trial.number for trial in trials],
         states=dict(Counter(trial.state for trial in trials)),
         objectives=objectives,
-        languages={split: _spreads([one.languages for one in several]) for split, several in by_split.items()},
-        means={split: _spreads([one.means for one in several]) for split, several in by_split.items()},
+        languages={split: _spreads([one.main for one in several]) for split, several in by_split.items()},
+        means={split: _spreads([means(one) for one in several]) for split, several in by_split.items()},
     )
 
 

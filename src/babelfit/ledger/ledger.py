@@ -12,9 +12,11 @@ from babelfit.ledger import comparison, importance, results
 from babelfit.ledger.comparison import Comparison
 from babelfit.ledger.groups import Group, group_trials
 from babelfit.ledger.importance import Importance
-from babelfit.ledger.results import Curve, Scores
+from babelfit.ledger.results import Curve
 from babelfit.ledger.study import Sweep, Trial
 from babelfit.run.run import OUTPUTS
+from babelfit.scoring.scores import Scores
+from babelfit.statistics.sums import PERCENT, Unit
 
 COMPLETE = "complete"
 STATES = (COMPLETE, "pruned", "failed", "running", "waiting")
@@ -63,6 +65,12 @@ class Ledger:
     comparison: Comparison | None
     importance: Importance
     remarks: list[str]
+
+    @property
+    def how(self) -> Unit:
+        """Return how its scores are written; in percent until a trial is scored."""
+        found = (scores.measure.how for row in self.rows for scores in row.scores.values())
+        return next(found, PERCENT)
 
     @property
     def counts(self) -> dict[str, int]:
@@ -174,7 +182,7 @@ def _place(known: Sequence[str], one: str) -> int:
 
 def _remarks(trials: Sequence[Trial], *, scores: Mapping[int, Mapping[str, Scores]]) -> list[str]:
     """Return, once each, what a reader must know before believing a number."""
-    remarks = [remark for by_split in scores.values() for one in by_split.values() for remark in one.remarks]
+    remarks = [remark for by_split in scores.values() for one in by_split.values() for remark in results.remarks(one)]
     if any(trial.state in ("running", "waiting") for trial in trials):
         remarks.append("Not all trials have ended: ranks and groups will change.")
     if not any(trial.state == COMPLETE for trial in trials):

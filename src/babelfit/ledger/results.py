@@ -2,27 +2,15 @@
 
 import csv
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from babelfit.checkpoints.rankings import SOURCE_DEV
 from babelfit.errors import UserError
-from babelfit.scoring import scoring
+from babelfit.scoring.scores import Scores, read_all
 
-MEANS = {"source": "source mean", "target_mean": "target mean", "worst": "worst target", "gap": "gap, in points"}
+MEANS = {"source": "source mean", "target_mean": "target mean", "worst": "worst target", "gap": "gap"}
 """The transfer numbers that are shown, by key in the scores, and their names."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Scores:
-    """One split's scores in the metric that measures transfer, fractions of 1."""
-
-    metric: str
-    languages: dict[str, float]
-    means: dict[str, float]  # those of MEANS that are defined
-    remarks: list[str]  # what a reader must know before believing them
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,44 +23,31 @@ class Curve:
 
 
 def read_scores(folder: Path) -> dict[str, Scores]:
-    """Read a run's scores, by split; raises UserError for a file that holds none."""
-    return {str(scores.get("split")): _scores(scores, folder=folder) for scores in scoring.read_all(folder)}
+    """Return a run's scores, by split; raise UserError for a file that holds none."""
+    return {scores.split: scores for scores in read_all(folder)}
 
 
-def _scores(scores: Mapping[str, Any], *, folder: Path) -> Scores:
-    split, metric = scores.get("split"), str(scores["metric"])
-    try:
-        worst = scores["transfer"]["worst"]
-        means = scores["transfer"] | {"worst": None if worst is None else worst["score"]}
-        return Scores(
-            metric=metric,
-            languages={str(language): _number(values[metric]) for language, values in scores["languages"].items()},
-            means={key: _number(means[key]) for key in MEANS if means[key] is not None},
-            remarks=_remarks(scores),
+def means(scores: Scores) -> dict[str, float]:
+    """Return those of MEANS that are defined."""
+    transfer = scores.transfer
+    if transfer is None:
+        return {}
+    worst = None if transfer.worst is None else transfer.worst.score
+    found = {"source": transfer.source, "target_mean": transfer.target_mean, "worst": worst, "gap": transfer.gap}
+    return {key: value for key, value in found.items() if value is not None}
+
+
+def remarks(scores: Scores) -> list[str]:
+    """Return what a reader must know before believing scores."""
+    found = []
+    if scores.synthetic:
+        found.append("Synthetic data: the bundled sample shows how babelfit works, not how good a model is.")
+    if scores.contaminated is not None:
+        found.append(
+            f"Contaminated: a model was {scores.contaminated.why}; its {scores.split} scores in these "
+            f"languages are no measure of transfer: {', '.join(scores.contaminated.languages)}."
         )
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise UserError(
-            f"{folder / 'scores' / f'{split}.json'} is damaged ({error!r}): delete it, and python evaluate.py "
-            f"run={folder} split={split} writes it anew"
-        ) from error
-
-
-def _number(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise ValueError(f"{value!r} is no score")
-    return float(value)
-
-
-def _remarks(scores: Mapping[str, Any]) -> list[str]:
-    remarks = []
-    if scores.get("synthetic"):
-        remarks.append("Synthetic data: the bundled sample shows how babelfit works, not how good a model is.")
-    if "contaminated" in scores:
-        remarks.append(
-            f"Contaminated: a model was {scores['contaminated']['why']}; its {scores['split']} scores in these "
-            f"languages are no measure of transfer: {', '.join(scores['contaminated']['languages'])}."
-        )
-    return remarks
+    return found
 
 
 def read_curve(folder: Path, *, objective: str) -> Curve | None:

@@ -23,6 +23,7 @@ from babelfit.ledger.comparison import TEST
 from babelfit.ledger.groups import Group
 from babelfit.ledger.importance import METHOD
 from babelfit.ledger.ledger import Ledger, Row, collect
+from babelfit.ledger.results import means
 from babelfit.ledger.study import read_sweep
 from babelfit.reports import sweep_pictures, sweep_tables
 from babelfit.reports.sweep_tables import Sheet
@@ -111,7 +112,7 @@ def as_csv(ledger: Ledger) -> str:
     writer.writerow(header)
     for row in ledger.rows:
         trial = row.trial
-        scores = [row.scores[split].languages.get(one, "") if split in row.scores else "" for split, one in languages]
+        scores = [row.scores[split].main.get(one, "") if split in row.scores else "" for split, one in languages]
         writer.writerow(
             [
                 *(trial.number, " ".join(map(str, row.repeats)), trial.state, row.group),
@@ -164,7 +165,7 @@ def _trial(row: Row) -> dict[str, Any]:
         "objectives": trial.objectives,
         "ranks": row.ranks,
         "scores": {
-            split: {"metric": scores.metric, "languages": scores.languages, "transfer": scores.means}
+            split: {"metric": scores.metric, "languages": scores.main, "transfer": means(scores)}
             for split, scores in row.scores.items()
         },
         "curve": None if row.curve is None else asdict(row.curve),
@@ -219,12 +220,20 @@ def markdown(ledger: Ledger) -> str:
         lines += [f"|{'|'.join('---' if column in sheet.words else '---:' for column in sheet.columns)}|"]
         lines += [_line(row) for row in sheet.rows]
         lines += ["", *(f"- {_cell(note)}" for note in sheet.notes)] if sheet.notes else []
-    return "\n".join([*lines, "", "## What the numbers mean", "", *_MEANINGS, ""])
+    return "\n".join([*lines, "", "## What the numbers mean", "", *_meanings(ledger), ""])
+
+
+def _meanings(ledger: Ledger) -> list[str]:
+    """Return what the numbers mean, a line each."""
+    return [
+        "- **source_dev** is the mean dev score over the source languages. The other objectives read dev labels of "
+        "target languages: what is chosen by them is no longer zero-shot, and "
+        f"**{sweep_tables.lost(ledger.how)}** is what staying so costs.",
+        *_MEANINGS,
+    ]
 
 
 _MEANINGS = (
-    "- **source_dev** is the mean dev score over the source languages. The other objectives read dev labels of target "
-    "languages: what is chosen by them is no longer zero-shot, and **points lost** is what staying so costs.",
     "- Trials are ranked by their dev score, equal ones alike; where one of equals is named, it is the first.",
     "- The best of many dev scores is a lucky one. Report the test scores of what was chosen; they choose nothing.",
     "- **±** is the standard deviation over seeds, of the sample (n - 1); one seed has none.",

@@ -16,7 +16,7 @@ from babelfit.checkpoints.rankings import SOURCE_DEV
 from babelfit.files import atomic_files
 from babelfit.ledger.groups import Group
 from babelfit.ledger.ledger import COMPLETE, Ledger
-from babelfit.reports.sweep_tables import count_in_words, label
+from babelfit.reports.sweep_tables import count_in_words, in_unit, label
 
 # All kinds of eyes see their differences: Okabe & Ito 2008, without black and without yellow, which is faint on white.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
@@ -88,10 +88,10 @@ def _groups(axes: Axes, ledger: Ledger) -> None:
     chosen = scored[:MOST_GROUPS]
     beside = 0.06 * min(len(chosen), 4)  # trials below their mean, at the same distance on paper
     for height, group in enumerate(chosen):
-        spread, colour = group.objectives[ledger.objective], _colour(group.number)
+        spread, colour, scale = group.objectives[ledger.objective], _colour(group.number), ledger.how.scale
         many = spread.count > 1
         axes.plot(
-            [100 * value for value in spread.values],
+            [scale * value for value in spread.values],
             [height + beside * many] * spread.count,
             "o",
             color=colour,
@@ -101,11 +101,11 @@ def _groups(axes: Axes, ledger: Ledger) -> None:
         )
         if spread.sd is not None:
             axes.errorbar(
-                100 * spread.mean, height, xerr=100 * spread.sd, fmt="D", color=colour, capsize=4, markersize=6
+                scale * spread.mean, height, xerr=scale * spread.sd, fmt="D", color=colour, capsize=4, markersize=6
             )
     axes.set_yticks(range(len(chosen)), [_tick(group, ledger=ledger) for group in chosen])
     axes.set_ylim(len(chosen) - 0.5, -0.5)
-    axes.set_xlabel(f"{ledger.objective}, in percent")
+    axes.set_xlabel(f"{ledger.objective}{in_unit(ledger.how)}")
     axes.grid(axis="x", alpha=0.3)
     many = any(group.objectives[ledger.objective].sd is not None for group in chosen)
     what = "mean and standard deviation over seeds; dots: trials" if many else "one trial each"
@@ -129,7 +129,7 @@ def _curves(axes: Axes, ledger: Ledger) -> None:
         is_coloured, is_complete = row.group <= len(COLOURS), row.trial.state == COMPLETE
         axes.plot(
             row.curve.steps,
-            [100 * value for value in row.curve.values],
+            [ledger.how.scale * value for value in row.curve.values],
             ".-" if is_complete else "x--",
             color=_colour(row.group),
             linewidth=1.3 if is_coloured else 0.8,
@@ -145,7 +145,7 @@ def _curves(axes: Axes, ledger: Ledger) -> None:
         axes.legend(fontsize=8, frameon=False)
     instead = any(row.curve is not None and row.curve.metric != ledger.objective for row in rows)
     axes.set_xlabel("optimizer step")
-    axes.set_ylabel(f"{ledger.objective}, in percent")
+    axes.set_ylabel(f"{ledger.objective}{in_unit(ledger.how)}")
     logged = f" ({SOURCE_DEV} where it was not logged)" if instead else ""
     axes.set_title(f"learning curves: {ledger.objective}{logged}")
     axes.grid(alpha=0.3)
@@ -167,34 +167,43 @@ def _importance(axes: Axes, ledger: Ledger) -> None:
 def _heat_map(axes: Axes, ledger: Ledger) -> None:
     """Draw languages by groups on dev as colours with numbers."""
     chosen = [group for group in _scored(ledger) if group.languages.get("validation")][:MOST_GROUPS]
+    how, scale = ledger.how, ledger.how.scale
     languages = list(dict.fromkeys(one for group in chosen for one in group.languages["validation"]))
     spreads = [[group.languages["validation"].get(one) for one in languages] for group in chosen]
-    cells = [[math.nan if spread is None else 100 * spread.mean for spread in row] for row in spreads]
+    cells = [[math.nan if spread is None else scale * spread.mean for spread in row] for row in spreads]
     image = axes.imshow(cells, cmap="cividis", aspect="auto")
     known = [value for row in cells for value in row if not math.isnan(value)]
     middle = (min(known) + max(known)) / 2
     if len(chosen) * len(languages) <= MOST_NUMBERS:
         for height, row in enumerate(cells):
             for place, value in enumerate(row):
-                text = "" if math.isnan(value) else f"{value:.0f}" if len(languages) > 10 else f"{value:.1f}"
+                decimals = max(0, how.decimals - (len(languages) > 10))
+                text = "" if math.isnan(value) else f"{value:.{decimals}f}"
                 colour = "white" if value < middle else "black"
                 axes.text(place, height, text, ha="center", va="center", color=colour, fontsize=8)
     axes.set_xticks(range(len(languages)), [_shorten(one, 8) for one in languages])
     axes.set_yticks(range(len(chosen)), [f"group {group.number}" for group in chosen])
-    axes.set_title("languages by groups, on dev: means, in percent")
+    axes.set_title(f"languages by groups, on dev: means{in_unit(how)}")
     axes.figure.colorbar(image, ax=axes, fraction=0.04, pad=0.02)
 
 
 def _languages(axes: Axes, ledger: Ledger) -> None:
     """Draw the languages of the only group on dev, with the spread over its seeds."""
+    scale = ledger.how.scale
     [group] = [group for group in _scored(ledger) if group.languages.get("validation")]
     for place, spread in enumerate(group.languages["validation"].values()):
         axes.errorbar(
-            place, 100 * spread.mean, yerr=100 * (spread.sd or 0), fmt="D", color=COLOURS[0], capsize=4, markersize=5
+            place,
+            scale * spread.mean,
+            yerr=scale * (spread.sd or 0),
+            fmt="D",
+            color=COLOURS[0],
+            capsize=4,
+            markersize=5,
         )
     names = [_shorten(language, 8) for language in group.languages["validation"]]
     axes.set_xticks(range(len(names)), names)
-    axes.set_ylabel("in percent")
+    axes.set_ylabel(ledger.how.title)
     axes.grid(axis="y", alpha=0.3)
     axes.set_title("languages on dev: mean and standard deviation over seeds")
 

@@ -1,18 +1,18 @@
-"""The ledger in words and in sheets of cells, for terminal and Markdown alike: percent, short names, no markup."""
+"""The ledger in words and in sheets of cells, for terminal and Markdown alike: rounded, short names, no markup."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from babelfit.checkpoints.rankings import SOURCE_DEV
-from babelfit.languages.facts import LANGUAGE_NAMES
 from babelfit.ledger.comparison import NO_NOISE, SEEDS, TEST, TOO_FEW
 from babelfit.ledger.groups import Group, number
 from babelfit.ledger.importance import ENOUGH_BEST, METHOD
 from babelfit.ledger.ledger import COMPLETE, Ledger, Row
 from babelfit.ledger.results import MEANS
-from babelfit.reports.words import percent
+from babelfit.reports.words import named, percent
 from babelfit.statistics.significance import LEVEL
 from babelfit.statistics.spread import Spread
+from babelfit.statistics.sums import Unit
 
 MOST_GROUPS = 6
 """So many groups have a column of languages; sweep.json has all."""
@@ -85,18 +85,33 @@ def label(settings: Mapping[str, str], *, keys: Sequence[str]) -> str:
     )
 
 
-def spread_cell(spread: Spread | None, *, count: int) -> str:
-    """Write mean and standard deviation, and how many there are where it is not all of them."""
+def in_unit(how: Unit) -> str:
+    """Return in what scores are written, for the end of a title; nothing where that need not be said."""
+    return f", {how.title}" if how.title else ""
+
+
+def lost(how: Unit) -> str:
+    """Return what a column is called of how much lower scores are than they could be."""
+    return f"{how.of_differences} lost".lstrip()
+
+
+def in_points(difference: float, *, how: Unit) -> str:
+    """Return a difference without a sign."""
+    return f"{how.text(difference)} {how.of_differences}".rstrip()
+
+
+def spread_cell(spread: Spread | None, *, count: int, how: Unit) -> str:
+    """Return mean and standard deviation, and how many there are where it is not all of them."""
     if spread is None:
         return ""
-    deviation = "" if spread.sd is None else f" ± {percent(spread.sd)}"
-    return f"{percent(spread.mean)}{deviation}{f' (n={spread.count})' if spread.count != count else ''}"
+    deviation = "" if spread.sd is None else f" ± {how.text(spread.sd)}"
+    return f"{how.text(spread.mean)}{deviation}{f' (n={spread.count})' if spread.count != count else ''}"
 
 
 def _trials(ledger: Ledger) -> Sheet:
     names, others = short_names(ledger.swept), ledger.objectives[1:]
     return Sheet(
-        title="trials, on dev, in percent (rank in brackets)",
+        title=f"trials, on dev{in_unit(ledger.how)} (rank in brackets)",
         columns=["rank", "trial", "group", *names.values(), ledger.objective, *others],
         rows=[
             [
@@ -104,7 +119,7 @@ def _trials(ledger: Ledger) -> Sheet:
                 ", ".join(str(one) for one in (row.trial.number, *row.repeats)),
                 str(row.group),
                 *(shorten(row.trial.overrides.get(key, "")) for key in names),
-                *(_objective_cell(row, name=name, ranked=name != ledger.objective) for name in ledger.objectives),
+                *(_objective_cell(row, name=name, ledger=ledger) for name in ledger.objectives),
             ]
             for row in ledger.rows
         ],
@@ -115,10 +130,11 @@ def _trials(ledger: Ledger) -> Sheet:
     )
 
 
-def _objective_cell(row: Row, *, name: str, ranked: bool) -> str:
+def _objective_cell(row: Row, *, name: str, ledger: Ledger) -> str:
     if name not in row.trial.objectives:
         return ""
-    return percent(row.trial.objectives[name]) + (f" ({row.ranks[name]})" if ranked else "")
+    rank = f" ({row.ranks[name]})" if name != ledger.objective else ""
+    return f"{ledger.how.text(row.trial.objectives[name])}{rank}"
 
 
 def _groups(ledger: Ledger) -> Sheet:
@@ -126,15 +142,15 @@ def _groups(ledger: Ledger) -> Sheet:
     names, others = short_names(ledger.swept), ledger.objectives[1:]
     several = ledger.groups if any(len(group.trials) > 1 for group in ledger.groups) else []  # else the trials say it
     return Sheet(
-        title="groups that differ in seed alone, on dev: mean ± standard deviation (n - 1), in percent",
+        title=f"groups that differ in seed alone, on dev: mean ± standard deviation (n - 1){in_unit(ledger.how)}",
         columns=["group", *(names[key] for key in keys), "trials", ledger.objective, "from", "to", *others],
         rows=[
             [
                 str(group.number),
                 *(shorten(group.settings.get(key, "")) for key in keys),
                 _states(group),
-                *_objective_spread(group, name=ledger.objective),
-                *(spread_cell(group.objectives.get(name), count=group.count) for name in others),
+                *_objective_spread(group, ledger=ledger),
+                *(spread_cell(group.objectives.get(name), count=group.count, how=ledger.how) for name in others),
             ]
             for group in several
         ],
@@ -147,50 +163,51 @@ def _states(group: Group) -> str:
     return ", ".join([str(group.count), *others])
 
 
-def _objective_spread(group: Group, *, name: str) -> list[str]:
-    spread = group.objectives.get(name)
+def _objective_spread(group: Group, *, ledger: Ledger) -> list[str]:
+    spread, how = group.objectives.get(ledger.objective), ledger.how
     if spread is None:
         return ["", "", ""]
-    return [spread_cell(spread, count=group.count), percent(spread.low), percent(spread.high)]
+    return [spread_cell(spread, count=group.count, how=how), how.text(spread.low), how.text(spread.high)]
 
 
 def _languages(ledger: Ledger, *, split: str) -> Sheet:
     scored = [group for group in ledger.groups if split in group.languages]
-    chosen = scored[:MOST_GROUPS]
+    chosen, how = scored[:MOST_GROUPS], ledger.how
     metrics = {row.scores[split].metric for row in ledger.rows if split in row.scores}
     which = (
         f", the best {len(chosen)} of {len(scored)} groups (sweep.json has all)" if len(chosen) < len(scored) else ""
     )
     role = "dev" if split == "validation" else f"{split}, which ranks nothing here"
     languages = dict.fromkeys(language for group in chosen for language in group.languages[split])
-    means = [key for key in MEANS if any(key in group.means[split] for group in chosen)]
+    names = {key: name for key, name in MEANS.items() if any(key in group.means[split] for group in chosen)}
+    if "gap" in names and how.of_differences:
+        names["gap"] = f"gap, in {how.of_differences}"
+
+    def row(name: str, spreads: Sequence[Spread | None]) -> list[str]:
+        cells = zip(spreads, chosen, strict=True)
+        return [name, *(spread_cell(spread, count=group.count, how=how) for spread, group in cells)]
+
     return Sheet(
-        title=f"{' or '.join(sorted(metrics))} by language on {role}: mean ± standard deviation, in percent{which}",
+        title=f"{' or '.join(sorted(metrics))} by language on {role}: mean ± standard deviation{in_unit(how)}{which}",
         columns=["language", *(f"group {group.number}" for group in chosen)],
         rows=[
-            *_rows_of(
-                chosen, names={one: f"{one} {LANGUAGE_NAMES.get(one, '')}".strip() for one in languages}, split=split
-            ),
-            *(
-                [MEANS[key], *(spread_cell(group.means[split].get(key), count=group.count) for group in chosen)]
-                for key in means
-            ),
+            *(row(named(one), [group.languages[split].get(one) for group in chosen]) for one in languages),
+            *(row(names[key], [group.means[split].get(key) for group in chosen]) for key in names),
         ],
         words=frozenset(["language"]),
     )
 
 
-def _rows_of(groups: Sequence[Group], *, names: Mapping[str, str], split: str) -> Iterable[list[str]]:
-    for language, name in names.items():
-        yield [name, *(spread_cell(group.languages[split].get(language), count=group.count) for group in groups)]
-
-
 def _prices(ledger: Ledger) -> Sheet:
+    how = ledger.how
     return Sheet(
-        title=f"what choosing by {SOURCE_DEV} alone costs, on dev, in percent",
-        columns=["objective", "best trial", "its score", f"trial {ledger.picked}, by {SOURCE_DEV}", "points lost"],
+        title=f"what choosing by {SOURCE_DEV} alone costs, on dev{in_unit(how)}",
+        columns=[
+            *("objective", "best trial", "its score", f"trial {ledger.picked}, by {SOURCE_DEV}"),
+            lost(how),
+        ],
         rows=[
-            [name, str(price.best), percent(price.value), percent(price.picked_value), percent(price.difference)]
+            [name, str(price.best), *map(how.text, (price.value, price.picked_value, price.difference))]
             for name, price in ledger.prices.items()
         ],
         words=frozenset(["objective"]),
@@ -198,7 +215,7 @@ def _prices(ledger: Ledger) -> Sheet:
 
 
 def _selection_lines(ledger: Ledger) -> list[str]:
-    price = ledger.prices.get(ledger.objective)
+    price, how = ledger.prices.get(ledger.objective), ledger.how
     if price is None or ledger.picked is None:
         return []
     if ledger.objective == SOURCE_DEV:
@@ -207,21 +224,22 @@ def _selection_lines(ledger: Ledger) -> list[str]:
         return [f"{SOURCE_DEV} alone would have chosen trial {ledger.picked}: no worse in {ledger.objective}."]
     return [
         f"{SOURCE_DEV} alone would have chosen trial {ledger.picked} and not trial {price.best}: {ledger.objective} "
-        f"{percent(price.picked_value)} instead of {percent(price.value)}, {percent(price.difference)} points less."
+        f"{how.text(price.picked_value)} instead of {how.text(price.value)}, "
+        f"{in_points(price.difference, how=how)} less."
     ]
 
 
 def _comparison_lines(ledger: Ledger) -> list[str]:
-    """Return whether the two best groups differ by more than their seeds do, by which test, and how far to believe it."""
-    found = ledger.comparison
+    """Say whether the two best groups differ by more than their seeds do, by which test, and how far to believe it."""
+    found, how = ledger.comparison, ledger.how
     if found is None:
         return ["Seed noise: there are no two groups with a score to compare."]
     first, second = found.groups
-    difference = f"group {first} is {percent(found.difference)} points above group {second} in {ledger.objective}"
+    difference = f"group {first} is {in_points(found.difference, how=how)} above group {second} in {ledger.objective}"
     lines = [f"Seed noise: {difference} (seeds: {found.counts[0]} and {found.counts[1]}): {found.verdict}."]
     if found.interval is not None and found.p is not None:
-        low, high = (f"{100 * bound:.1f}" for bound in found.interval)
-        lines.append(f"{TEST}: p = {found.p:.2g}, 95 % interval of the difference {low} to {high} points.")
+        low, high = how.text(found.interval[0]), in_points(found.interval[1], how=how)
+        lines.append(f"{TEST}: p = {found.p:.2g}, 95 % interval of the difference {low} to {high}.")
         if found.chosen_from > 2:
             lines.append(
                 f"The two were picked as the best of {found.chosen_from} groups by the same scores, so p is optimistic."

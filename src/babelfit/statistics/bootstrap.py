@@ -111,8 +111,8 @@ def transfer_intervals(
     source = np.mean(sources, axis=0) if sources else undefined
     target = np.mean(targets, axis=0) if targets else undefined
     everything = np.mean(list(scores.values()), axis=0) if scores else undefined
-    # A share of nothing is no number at all: without these resamples the interval would be too narrow.
-    retention = np.divide(target, source, out=np.full_like(source + target, np.inf), where=source != 0)
+    # A share of nothing, or of less, is no number at all: without these resamples the interval would be too narrow.
+    retention = np.divide(target, source, out=np.full_like(source + target, np.inf), where=~(source <= 0))
     numbers = {
         "source": source,
         "target_mean": target,

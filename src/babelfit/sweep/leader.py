@@ -109,8 +109,9 @@ class Leader:
             if self.grid is None:
                 continue
             if name in self.grid:
+                one, other = (trials.join_overrides(settings) for settings in (self.grid[name], overrides))
                 raise UserError(
-                    f"{trials.join_overrides(self.grid[name])} and {trials.join_overrides(overrides)} are one and the same run: what "
+                    f"{one} and {other} are one and the same run: what "
                     "differs does not change results. Leave one of them out"
                 )
             self.grid[name] = overrides
@@ -120,7 +121,7 @@ class Leader:
         return [*self.common, *(f"{key}={value}" for key, value in trial_overrides.items())]
 
     def name_of(self, trial_overrides: dict[str, str]) -> str:
-        """Return the name of a trial's folder, by what makes it the same run; raise UserError where it can be no run."""
+        """Return the name of a trial's folder, by what makes it the same run; raise UserError where it is none."""
         config = self.compose([*self.overrides(trial_overrides), f"name={self.folder.relative_to(OUTPUTS)}/0"])
         values = identity(asdict(config))
         values.pop("name")

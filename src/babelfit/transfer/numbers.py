@@ -9,7 +9,7 @@ def transfer_numbers(scores: Mapping[str, float], *, source_languages: Sequence[
 
     `gap` is the mean over source languages less the mean over target languages (Hu et al. 2020, XTREME), `retention`
     the target mean as a share of the source mean. Means are over languages, unweighted. A number that is undefined
-    (no source or no target language among the scores, a source mean of zero) is None.
+    (no source or no target language among the scores, the retention of a source mean that is not above zero) is None.
     """
     source = _mean([score for language, score in scores.items() if language in source_languages])
     targets = {language: score for language, score in scores.items() if language not in source_languages}
@@ -20,7 +20,7 @@ def transfer_numbers(scores: Mapping[str, float], *, source_languages: Sequence[
         "target_mean": target_mean,
         "mean": _mean(list(scores.values())),
         "gap": None if source is None or target_mean is None else source - target_mean,
-        "retention": None if not source or target_mean is None else target_mean / source,
+        "retention": None if source is None or source <= 0 or target_mean is None else target_mean / source,
         "worst": {"language": worst, "score": targets[worst]} if worst is not None else None,
     }
 
