@@ -20,7 +20,7 @@ from transformers import AutoModelForMaskedLM, AutoTokenizer, pipeline
 
 from babelfit.data import DATA
 from babelfit.finetuning.finetuner import Finetuner
-from babelfit.reports.words import perplexity
+from babelfit.statistics.sums import PERPLEXITY
 from babelfit.sample import write_nli
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -78,7 +78,7 @@ def test_a_run_learns_and_tells_how_well_tokens_are_guessed(pretrain: Callable[.
     assert "regime" not in report
     card = ModelCard.load(RUN / "model/README.md")
     assert (card.data.pipeline_tag, card.data.metrics) == ("fill-mask", ["accuracy", "perplexity"])
-    shown = perplexity(found["languages"]["de"]["perplexity"])
+    shown = PERPLEXITY.text(found["languages"]["de"]["perplexity"])
     assert f"| de German | {shown} |" in card.content
     assert {one.metric_value for one in card.data.eval_results if one.dataset_config == "de"} == {
         round(found["languages"]["de"][name], 4) for name in ("perplexity", "accuracy")

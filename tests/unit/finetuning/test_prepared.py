@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from babelfit.commands.session import composed
+from babelfit.commands.compose import compose_config
 from babelfit.config.schema import TrainConfig, checked
 from babelfit.finetuning.prepared import Prepared, prepare
 
@@ -19,7 +19,7 @@ SMALL = (
 
 
 def configured(*overrides: str) -> TrainConfig:
-    return checked(composed("train", [*SMALL, *overrides]), TrainConfig)
+    return checked(compose_config("train", [*SMALL, *overrides]), TrainConfig)
 
 
 @pytest.mark.parametrize(
