@@ -88,7 +88,7 @@ def data_of(name: str, tokenizer: Any) -> MultilingualDataModule:
 def test_the_trainer_gets_our_rows(script: ModuleType, name: str) -> None:
     data = data_of(name, load_tokenizer("mini"))
     ours = data.open("train", "en")
-    theirs = script.peer_rows(ours, head=data.head)
+    theirs = script.peer_rows(ours, head=data.task.head)
     assert list(theirs["length"]) == [length for row in ours["windows"] for length in row]
     assert [len(ids) for ids in theirs["input_ids"]] == list(theirs["length"])
     assert flat(theirs["input_ids"]) == flat(ours["input_ids"])
