@@ -78,7 +78,7 @@ def evaluate(config: EvaluateConfig) -> None:
     def opened() -> AbstractContextManager[Path]:
         return run.locked() if run is not None and own else opened_evaluation(config, data_name=data.data_name)
 
-    with ranks.entered_by_first(opened) as folder:
+    with ranks.enter_on_first(opened) as folder:
         if run is not None and own:
             ranks.from_first(lambda: compare_added(run, data=data, split=split))
         evaluate_model(
@@ -183,7 +183,7 @@ def predict(
         order = label_order(loaded.config, label_names=data.label_names, aliases=data.label_aliases)
         share["probabilities"] = share.pop("logits").to(torch.float64).softmax(-1)[:, order]
     somebody = share["language"] != NOBODY
-    shares = ranks.gathered({name: column[somebody].numpy() for name, column in share.items()})
+    shares = ranks.gather_to_first({name: column[somebody].numpy() for name, column in share.items()})
     return {name: np.concatenate([share[name] for share in shares]) for name in shares[0]} if shares else {}
 
 

@@ -68,7 +68,7 @@ def fit(config: TrainConfig) -> None:
         "languages": [language for language in scored_languages if language in data.validated_languages],
     }
     model = build_model(config, data=data)
-    with ranks.entered_by_first(lambda: Run.opened(config)) as run:
+    with ranks.enter_on_first(lambda: Run.opened(config)) as run:
         files = CheckpointFiles(run.checkpoints)
 
         def begun() -> dict[str, Any] | None:
@@ -192,7 +192,7 @@ def train(
         metrics.rewind(0)
     else:
         log.info("going on from %s, step %d", resumed.path, resumed.step)
-    with preemption.deferred(), stopped_by_keyboard(trainer):
+    with preemption.defer_signals(), stopped_by_keyboard(trainer):
         trainer.fit(finetuner, datamodule=data, ckpt_path=resumed.path if resumed else None, weights_only=True)
     data.trainer = None  # which holds model and optimizer
     if trainer.global_step < total_steps and not trainer.should_stop:

@@ -118,11 +118,11 @@ def main() -> None:
         workers=None,
     )
     with cli_session():
-        from babelfit.devices.launch import supervised
+        from babelfit.devices.launch import run_in_subprocesses
 
-        if supervised(config):
+        if run_in_subprocesses(config):
             return
-        with ranks.joined(config):
+        with ranks.process_group(config):
             statuses = []
             for command in commands:
                 arguments = [*command["arguments"], "trainer.accelerator=cpu", f"trainer.devices={devices}"]

@@ -73,20 +73,20 @@ class Checkpoints(Callback):
         """Save in between, unless a validation is due at this step, whose scores belong in the checkpoint."""
         step = trainer.global_step
         validation_is_due = step % self._validation_every == 0 or step >= self._total_steps
-        if ranks.any_of(preemption.is_asked()):
+        if ranks.any_rank(preemption.is_requested()):
             self._owes_validation = validation_is_due
             self._save(trainer)
-            raise preemption.preempted()
+            preemption.raise_preempted()
         if self._every and step % self._every == 0 and not validation_is_due:
             self._save(trainer)
 
     def on_validation_batch_end(self, trainer: Trainer, module: LightningModule, *_: Any) -> None:
         """Break a validation off when a signal comes: the machine may be gone before it ends."""
-        if trainer.state.fn == TrainerFn.FITTING and ranks.any_of(preemption.is_asked()):
+        if trainer.state.fn == TrainerFn.FITTING and ranks.any_rank(preemption.is_requested()):
             if not self._owes_validation:
                 self._owes_validation = True
                 self._save(trainer)
-            raise preemption.preempted()
+            preemption.raise_preempted()
 
     def on_validation_end(self, trainer: Trainer, module: LightningModule) -> None:
         """Rank the step by its scores and save."""

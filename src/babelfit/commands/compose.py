@@ -15,9 +15,9 @@ from babelfit.errors import UserError
 
 
 def introduce_to_hydra() -> None:
-    """Tell Hydra what no file of conf/ can say, before it composes.
+    """Give Hydra, before it composes, what no file of conf/ can say.
 
-    `encoder.overrides` takes new keys, which Hydra refuses everywhere else; and who carries out sweeps.
+    `encoder.overrides` takes new keys, which Hydra refuses everywhere else; and sweeps are carried out by `Sweeper`.
     """
     node = OmegaConf.create({"encoder": {"overrides": {}}})
     OmegaConf.set_struct(node.encoder.overrides, False)

@@ -9,12 +9,12 @@ def evaluate(config: DictConfig) -> None:
     """Check the configuration and evaluate."""
     with cli_session():
         from babelfit.config.schema import EvaluateConfig, checked
-        from babelfit.devices.launch import supervised
-        from babelfit.devices.ranks import joined
+        from babelfit.devices.launch import run_in_subprocesses
+        from babelfit.devices.ranks import process_group
 
         settings = checked(config, EvaluateConfig)
-        if not supervised(settings.trainer):
+        if not run_in_subprocesses(settings.trainer):
             from babelfit import evaluation
 
-            with joined(settings.trainer):
+            with process_group(settings.trainer):
                 evaluation.evaluate(settings)

@@ -20,7 +20,7 @@ def add_parser(verbs: Verbs) -> None:
 
 
 def plan(given: argparse.Namespace) -> None:
-    """Say what a training run of a configuration would take."""
+    """Print what a training run of a configuration would take."""
     from babelfit.commands.compose import compose_config
     from babelfit.config.schema import TrainConfig, checked
     from babelfit.errors import UserError

@@ -28,16 +28,16 @@ def cli_session() -> Iterator[None]:
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
     # For torch, which asks when it is imported: memory on the CPU in large pages, which are handed out more quickly.
     os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
-    launch.forget_strange_ranks()
-    ranks.quiet_others()
+    launch.drop_foreign_rank_variables()
+    ranks.quiet_other_ranks()
     launch.end_with_supervisor()
 
     def announce(what: str, why: str) -> None:
-        if ranks.is_first_to_tell(why):
+        if ranks.is_first_to_end(why):
             console.print(f"[bold red]{what}[/] {escape(why)}", highlight=False, soft_wrap=True)
 
     try:
-        with preemption.answered():
+        with preemption.handle_signals():
             try:
                 yield
             except preemption.Preempted as signal:
@@ -55,7 +55,7 @@ def cli_session() -> Iterator[None]:
         announce("stopped", "by the keyboard; the same command goes on from the last checkpoint")
         sys.exit(preemption.KEYBOARD_STATUS)
     except Exception as error:
-        if ranks.is_first_to_tell("".join(traceback.format_exception_only(error)).strip()):
+        if ranks.is_first_to_end("".join(traceback.format_exception_only(error)).strip()):
             raise
         sys.exit(1)
 

@@ -21,7 +21,7 @@ def add_parser(verbs: Verbs) -> None:
 
 
 def sweep(given: argparse.Namespace) -> None:
-    """Say what a sweep found, and write it into its folder."""
+    """Print what a sweep found, and write it into its folder."""
     from babelfit.reports import sweep_files
 
-    sweep_files.tell(Path(given.folder))
+    sweep_files.report_sweep(Path(given.folder))

@@ -17,12 +17,12 @@ def train(config: DictConfig) -> None:
             run_as_job([str(one) for one in HydraConfig.get().overrides.task])
             return
         from babelfit.config.schema import TrainConfig, checked
-        from babelfit.devices.launch import supervised
-        from babelfit.devices.ranks import joined
+        from babelfit.devices.launch import run_in_subprocesses
+        from babelfit.devices.ranks import process_group
 
         settings = checked(config, TrainConfig)
-        if not supervised(settings.trainer):
+        if not run_in_subprocesses(settings.trainer):
             from babelfit.training import fit
 
-            with joined(settings.trainer):
+            with process_group(settings.trainer):
                 fit(settings)

@@ -37,11 +37,11 @@ NEW_IN_2: dict[str, dict[str, Any]] = {
     "checkpoint": {"compare": False, "average": None},
     "trainer": {"attention": "auto", "compile": False, "workers": None},
 }
-"""What version 1 did without being told."""
+"""What version 1 did without being asked."""
 
 
 def differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
-    """Name the keys in which two runs are not the same run, as `key: old -> new`.
+    """Return the keys in which two runs are not the same run, as `key: old -> new`.
 
     What may change between a kill and a resume is left out: devices and memory, the evaluated languages, logging, a
     warning.
@@ -73,7 +73,7 @@ def save(config: TrainConfig | EvaluateConfig, path: Path) -> None:
 
 
 def load(path: Path, kind: type[Config]) -> Config:
-    """Read the configuration of a run or evaluation folder; raises UserError where it is none or of a newer version."""
+    """Read the configuration of a run or evaluation folder; raise UserError where there is none, or a newer one."""
     values = read_yaml(path)
     if not isinstance(values, dict) or "version" not in values:
         raise UserError(f"{path} is no configuration of a babelfit run: it has no version")

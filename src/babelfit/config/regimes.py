@@ -76,7 +76,7 @@ def few_shot_languages(
 
 
 def in_words(regime: str, *, k: int, languages: Sequence[str] | None, per_label: bool) -> str:
-    """Say a regime as a reader of the report wants to know it."""
+    """Return a regime in the words of a report."""
     if regime != "few_shot":
         return regime
     return f"few_shot, {k} {'examples of each label' if per_label else 'sentences'} of {', '.join(languages or ())}"

@@ -195,15 +195,15 @@ def checked(config: DictConfig, kind: type[Config]) -> Config:
             raise UserError(f"no value for {', '.join(missing)}: give it one, as in {missing[0]}=VALUE")
         typed: Config = OmegaConf.to_object(merged)  # type: ignore[assignment]
     except OmegaConfBaseException as error:
-        raise UserError(_told(error)) from error
+        raise UserError(_explain(error)) from error
     check_values(asdict(typed))
     if isinstance(typed, TrainConfig) and typed.trainer.precision is None:
         raise UserError(f"trainer.precision=null: must be one of {', '.join(ALLOWED['trainer.precision'])}")
     return typed
 
 
-def _told(error: OmegaConfBaseException) -> str:
-    """Say an OmegaConf error in one line that begins with the full key."""
+def _explain(error: OmegaConfBaseException) -> str:
+    """Return an error of OmegaConf in one line that begins with the full key."""
     first = str(error).splitlines()[0].rstrip(".")
     key = error.full_key or getattr(error, "key", None)
     return f"{key}: {first}" if key else first

@@ -25,7 +25,7 @@ from babelfit.errors import UserError
 log = logging.getLogger(__name__)
 
 SUPERVISOR = "BABELFIT_SUPERVISOR"
-"""The environment variable that tells a process which one supervises it."""
+"""The environment variable that holds the process id of a process's supervisor."""
 
 ONE_OF_SEVERAL = "BABELFIT_ONE_OF_SEVERAL"
 """The environment variable that a supervisor sets for the processes of several devices; for a sweep's trial, not."""
@@ -36,10 +36,11 @@ SECONDS_TO_END = 10
 """How long the others may go on once one has failed: they end by themselves, unless they wait for it."""
 
 
-def supervised(config: TrainerConfig) -> bool:
-    """Run this command once per device and end with its status; false where this process is one of those, or alone.
+def run_in_subprocesses(config: TrainerConfig) -> bool:
+    """Run this command in a process per device, and return True once all have ended well; exit where one has not.
 
-    Raises UserError, before anything is started, where the devices are not there or the processes do not fit them.
+    Return False where this process is one of those, or the only one that is needed. Raise UserError, before
+    anything is started, where the devices are not there or the processes do not fit them.
     """
     wanted = config.devices * config.num_nodes
     if (launcher := _launcher()) is not None:
@@ -74,12 +75,12 @@ def supervised(config: TrainerConfig) -> bool:
 
 
 def is_one_of_several() -> bool:
-    """Tell whether somebody started this process as one of several for the same command: we, torchrun or srun."""
+    """Return whether somebody started this process as one of several for the same command: we, torchrun or srun."""
     return ONE_OF_SEVERAL in os.environ or _launcher() is not None
 
 
-def forget_strange_ranks() -> None:
-    """Take the ranks out of a lone process's environment: Lightning and torch would believe them.
+def drop_foreign_rank_variables() -> None:
+    """Drop RANK and its like from the environment of a process that is alone: Lightning and torch would believe them.
 
     Operators of clusters set them in every container, whatever runs in it.
     """
@@ -89,7 +90,7 @@ def forget_strange_ranks() -> None:
 
 
 def check_devices(config: TrainerConfig, *, precision: str | None = None) -> str:
-    """Say whether a run goes to `gpu` or `cpu`; raises UserError where this machine cannot do what is asked."""
+    """Return where a run goes, `gpu` or `cpu`; raise UserError where this machine cannot do what is asked."""
     if config.accelerator not in ("auto", "cpu", "gpu"):
         raise UserError(f"trainer.accelerator={config.accelerator}: must be one of auto, cpu, gpu")
     num_gpus = 0 if config.accelerator == "cpu" else count_gpus()
@@ -106,7 +107,7 @@ def check_devices(config: TrainerConfig, *, precision: str | None = None) -> str
 
 
 def num_workers(config: TrainerConfig) -> int:
-    """Say how many processes build batches ahead of time: a GPU must not wait for them, a CPU has no core to spare."""
+    """Return how many processes build batches ahead of time: a GPU must not wait, a CPU has no core to spare."""
     if config.workers is not None:
         return config.workers
     return 2 if check_devices(config) == "gpu" else 0
@@ -115,7 +116,7 @@ def num_workers(config: TrainerConfig) -> int:
 def run(environments: Sequence[dict[str, str]]) -> int:
     """Run this command in a process for each environment, wait for all, return the status of the first to fail."""
     command = [sys.executable, str(Path(sys.argv[0]).resolve()), *sys.argv[1:]]
-    with looked_after() as processes:
+    with supervise() as processes:
         for own in environments:
             processes.start(command, environment=os.environ | own)
         return _first_failure(processes.running)
@@ -148,7 +149,7 @@ class Processes:
 
 
 @contextmanager
-def looked_after(*, seconds_to_end: float = 0) -> Iterator[Processes]:
+def supervise(*, seconds_to_end: float = 0) -> Iterator[Processes]:
     """Pass signals on to the processes that are started within, and leave none of them behind.
 
     Those that an error leaves running may take so many seconds to write a checkpoint.
@@ -212,7 +213,7 @@ def _first_failure(processes: Sequence[subprocess.Popen[bytes]]) -> int:
 
 
 def _launcher() -> tuple[str, int, int] | None:
-    """Name who else started this process, with the processes on each machine and the number of machines."""
+    """Return who else started this process, with the processes on each machine and the number of machines."""
     found = os.environ.get
     if "TORCHELASTIC_RUN_ID" in os.environ:
         devices = int(found("LOCAL_WORLD_SIZE", "1"))
@@ -225,14 +226,14 @@ def _launcher() -> tuple[str, int, int] | None:
 
 
 def count_gpus() -> int:
-    """Count the GPUs that this process sees."""
+    """Return how many GPUs this process sees."""
     import torch
 
     return torch.cuda.device_count() if torch.cuda.is_available() else 0
 
 
 def count_cores() -> int:
-    """Count the cores that this process may use, or all, where a system cannot say it."""
+    """Return how many cores this process may use, or all, where a system cannot say it."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 

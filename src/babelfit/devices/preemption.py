@@ -12,6 +12,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import NoReturn
 
 log = logging.getLogger(__name__)
 
@@ -19,7 +20,6 @@ SIGNALS = (signal.SIGTERM, signal.SIGUSR1)
 
 EXIT_STATUS = os.EX_TEMPFAIL
 """75: not done, but the same command will go on."""
-
 
 SECONDS_TO_REQUEUE = 60
 """How long the other processes wait for the one that puts the job back into the queue."""
@@ -29,7 +29,7 @@ KEYBOARD_STATUS = 128 + signal.SIGINT
 
 
 class Preempted(BaseException):
-    """Say which signal ended the command; like KeyboardInterrupt, not for `except Exception`."""
+    """A signal, by its name, ended the command; like KeyboardInterrupt, not for `except Exception`."""
 
 
 class _Signals:
@@ -51,8 +51,8 @@ _signals = _Signals()
 
 
 @contextmanager
-def answered() -> Iterator[None]:
-    """Answer the signals for as long as a command runs."""
+def handle_signals() -> Iterator[None]:
+    """Handle the signals for as long as a command runs."""
     _signals.received, _signals.at_once = None, True
     before = [signal.getsignal(number) for number in SIGNALS]
     install()
@@ -74,7 +74,7 @@ def install() -> None:
 
 
 @contextmanager
-def deferred() -> Iterator[None]:
+def defer_signals() -> Iterator[None]:
     """Only note a signal while training goes on; one that nobody asked for is answered at the end.
 
     After an exception signals stay noted alone: the command is ending, and must come to write down why.
@@ -86,14 +86,14 @@ def deferred() -> Iterator[None]:
     _signals.at_once = True
 
 
-def is_asked() -> bool:
-    """Tell whether a signal came to this process; all ranks stop if it came to any."""
+def is_requested() -> bool:
+    """Return whether a signal came to this process; all ranks stop if it came to any."""
     return _signals.received is not None
 
 
-def preempted() -> Preempted:
-    """Build what ends the command, on this rank, for the signal that came to it or to another."""
-    return Preempted(_signals.received or "a signal to another process")
+def raise_preempted() -> NoReturn:
+    """End the command on this rank, for the signal that came to it or to another."""
+    raise Preempted(_signals.received or "a signal to another process")
 
 
 def requeue() -> None:

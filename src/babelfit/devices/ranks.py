@@ -24,11 +24,11 @@ LONGEST_WAIT = timedelta(hours=12)
 """How long one rank may work alone, on a large checkpoint or a slow disk; NCCL would end the run after 10 minutes."""
 
 _END = "babelfit/end"
-"""What the keys begin with under which the ranks tell each other, in the group's store, how they end."""
+"""What the keys begin with under which the ranks let each other know, in the group's store, how they end."""
 
 
 @contextmanager
-def joined(config: TrainerConfig) -> Iterator[None]:
+def process_group(config: TrainerConfig) -> Iterator[None]:
     """Make the group of all processes of this command, for as long as it works well."""
     import torch
     from torch import distributed
@@ -57,7 +57,7 @@ def joined(config: TrainerConfig) -> Iterator[None]:
 
 
 def cluster_environment() -> "ClusterEnvironment":
-    """Say for Lightning who started the processes: torchrun, srun, or launch.py."""
+    """Return what Lightning has to know of who started the processes: torchrun, srun, or launch.py."""
     from lightning_fabric.plugins.environments.lightning import LightningEnvironment
     from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
     from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
@@ -70,7 +70,7 @@ def cluster_environment() -> "ClusterEnvironment":
 
 
 def rank() -> int:
-    """Say which process of the group this is; one process alone is the first."""
+    """Return the number of this process in its group; one process alone is 0."""
     if _grouped():
         from torch import distributed
 
@@ -78,8 +78,8 @@ def rank() -> int:
     return 0
 
 
-def place() -> int:
-    """Say which process of its command this is, also before there is a group, as whoever started it numbers it."""
+def launched_rank() -> int:
+    """Return the rank that whoever started this process gave it, also before there is a group."""
     if _grouped():
         return rank()
     started = os.environ.get
@@ -87,7 +87,7 @@ def place() -> int:
 
 
 def world_size() -> int:
-    """Count the processes of this run."""
+    """Return the number of processes of this run."""
     if _grouped():
         from torch import distributed
 
@@ -96,7 +96,7 @@ def world_size() -> int:
 
 
 def from_first(work: Callable[[], Result]) -> Result:
-    """Let rank 0 do a piece of work; every rank gets its result, or its UserError or OSError."""
+    """Do a piece of work on rank 0 alone; return its result, or raise its UserError or OSError, on every rank."""
     if world_size() == 1:
         return work()
     from torch import distributed
@@ -118,14 +118,14 @@ def from_first(work: Callable[[], Result]) -> Result:
 
 
 @contextmanager
-def entered_by_first(context: Callable[[], AbstractContextManager[Result]]) -> Iterator[Result]:
-    """Enter a context on rank 0 alone; every rank gets what it gives."""
+def enter_on_first(context: Callable[[], AbstractContextManager[Result]]) -> Iterator[Result]:
+    """Enter a context on rank 0 alone; yield what it gives on every rank."""
     with ExitStack() as stack:
         yield from_first(lambda: stack.enter_context(context()))
 
 
-def any_of(decision: bool) -> bool:
-    """Tell whether any rank decides so; all must ask. Hosts agree among themselves, and wait for no GPU."""
+def any_rank(decision: bool) -> bool:
+    """Return whether any rank decides so; all must ask. Hosts agree among themselves, and wait for no GPU."""
     if world_size() == 1:
         return decision
     import torch
@@ -136,7 +136,7 @@ def any_of(decision: bool) -> bool:
     return bool(vote)
 
 
-def summed(value: "Tensor") -> "Tensor":
+def sum_over_ranks(value: "Tensor") -> "Tensor":
     """Add up a tensor over the ranks, in place; no rank waits for the sum before it asks for it."""
     if world_size() > 1:
         from torch import distributed
@@ -145,8 +145,8 @@ def summed(value: "Tensor") -> "Tensor":
     return value
 
 
-def gathered(value: Result) -> list[Result]:
-    """Collect a value from every rank on rank 0, in the order of ranks; the others get nothing."""
+def gather_to_first(value: Result) -> list[Result]:
+    """Return the values of all ranks, in their order, on rank 0, and an empty list on the others."""
     if world_size() == 1:
         return [value]
     from torch import distributed
@@ -156,23 +156,23 @@ def gathered(value: Result) -> list[Result]:
     return values or []
 
 
-def is_first_to_tell(why: str) -> bool:
-    """Tell whether this process is the first of its run to end badly: it says why, the others follow from it."""
+def is_first_to_end(why: str) -> bool:
+    """Return whether this process is the first of its run to end badly: it says why, the others follow from it."""
     if not _grouped():
         # Each machine for itself: what is wrong may be wrong on one of them.
         return int(os.environ.get("LOCAL_RANK") or os.environ.get("SLURM_LOCALID") or 0) == 0
     try:
-        if _store().add(f"{_END}/told", 1) > 1:
+        if _store().add(f"{_END}/claimed", 1) > 1:
             return False
         _store().set(f"{_END}/why", why.encode(errors="backslashreplace"))
     except RuntimeError:
-        # The store is rank 0's: without it, rank 0 has ended, and has told.
+        # The store is rank 0's: without it, rank 0 has ended, and has said why.
         return False
     return True
 
 
 def why_another_ended() -> str | None:
-    """Say why the first process to end badly did, where one has told so already."""
+    """Return why the first process to end badly did; None where none has said so yet."""
     if not _grouped():
         return None
     with suppress(RuntimeError):
@@ -187,7 +187,7 @@ def end_after_first(work: Callable[[], None], *, seconds: float) -> None:
 
     Whoever looks after the processes may kill those that are left once one has ended.
     """
-    if place() == 0:
+    if launched_rank() == 0:
         work()
     if not _grouped():
         return
@@ -199,9 +199,9 @@ def end_after_first(work: Callable[[], None], *, seconds: float) -> None:
             _store().wait([f"{_END}/done"], timedelta(seconds=seconds))
 
 
-def quiet_others() -> None:
+def quiet_other_ranks() -> None:
     """Let every rank but the first say only what goes wrong, and what happens on it alone."""
-    if place():
+    if launched_rank():
         logging.getLogger().setLevel(logging.ERROR)
         logging.getLogger("babelfit.devices.memory").setLevel(logging.WARNING)
         os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")

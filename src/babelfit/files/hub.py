@@ -45,7 +45,7 @@ def download(repo: str, *, kind: Kind, revision: str | None, patterns: tuple[str
         folder = Path(snapshot_download(repo, repo_type=kind, revision=revision or MAIN, allow_patterns=list(patterns)))
     except Exception as error:
         # The client's transports (HTTP, Xet) raise errors of their own, without a class in common.
-        raise UserError(_told(error, repo=repo, kind=kind, revision=revision or MAIN)) from error
+        raise UserError(_explain(error, repo=repo, kind=kind, revision=revision or MAIN)) from error
     files = {path for path in _cached(repo, kind=kind) if path.is_relative_to(folder)}
     wanted = {path for path in files if any(fnmatch(path.relative_to(folder).as_posix(), name) for name in patterns)}
     new = wanted - there
@@ -60,28 +60,28 @@ def download(repo: str, *, kind: Kind, revision: str | None, patterns: tuple[str
 
 
 def is_offline() -> bool:
-    """Tell whether HF_HUB_OFFLINE=1 forbids the network."""
+    """Return whether HF_HUB_OFFLINE=1 forbids the network."""
     return bool(constants.HF_HUB_OFFLINE)
 
 
 def is_snapshot(folder: str) -> bool:
-    """Tell whether a folder is what `download` returned, and not the user's own."""
+    """Return whether a folder is what `download` returned, and not the user's own."""
     return Path(folder).is_relative_to(_cache())
 
 
 def _cache() -> Path:
-    """Name the Hub's cache as its client does, which resolves links."""
+    """Return the Hub's cache by the name that its client gives it, which resolves links."""
     return Path(constants.HF_HUB_CACHE).expanduser().resolve()
 
 
 def _cached(repo: str, *, kind: Kind) -> set[Path]:
-    """List the cached files of a repository, in all its commits."""
+    """Return the cached files of a repository, in all its commits."""
     snapshots = _cache() / f"{kind}s--{repo.replace('/', '--')}" / "snapshots"
     return {path for path in snapshots.glob("*/**/*") if path.is_file()}
 
 
-def _told(error: Exception, *, repo: str, kind: Kind, revision: str) -> str:
-    """Say what went wrong and the next move."""
+def _explain(error: Exception, *, repo: str, kind: Kind, revision: str) -> str:
+    """Return what went wrong and the next move."""
     name = f"{kind} {repo} at {revision}"
     key = "data.revision" if kind == "dataset" else "encoder.revision"
     hub = constants.ENDPOINT

@@ -42,7 +42,7 @@ def locked(folder: Path) -> Iterator[None]:
 
 
 def holder(folder: Path) -> str | None:
-    """Say which process holds a folder's lock, as `process N on HOST`; none if nobody does."""
+    """Return which process holds a folder's lock, as `process N on HOST`; None if nobody does."""
     try:
         with (folder / FILE).open(encoding="utf-8") as file:
             return _holder(file, fcntl.LOCK_SH)
@@ -51,25 +51,25 @@ def holder(folder: Path) -> str | None:
 
 
 def _holder(file: IO[str], kind: int) -> str | None:
-    """Take the lock, and say who has it where that fails."""
+    """Take the lock; where that fails, return who has it."""
     try:
         fcntl.flock(file, kind | fcntl.LOCK_NB)
     except BlockingIOError:
-        return _named(_entry(file))
+        return _describe(_entry(file))
     except OSError as error:
         log.debug("no lock on %s: %s", file.name, error)
-        return _living(_entry(file))
+        return _living_holder(_entry(file))
     return None
 
 
-def _living(entry: dict[str, object]) -> str | None:
-    """Say who is noted as the holder, unless that process is known to be gone."""
+def _living_holder(entry: dict[str, object]) -> str | None:
+    """Return who is noted as the holder, unless that process is known to be gone."""
     if entry.get("host") != platform.node():
         if entry:
             log.warning(
                 "%s may still work here, or have died: this file system has no locks to tell. If it works, stop one "
                 "of the two",
-                _named(entry),
+                _describe(entry),
             )
         return None
     process = entry.get("process")
@@ -82,7 +82,7 @@ def _living(entry: dict[str, object]) -> str | None:
         return None
     except PermissionError:
         pass
-    return _named(entry)
+    return _describe(entry)
 
 
 def _entry(file: IO[str]) -> dict[str, object]:
@@ -94,7 +94,7 @@ def _entry(file: IO[str]) -> dict[str, object]:
     return entry if isinstance(entry, dict) else {}
 
 
-def _named(entry: dict[str, object]) -> str:
+def _describe(entry: dict[str, object]) -> str:
     if not entry:
         return "another process"
     return f"process {entry.get('process')} on {entry.get('host')}"

@@ -101,6 +101,6 @@ def load_weights(path: Path, *, mmap: bool = False) -> Any:
 
 
 def refusal(error: pickle.UnpicklingError) -> str:
-    """Say in a few words what torch refused to unpickle, without its advice on how to allow it."""
+    """Return in a few words what torch refused to unpickle, without its advice on how to allow it."""
     found = re.search(r"GLOBAL (\S+)", str(error))
     return found[1] if found else "what is no plain data"

@@ -88,7 +88,7 @@ class Finetuner(LightningModule):
         self._step = step
         loss, share = self._budget.within(lambda: self._all_but_last(step), alone=self._alone)
         self.numbers = {
-            "train/loss": ranks.summed(share),
+            "train/loss": ranks.sum_over_ranks(share),
             "learning_rate": self.trainer.optimizers[0].param_groups[0]["lr"],
         }
         return loss

@@ -53,7 +53,7 @@ class FiniteLoss(Callback):
         # By the largest of each, because torch.isfinite takes more memory than the weights themselves.
         largest = [torch.linalg.vector_norm(value, torch.inf) for value in weights]
         broken = bool(weights) and not bool(torch.isfinite(torch.stack(largest)).all())
-        if ranks.any_of(broken):
+        if ranks.any_rank(broken):
             raise UserError(self._told(trainer.global_step, "the weights after step {step} are not finite"))
 
     def check(self) -> None:

@@ -26,11 +26,11 @@ class Group:
 
     @property
     def count(self) -> int:
-        """Say how many trials are complete."""
+        """Return how many trials are complete."""
         return self.states.get("complete", 0)
 
 
-def grouped(trials: Sequence[Trial], *, scores: Mapping[int, Mapping[str, Scores]], objective: str) -> list[Group]:
+def group_trials(trials: Sequence[Trial], *, scores: Mapping[int, Mapping[str, Scores]], objective: str) -> list[Group]:
     """Put trials that differ in seed alone together, the best group by the mean of the objective first.
 
     `scores` has those of complete trials, by number and split. Groups without a complete trial come last.

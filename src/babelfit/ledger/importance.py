@@ -43,7 +43,7 @@ def importance(settings: Sequence[Mapping[str, str]], *, values: Sequence[float]
     elif num_best == len(values):
         why_not = "all trials score the same"
     else:
-        raw = _asked({key: [one.get(key, "") for one in settings] for key in keys}, values=values)
+        raw = _ask_optuna({key: [one.get(key, "") for one in settings] for key in keys}, values=values)
         total = sum(raw.values())
         if total > 0:
             shares = {key: raw[key] / total for key in sorted(raw, key=lambda key: -raw[key])}
@@ -64,7 +64,7 @@ def _num_best(values: Sequence[float]) -> int:
     return sum(value >= least for value in values)
 
 
-def _asked(columns: Mapping[str, Sequence[str]], *, values: Sequence[float]) -> dict[str, float]:
+def _ask_optuna(columns: Mapping[str, Sequence[str]], *, values: Sequence[float]) -> dict[str, float]:
     """Put the trials into a study in memory and ask Optuna, quietly."""
     read = {key: _read(column) for key, column in columns.items()}
     distributions = {key: _distribution(column) for key, column in read.items()}
@@ -72,7 +72,7 @@ def _asked(columns: Mapping[str, Sequence[str]], *, values: Sequence[float]) -> 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     try:
         with warnings.catch_warnings():
-            # Not normalized, a zero is told from equal shares; that option is an experiment of Optuna's.
+            # Not normalized, a zero differs from equal shares; that option is an experiment of Optuna's.
             warnings.simplefilter("ignore", ExperimentalWarning)
             study = optuna.create_study(direction="maximize")
             for row, value in enumerate(values):

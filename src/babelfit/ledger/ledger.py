@@ -10,7 +10,7 @@ from babelfit.checkpoints.rankings import SOURCE_DEV
 from babelfit.config.values import OBJECTIVES
 from babelfit.ledger import comparison, importance, results
 from babelfit.ledger.comparison import Comparison
-from babelfit.ledger.groups import Group, grouped
+from babelfit.ledger.groups import Group, group_trials
 from babelfit.ledger.importance import Importance
 from babelfit.ledger.results import Curve, Scores
 from babelfit.ledger.study import Sweep, Trial
@@ -66,15 +66,15 @@ class Ledger:
 
     @property
     def counts(self) -> dict[str, int]:
-        """Say how many trials there are in each state."""
+        """Return how many trials there are in each state."""
         found = Counter(row.trial.state for row in self.rows)
         return {state: found[state] for state in sorted(found, key=_state_order)}
 
 
 def collect(sweep: Sweep) -> Ledger:
-    """Read the folders of a sweep's trials and work out what it found.
+    """Return what a sweep found, from the folders of its trials.
 
-    Raises UserError for scores and metrics that are damaged.
+    Raise UserError for scores and metrics that are damaged.
     """
     repeats = _repeats(sweep.trials)
     numbers = {trial.number: trial for trial in sweep.trials}
@@ -84,7 +84,7 @@ def collect(sweep: Sweep) -> Ledger:
     found = {name for trial in complete for name in trial.objectives} | {sweep.objective}
     objectives = sorted(found, key=lambda name: (name != sweep.objective, _place(OBJECTIVES, name), name))
     swept = list(dict.fromkeys(key for trial in trials for key in trial.overrides))
-    groups = grouped(trials, scores=scores, objective=sweep.objective)
+    groups = group_trials(trials, scores=scores, objective=sweep.objective)
     group_of = {number: group.number for group in groups for number in group.trials}
     ranks = {name: _ranks(complete, objective=name) for name in objectives}
     rows = [
@@ -173,7 +173,7 @@ def _place(known: Sequence[str], one: str) -> int:
 
 
 def _remarks(trials: Sequence[Trial], *, scores: Mapping[int, Mapping[str, Scores]]) -> list[str]:
-    """Say once what a reader must know before believing a number."""
+    """Return, once each, what a reader must know before believing a number."""
     remarks = [remark for by_split in scores.values() for one in by_split.values() for remark in one.remarks]
     if any(trial.state in ("running", "waiting") for trial in trials):
         remarks.append("Not all trials have ended: ranks and groups will change.")

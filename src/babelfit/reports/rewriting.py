@@ -29,7 +29,7 @@ def rewrite(folder: Path) -> None:
 
 
 def _facts(folder: Path) -> dict[str, str]:
-    """Say what the reports say of the model, as when it was scored."""
+    """Return what the reports say of the model, as when it was scored."""
     if (folder / CONFIG).is_file():
         run = Run.existing(folder)
         if "selected" not in run.status():

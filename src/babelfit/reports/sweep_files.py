@@ -24,7 +24,7 @@ from babelfit.ledger.groups import Group
 from babelfit.ledger.importance import METHOD
 from babelfit.ledger.ledger import Ledger, Row, collect
 from babelfit.ledger.study import read_sweep
-from babelfit.reports import sweep_tables
+from babelfit.reports import sweep_pictures, sweep_tables
 from babelfit.reports.sweep_tables import Sheet
 from babelfit.run.run import CONFIG, EVALUATION
 from babelfit.statistics.spread import Spread
@@ -33,10 +33,8 @@ SCHEMA = 1
 WIDEST = 10_000  # columns; no terminal is
 
 
-def tell(folder: Path) -> None:
+def report_sweep(folder: Path) -> None:
     """Print what a sweep found and write it into the sweep's folder; raises UserError for what is no sweep."""
-    from babelfit.reports import sweep_pictures
-
     if (folder / EVALUATION).is_file():
         raise UserError(f"{folder} is an evaluation, no sweep: give the folder of a python train.py -m, outputs/NAME")
     if (folder / CONFIG).is_file():
@@ -47,14 +45,14 @@ def tell(folder: Path) -> None:
     found = read_sweep(folder)
     check_folder(folder)
     ledger = collect(found)
-    show(ledger, console=Console())
-    write(ledger, folder=folder)
+    print_ledger(ledger, console=Console())
+    write_files(ledger, folder=folder)
     sweep_pictures.draw(ledger, path=folder / "sweep.png")
 
 
-def show(ledger: Ledger, *, console: Console) -> None:
+def print_ledger(ledger: Ledger, *, console: Console) -> None:
     """Print the ledger's tables and sentences."""
-    console.print(Text(printable(f"sweep {ledger.name}: {sweep_tables.counted(ledger)}")))
+    console.print(Text(printable(f"sweep {ledger.name}: {sweep_tables.count_in_words(ledger)}")))
     for remark in ledger.remarks:
         console.print(Text(printable(remark), style="bold"))
     for sheet in sweep_tables.sheets(ledger):
@@ -87,7 +85,7 @@ def _table(sheet: Sheet, *, narrow: bool = False) -> Table:
     return laid_out
 
 
-def write(ledger: Ledger, *, folder: Path) -> None:
+def write_files(ledger: Ledger, *, folder: Path) -> None:
     """Write sweep.csv, sweep.json and sweep.md, each whole, in the place of older ones."""
     atomic_files.write_text(folder / "sweep.csv", as_csv(ledger))
     text = json.dumps(document(ledger), indent=2, ensure_ascii=False, allow_nan=False)
@@ -206,7 +204,7 @@ def markdown(ledger: Ledger) -> str:
     lines = [f"# Sweep {_cell(ledger.name)}", ""]
     lines += [line for remark in ledger.remarks for line in (f"**{_cell(remark)}**", "")]
     lines += [
-        f"- {_cell(sweep_tables.counted(ledger))}",
+        f"- {_cell(sweep_tables.count_in_words(ledger))}",
         f"- search: {_cell(ledger.search)}; objective: {_cell(ledger.objective)}",
         f"- swept: {_cell(', '.join(ledger.swept) or 'nothing')}",
         *(f"- {_cell(sentence)}" for sentence in sweep_tables.sentences(ledger)),

@@ -16,9 +16,9 @@ from babelfit.checkpoints.rankings import SOURCE_DEV
 from babelfit.files import atomic_files
 from babelfit.ledger.groups import Group
 from babelfit.ledger.ledger import COMPLETE, Ledger
-from babelfit.reports.sweep_tables import counted, label
+from babelfit.reports.sweep_tables import count_in_words, label
 
-# Told apart by all kinds of eyes: Okabe & Ito 2008, without black and without yellow, which is faint on white.
+# All kinds of eyes see their differences: Okabe & Ito 2008, without black and without yellow, which is faint on white.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
 OTHERS = "#999999"
 
@@ -42,7 +42,7 @@ Panel = Callable[[Axes, Ledger], None]
 
 def draw(ledger: Ledger, *, path: Path) -> None:
     """Write the picture as PNG, with the panels that there is something to show in."""
-    logging.getLogger("matplotlib").setLevel(logging.WARNING)  # it would tell of its fonts
+    logging.getLogger("matplotlib").setLevel(logging.WARNING)  # it would log its fonts
     panels = _panels(ledger)
     columns = min(2, len(panels))
     rows = math.ceil(len(panels) / columns)
@@ -50,7 +50,7 @@ def draw(ledger: Ledger, *, path: Path) -> None:
         # Letters that the font lacks are drawn as boxes; sweep.md has them.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         figure = Figure(figsize=(PANEL[0] * columns, PANEL[1] * rows + 0.5), layout="constrained")
-        figure.suptitle(f"{_cut(ledger.name, 60)}: {ledger.objective}\n{counted(ledger)}", fontsize=12)
+        figure.suptitle(f"{_shorten(ledger.name, 60)}: {ledger.objective}\n{count_in_words(ledger)}", fontsize=12)
         for place, panel in enumerate(panels, start=1):
             # The last of an odd number has the whole row.
             where = (rows, columns, place) if place < len(panels) else (rows, columns, (place, rows * columns))
@@ -111,8 +111,8 @@ def _groups(axes: Axes, ledger: Ledger) -> None:
     what = "mean and standard deviation over seeds; dots: trials" if many else "one trial each"
     which = f"the best {len(chosen)} of {len(scored)} groups" if len(chosen) < len(scored) else "groups"
     verdict = ledger.comparison.verdict if ledger.comparison is not None else ""
-    told = f"\n1 against 2: {verdict.split(':')[0]}" if verdict else ""
-    axes.set_title(f"{which}: {what}{told}")
+    verdict_line = f"\n1 against 2: {verdict.split(':')[0]}" if verdict else ""
+    axes.set_title(f"{which}: {what}{verdict_line}")
 
 
 def _tick(group: Group, *, ledger: Ledger) -> str:
@@ -157,7 +157,7 @@ def _importance(axes: Axes, ledger: Ledger) -> None:
     shares = [100 * share for share in found.shares.values()]
     bars = axes.barh(range(len(shares)), shares, color=COLOURS[0], height=0.6)
     axes.bar_label(bars, fmt="%.1f", padding=3)
-    axes.set_yticks(range(len(shares)), [_cut(key, 36) for key in found.shares])
+    axes.set_yticks(range(len(shares)), [_shorten(key, 36) for key in found.shares])
     axes.set_ylim(len(shares) - 0.4, -0.6)
     axes.set_xlim(0, 1.12 * max(shares))
     axes.set_xlabel("importance, in percent")
@@ -179,7 +179,7 @@ def _heat_map(axes: Axes, ledger: Ledger) -> None:
                 text = "" if math.isnan(value) else f"{value:.0f}" if len(languages) > 10 else f"{value:.1f}"
                 colour = "white" if value < middle else "black"
                 axes.text(place, height, text, ha="center", va="center", color=colour, fontsize=8)
-    axes.set_xticks(range(len(languages)), [_cut(one, 8) for one in languages])
+    axes.set_xticks(range(len(languages)), [_shorten(one, 8) for one in languages])
     axes.set_yticks(range(len(chosen)), [f"group {group.number}" for group in chosen])
     axes.set_title("languages by groups, on dev: means, in percent")
     axes.figure.colorbar(image, ax=axes, fraction=0.04, pad=0.02)
@@ -192,7 +192,7 @@ def _languages(axes: Axes, ledger: Ledger) -> None:
         axes.errorbar(
             place, 100 * spread.mean, yerr=100 * (spread.sd or 0), fmt="D", color=COLOURS[0], capsize=4, markersize=5
         )
-    names = [_cut(language, 8) for language in group.languages["validation"]]
+    names = [_shorten(language, 8) for language in group.languages["validation"]]
     axes.set_xticks(range(len(names)), names)
     axes.set_ylabel("in percent")
     axes.grid(axis="y", alpha=0.3)
@@ -200,10 +200,10 @@ def _languages(axes: Axes, ledger: Ledger) -> None:
 
 
 def _nothing(axes: Axes, ledger: Ledger) -> None:
-    """Say that there is nothing to draw yet, in the place of an older picture."""
+    """Write that there is nothing to draw yet, in the place of an older picture."""
     axes.set_axis_off()
     axes.text(0.5, 0.5, "no trial is complete yet", ha="center", va="center")
 
 
-def _cut(text: str, longest: int) -> str:
+def _shorten(text: str, longest: int) -> str:
     return text if len(text) <= longest else f"{text[: longest - 1]}…"

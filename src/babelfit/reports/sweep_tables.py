@@ -47,16 +47,16 @@ def sheets(ledger: Ledger) -> list[Sheet]:
     return [sheet for sheet in laid_out if sheet.rows]
 
 
-def counted(ledger: Ledger) -> str:
-    """Say how many trials ended how, and how many were proposed again."""
+def count_in_words(ledger: Ledger) -> str:
+    """Return in words how many trials ended how, and how many were proposed again."""
     total, states = len(ledger.rows), ", ".join(f"{count} {state}" for state, count in ledger.counts.items())
     repeats = ledger.num_proposed - total
-    told = f"{total} trial{'s' * (total != 1)}{': ' * bool(states)}{states}"
-    return told + (f"; {repeats} more had the config of one of these and count once with it" if repeats else "")
+    words = f"{total} trial{'s' * (total != 1)}{': ' * bool(states)}{states}"
+    return words + (f"; {repeats} more had the config of one of these and count once with it" if repeats else "")
 
 
 def sentences(ledger: Ledger) -> list[str]:
-    """Say in words what the tables are for: whether the best is better, and what selection cost."""
+    """Return in words what the tables are for: whether the best is better, and what selection cost."""
     return [*_selection_lines(ledger), *_importance_lines(ledger), *_comparison_lines(ledger)]
 
 
@@ -71,8 +71,8 @@ def short_names(keys: Sequence[str]) -> dict[str, str]:
     return {key: cut(key) for key in keys}
 
 
-def shown(value: str) -> str:
-    """Round a long number for reading; all else stays."""
+def shorten(value: str) -> str:
+    """Return a long number rounded for reading, and all else as it is."""
     found = number(value)
     return value if found is None or len(value) <= LONGEST else f"{found:.4g}"
 
@@ -80,7 +80,9 @@ def shown(value: str) -> str:
 def label(settings: Mapping[str, str], *, keys: Sequence[str]) -> str:
     """Name settings by what was swept, other than the seed."""
     names = short_names(keys)
-    return ", ".join(f"{names[key]}={shown(value)}" for key, value in settings.items()) or "all alike but for the seed"
+    return (
+        ", ".join(f"{names[key]}={shorten(value)}" for key, value in settings.items()) or "all alike but for the seed"
+    )
 
 
 def spread_cell(spread: Spread | None, *, count: int) -> str:
@@ -101,7 +103,7 @@ def _trials(ledger: Ledger) -> Sheet:
                 str(row.ranks.get(ledger.objective, row.trial.state)),
                 ", ".join(str(one) for one in (row.trial.number, *row.repeats)),
                 str(row.group),
-                *(shown(row.trial.overrides.get(key, "")) for key in names),
+                *(shorten(row.trial.overrides.get(key, "")) for key in names),
                 *(_objective_cell(row, name=name, ranked=name != ledger.objective) for name in ledger.objectives),
             ]
             for row in ledger.rows
@@ -129,7 +131,7 @@ def _groups(ledger: Ledger) -> Sheet:
         rows=[
             [
                 str(group.number),
-                *(shown(group.settings.get(key, "")) for key in keys),
+                *(shorten(group.settings.get(key, "")) for key in keys),
                 _states(group),
                 *_objective_spread(group, name=ledger.objective),
                 *(spread_cell(group.objectives.get(name), count=group.count) for name in others),
@@ -210,7 +212,7 @@ def _selection_lines(ledger: Ledger) -> list[str]:
 
 
 def _comparison_lines(ledger: Ledger) -> list[str]:
-    """Say whether the two best groups differ by more than their seeds do, by which test, and how far to believe it."""
+    """Return whether the two best groups differ by more than their seeds do, by which test, and how sure that is."""
     found = ledger.comparison
     if found is None:
         return ["Seed noise: there are no two groups with a score to compare."]

@@ -1,4 +1,4 @@
-"""Lead a sweep: which trials there are, which are still to be done, and what is said in the end."""
+"""Lead a sweep: which trials there are, and which are still to be done."""
 
 import hashlib
 import json
@@ -24,6 +24,7 @@ from babelfit.ledger.study import Study, Trial, is_sweep, read_sweep
 from babelfit.run.run import CONFIG, EVALUATION, OUTPUTS, check_place
 from babelfit.sweep import outcome, trials
 from babelfit.sweep.space import Space
+from babelfit.sweep.trials import join_overrides
 
 log = logging.getLogger(__name__)
 
@@ -110,7 +111,7 @@ class Leader:
                 continue
             if name in self.grid:
                 raise UserError(
-                    f"{trials.written(self.grid[name])} and {trials.written(overrides)} are one and the same run: what "
+                    f"{join_overrides(self.grid[name])} and {join_overrides(overrides)} are one and the same run: what "
                     "differs does not change results. Leave one of them out"
                 )
             self.grid[name] = overrides
@@ -120,7 +121,7 @@ class Leader:
         return [*self.common, *(f"{key}={value}" for key, value in trial_overrides.items())]
 
     def name_of(self, trial_overrides: dict[str, str]) -> str:
-        """Name the folder of a trial by what makes it the same run; raises UserError where it can be no run."""
+        """Return the name of a trial's folder, a hash of what makes it the same run; raise UserError for no valid run."""
         config = self.compose([*self.overrides(trial_overrides), f"name={self.folder.relative_to(OUTPUTS)}/0"])
         values = identity(asdict(config))
         values.pop("name")
@@ -185,18 +186,18 @@ class Leader:
                 yield study.propose(self.space.distributions(), seed=self.settings.seed, num_trials=self._num_trials)
 
         for trial in begun():
-            placed = self._placed(trial, study=study)
+            placed = self._place(trial, study=study)
             if placed is not None and not self._is_known(placed, study=study, runner=runner):
                 yield placed
 
-    def _placed(self, trial: Trial, *, study: Study) -> Trial | None:
+    def _place(self, trial: Trial, *, study: Study) -> Trial | None:
         """Give a trial its folder; None where nobody asks for it, or where it can be no run, which is recorded."""
         try:
             name = self.name_of(trial.overrides)
         except UserError as error:
             # In a search each value was looked at before, but not each with each.
             study.end(trial, "failed", why=str(error))
-            log.error("%s failed: %s", trials.written(trial.overrides), error)
+            log.error("%s failed: %s", join_overrides(trial.overrides), error)
             return None
         placed = study.place(trial, name)
         return placed if self.grid is None or name in self.grid else None
@@ -211,7 +212,7 @@ class Leader:
             if one.state == "running" and one.number < trial.number:
                 return True  # and recorded with it
         trials.wait_for_the_end_of(trial.folder)
-        ended = outcome.known(trial.folder)
+        ended = outcome.of_folder(trial.folder)
         if ended is not None:
             runner.conclude(trial, ended)
         return ended is not None
@@ -219,10 +220,10 @@ class Leader:
     def _conclude(self, study: Study) -> None:
         from babelfit.reports import sweep_files  # not above: torch would be imported before --help
 
-        sweep_files.tell(self.folder)
+        sweep_files.report_sweep(self.folder)
         failed = [trial for trial in study.trials() if trial.state == "failed"]
         if failed:
-            lines = "\n".join(f"  {one.folder}: {trials.written(one.overrides)}: {one.why}" for one in failed)
+            lines = "\n".join(f"  {one.folder}: {join_overrides(one.overrides)}: {one.why}" for one in failed)
             log.error("%d of %d trials failed:\n%s", len(failed), len(study.trials()), lines)
             log.error("sweep.retry=true takes them up again")
             sys.exit(1)
@@ -237,4 +238,4 @@ class Leader:
             return
         log.info("%s: %d trials", self.folder, len(self.grid))
         for name, overrides in self.grid.items():
-            log.info("  %s %s (%s)", name, trials.written(overrides), known.get(name, "new"))
+            log.info("  %s %s (%s)", name, join_overrides(overrides), known.get(name, "new"))

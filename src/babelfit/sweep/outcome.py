@@ -13,7 +13,7 @@ STOPPED = (preemption.EXIT_STATUS, preemption.KEYBOARD_STATUS)
 """Exit statuses of trials that somebody stopped: who stops one wants no other."""
 
 
-class Ended(NamedTuple):
+class Outcome(NamedTuple):
     """How a trial ended: complete, pruned, failed, or stopped by somebody."""
 
     state: str
@@ -30,60 +30,60 @@ class Before(NamedTuple):
 
     @classmethod
     def at(cls, folder: Path) -> "Before":
-        """Look now."""
-        log = log_of(folder)
+        """Return what is there now."""
+        log = log_path(folder)
         return cls(status=_status_text(folder), log=log.stat().st_size if log.exists() else 0)
 
 
-def of_process(status: int, folder: Path, *, before: Before, is_asked_to_end: bool) -> Ended:
-    """Say how a process of ours ended: by its status, what it wrote into its folder, and else by its last words."""
+def of_process(status: int, folder: Path, *, before: Before, is_asked_to_end: bool) -> Outcome:
+    """Return how a process of ours ended: by its status, what it wrote into its folder, and else by its last words."""
     if status in STOPPED or (status < 0 and is_asked_to_end):
-        return Ended("stopped", status=max(status, preemption.EXIT_STATUS))
+        return Outcome("stopped", status=max(status, preemption.EXIT_STATUS))
     if status < 0:
         name = signal.Signals(-status).name
         hint = ", as the kernel does when memory runs out" if name == "SIGKILL" else ""
-        return Ended("failed", f"killed by {name}{hint}")
+        return Outcome("failed", f"killed by {name}{hint}")
     if status and _status_text(folder) == before.status:
         # It ended before it could open its folder: what stands there is of an earlier start.
-        return Ended("failed", _last_words(log_of(folder), start=before.log))
+        return Outcome("failed", _last_words(log_path(folder), start=before.log))
     return _of_status(folder, before=before)
 
 
-def of_job(folder: Path, *, before: Before, is_over: bool) -> Ended:
-    """Say how the job of a trial ended, of which there is no status: by its folder and its log.
+def of_job(folder: Path, *, before: Before, is_over: bool) -> Outcome:
+    """Return how the job of a trial ended, of which there is no status: by its folder and its log.
 
     Where it is not known to be over, only an end that is written down counts.
     """
-    log = log_of(folder)
+    log = log_path(folder)
     if _status_text(folder) != before.status:
         ended = _of_status(folder, before=before)
-        return ended if is_over or ended.state != "failed" else Ended("stopped")
+        return ended if is_over or ended.state != "failed" else Outcome("stopped")
     has_begun = log.is_file() and log.stat().st_size > before.log
     if is_over and has_begun:
-        return Ended("failed", _last_words(log, start=before.log))
-    return Ended("stopped")
+        return Outcome("failed", _last_words(log, start=before.log))
+    return Outcome("stopped")
 
 
-def known(folder: Path) -> Ended | None:
-    """Say how a trial has ended that nobody recorded, where its folder says so: complete or pruned."""
+def of_folder(folder: Path) -> Outcome | None:
+    """Return how a trial has ended that nobody recorded, where its folder says so: complete or pruned; else None."""
     ended = _of_status(folder, before=Before.at(folder))
     return ended if ended.state in ("complete", "pruned") else None
 
 
-def _of_status(folder: Path, *, before: Before) -> Ended:
-    """Say what status.json says."""
+def _of_status(folder: Path, *, before: Before) -> Outcome:
+    """Return what status.json says."""
     try:
         status = Run(folder).status()
     except UserError as error:
-        return Ended("failed", str(error))
+        return Outcome("failed", str(error))
     state, why = status["state"], str(status.get("why", ""))
     if state == "complete":
-        return Ended(state, objectives=status.get("objectives", {}))
+        return Outcome(state, objectives=status.get("objectives", {}))
     if state == "pruned":
-        return Ended(state, why)
+        return Outcome(state, why)
     if state == "interrupted":
-        return Ended("stopped")
-    return Ended("failed", _last_words(log_of(folder), start=before.log) if state == "new" else why or state)
+        return Outcome("stopped")
+    return Outcome("failed", _last_words(log_path(folder), start=before.log) if state == "new" else why or state)
 
 
 def _last_words(path: Path, *, start: int) -> str:
@@ -100,6 +100,6 @@ def _status_text(folder: Path) -> str:
     return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
 
 
-def log_of(folder: Path) -> Path:
-    """Name the file beside a trial's folder that holds what its process said."""
+def log_path(folder: Path) -> Path:
+    """Return the file beside a trial's folder that holds what its process said."""
     return folder.with_name(f"{folder.name}.log")

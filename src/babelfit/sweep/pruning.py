@@ -26,7 +26,7 @@ class Pruning(Callback):
         self._total_steps = total_steps
         self._found: tuple[Study, Trial] | None = None
         self._is_hopeless = False
-        self._told = ""
+        self._reason = ""
 
     def on_train_start(self, trainer: Trainer, *_: Any) -> None:
         """Find the trial in the study, on the first rank."""
@@ -50,7 +50,7 @@ class Pruning(Callback):
         score = float(trainer.callback_metrics[self._objective])
         percent = 100 * step // self._total_steps
         self._is_hopeless = ranks.from_first(lambda: self._ask(score, percent=percent))
-        self._told = f"{self._objective} {100 * score:.1f} after {percent} % of its steps is below the others' median"
+        self._reason = f"{self._objective} {100 * score:.1f} after {percent} % of its steps is below the others' median"
 
     def _ask(self, score: float, *, percent: int) -> bool:
         if self._found is None:
@@ -66,4 +66,4 @@ class Pruning(Callback):
     def on_train_batch_start(self, *_: Any) -> None:
         """End the trial, now that the validated step is saved."""
         if self._is_hopeless:
-            raise Pruned(self._told)
+            raise Pruned(self._reason)

@@ -35,11 +35,11 @@ class Space:
 
         Raises UserError for what is no override, and for keys that cannot be swept.
         """
-        overrides = _parsed(arguments, parser=parser)
+        overrides = _parse(arguments, parser=parser)
         given = {override.key_or_group for override in overrides}
         lines = [f"{key}={value}" for key, value in space.items() if key not in given]
         fixed, swept = [], {}
-        for override in [*_parsed(lines, parser=parser), *overrides]:
+        for override in [*_parse(lines, parser=parser), *overrides]:
             key = override.key_or_group
             if override.is_sweep_override():
                 if override.type != OverrideType.CHANGE:
@@ -88,7 +88,7 @@ class Space:
         return [first, *(first | {key: value} for key, ends in values.items() for value in ends[1:])]
 
 
-def _parsed(lines: Sequence[str], *, parser: OverridesParser) -> list[Override]:
+def _parse(lines: Sequence[str], *, parser: OverridesParser) -> list[Override]:
     try:
         return parser.parse_overrides(list(lines))
     except HydraException as error:

@@ -19,12 +19,13 @@ from tqdm.contrib.logging import logging_redirect_tqdm
 from babelfit.config.conf import TRAIN
 from babelfit.config.schema import SweepConfig, TrainerConfig
 from babelfit.devices import preemption
-from babelfit.devices.launch import Processes, check_devices, count_cores, count_gpus, looked_after
+from babelfit.devices.launch import Processes, check_devices, count_cores, count_gpus, supervise
 from babelfit.errors import UserError, first_line
 from babelfit.files.lock import holder
 from babelfit.ledger.study import Study, Trial
 from babelfit.run.run import OUTPUTS, Run
-from babelfit.sweep.outcome import Before, Ended, log_of, of_job, of_process
+from babelfit.sweep import outcome
+from babelfit.sweep.outcome import Before, Outcome, log_path
 
 log = logging.getLogger(__name__)
 
@@ -68,21 +69,21 @@ class Runner:
         """
         jobs: list[_Job] = []
         bar = tqdm(total=self._num_trials, initial=self._num_ended(), desc="trials", unit="", disable=None)
-        with logging_redirect_tqdm(), bar, looked_after(seconds_to_end=SECONDS_TO_END) as processes:
+        with logging_redirect_tqdm(), bar, supervise(seconds_to_end=SECONDS_TO_END) as processes:
             while True:
                 while len(jobs) < len(environments) and not processes.received and self._stopped is None:
                     trial = next(to_do, None)
                     if trial is None:
                         break
                     slot = min(set(range(len(environments))) - {job.slot for job in jobs})
-                    jobs.append(self._started(trial, processes, slot=slot, environment=environments[slot]))
+                    jobs.append(self._start(trial, processes, slot=slot, environment=environments[slot]))
                 if not jobs:
                     break
                 for job in [job for job in jobs if job.process.poll() is not None]:
                     jobs.remove(job)
                     asked = processes.received is not None or self._stopped is not None
                     status = job.process.returncode
-                    ended = of_process(status, job.trial.folder, before=job.before, is_asked_to_end=asked)
+                    ended = outcome.of_process(status, job.trial.folder, before=job.before, is_asked_to_end=asked)
                     self.conclude(job.trial, ended)
                     if self._stopped is not None:
                         for other in jobs:
@@ -106,7 +107,7 @@ class Runner:
         while batch := list(islice(to_do, size)):
             before = [Before.at(trial.folder) for trial in batch]
             for trial in batch:
-                log.info("%s: %s", trial.folder, written(trial.overrides))
+                log.info("%s: %s", trial.folder, join_overrides(trial.overrides))
             failure: Exception | None = None
             try:
                 launcher.launch([self._arguments(trial) for trial in batch], initial_job_idx=batch[0].number)
@@ -115,7 +116,7 @@ class Runner:
                 failure = error
             for trial, at_first in zip(batch, before, strict=True):
                 wait_for_the_end_of(trial.folder)
-                self.conclude(trial, of_job(trial.folder, before=at_first, is_over=failure is None))
+                self.conclude(trial, outcome.of_job(trial.folder, before=at_first, is_over=failure is None))
             if failure is not None:
                 raise UserError(
                     f"the launcher gave up ({first_line(failure)}). Its other jobs may still wait or run: let them "
@@ -127,15 +128,15 @@ class Runner:
     def _arguments(self, trial: Trial) -> list[str]:
         return [*self._overrides_of(trial.overrides), f"name={trial.folder.relative_to(OUTPUTS)}"]
 
-    def _started(self, trial: Trial, processes: Processes, *, slot: int, environment: dict[str, str]) -> _Job:
-        log.info("%s: %s", trial.folder, written(trial.overrides))
+    def _start(self, trial: Trial, processes: Processes, *, slot: int, environment: dict[str, str]) -> _Job:
+        log.info("%s: %s", trial.folder, join_overrides(trial.overrides))
         before = Before.at(trial.folder)
         own = _without_scheduler(os.environ) | environment
-        with log_of(trial.folder).open("ab") as file:
+        with log_path(trial.folder).open("ab") as file:
             process = processes.start(_command(self._arguments(trial)), environment=own, log=file)
         return _Job(trial, process, slot, before)
 
-    def conclude(self, trial: Trial, ended: Ended) -> None:
+    def conclude(self, trial: Trial, ended: Outcome) -> None:
         """Record how a trial ended, and all that are the same run; one that was stopped stays begun.
 
         The same command goes on with that one.
@@ -146,7 +147,7 @@ class Runner:
             return
         if ended.state == "complete" and self._objective not in ended.objectives:
             undefined = f"objective={self._objective} is undefined: see {trial.folder}/scores/validation.json"
-            ended = Ended("failed", undefined)
+            ended = Outcome("failed", undefined)
         same = [one for one in self._study.trials() if one.folder == trial.folder and one.state == "running"]
         for one in same:
             why = ended.why[:LONGEST_REASON] if ended.why else None
@@ -180,25 +181,25 @@ def _without_scheduler(environment: Mapping[str, str]) -> dict[str, str]:
     return {key: value for key, value in environment.items() if not key.startswith(("SLURM_", "SUBMITIT_"))}
 
 
-def written(overrides: Mapping[str, str]) -> str:
-    """Write the settings of a trial on one line."""
+def join_overrides(overrides: Mapping[str, str]) -> str:
+    """Return the settings of a trial on one line."""
     return " ".join(f"{key}={value}" for key, value in overrides.items())
 
 
 def wait_for_the_end_of(folder: Path) -> None:
     """Wait until no process works in a trial's folder: one of a killed sweep still writes its checkpoint."""
-    told_of = None
+    known = None
     while (other := holder(folder)) is not None:
-        if other != told_of:
+        if other != known:
             log.info("%s still works in %s: waiting for its end", other, folder)
-            told_of = other
+            known = other
         time.sleep(SECONDS_BETWEEN_LOOKS)
 
 
 def environments(workers: int, trainer: TrainerConfig) -> list[dict[str, str]]:
-    """Share out this machine: what each of so many trials at a time gets of its cores, or of its GPUs.
+    """Return what each of so many trials at a time gets of this machine's cores, or of its GPUs.
 
-    Raises UserError where there are not enough GPUs.
+    Raise UserError where there are not enough GPUs.
     """
     if workers == 1:
         return [{}]
@@ -225,7 +226,7 @@ def run_as_job(overrides: Sequence[str]) -> None:
     folder = OUTPUTS / next(one for one in reversed(overrides) if one.startswith("name=")).removeprefix("name=")
     asked = False
 
-    with looked_after(seconds_to_end=SECONDS_TO_END) as processes:
+    with supervise(seconds_to_end=SECONDS_TO_END) as processes:
 
         def stop(*_: object) -> None:
             nonlocal asked
@@ -234,7 +235,7 @@ def run_as_job(overrides: Sequence[str]) -> None:
 
         # Ignored by the trial, which would die of it: some schedulers send it to every process of a job.
         submitits = signal.signal(signal.SIGUSR2, signal.SIG_IGN)
-        with log_of(folder).open("ab") as file:
+        with log_path(folder).open("ab") as file:
             process = processes.start(_command(overrides), environment=_without_scheduler(os.environ), log=file)
         signal.signal(signal.SIGUSR2, stop)
         process.wait()

@@ -41,7 +41,7 @@ def _nothing_started(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_one_device_needs_no_supervisor() -> None:
-    assert not launch.supervised(CONFIG)
+    assert not launch.run_in_subprocesses(CONFIG)
     assert ranks.rank() == 0
 
 
@@ -52,20 +52,20 @@ def test_processes_that_somebody_else_started_must_fit_the_configuration(
     for key, value in started.items():
         monkeypatch.setenv(key, value)
 
-    assert not launch.supervised(replace(CONFIG, devices=2, num_nodes=2))
+    assert not launch.run_in_subprocesses(replace(CONFIG, devices=2, num_nodes=2))
     assert launch.is_one_of_several()
-    launch.forget_strange_ranks()
-    assert (ranks.place(), ranks.rank()) == (3, 0)
+    launch.drop_foreign_rank_variables()
+    assert (ranks.launched_rank(), ranks.rank()) == (3, 0)
     with pytest.raises(UserError, match=f"{name} started 2 processes.*trainer.devices=2 trainer.num_nodes=2"):
-        launch.supervised(replace(CONFIG, devices=2))
+        launch.run_in_subprocesses(replace(CONFIG, devices=2))
 
 
 def test_ranks_that_belong_to_no_process_of_ours_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("RANK", "LOCAL_RANK", "WORLD_SIZE"):
         monkeypatch.setenv(name, "1")
     assert ranks.rank() == 0
-    launch.forget_strange_ranks()
-    assert (ranks.place(), ranks.is_first_to_tell("it")) == (0, True)
+    launch.drop_foreign_rank_variables()
+    assert (ranks.launched_rank(), ranks.is_first_to_end("it")) == (0, True)
     assert "LOCAL_RANK" not in os.environ
 
 
@@ -75,7 +75,7 @@ def test_a_batch_script_without_srun_starts_its_processes_itself(monkeypatch: py
     started = []
     monkeypatch.setattr(launch, "run", lambda environments: started.extend(environments) or 0)
 
-    assert launch.supervised(replace(CONFIG, devices=3))
+    assert launch.run_in_subprocesses(replace(CONFIG, devices=3))
     assert [(one["RANK"], one["LOCAL_RANK"], one["WORLD_SIZE"]) for one in started] == [
         (str(rank), str(rank), "3") for rank in range(3)
     ]
@@ -89,7 +89,7 @@ def test_the_others_wait_for_hours_while_one_rank_works_alone(monkeypatch: pytes
     for name in ("init_process_group", "barrier", "destroy_process_group"):
         monkeypatch.setattr(distributed, name, getattr(asked, name))
 
-    with ranks.joined(replace(CONFIG, devices=2)):
+    with ranks.process_group(replace(CONFIG, devices=2)):
         timeout = asked.init_process_group.call_args.kwargs["timeout"]
     assert timeout > timedelta(hours=1)
     store.set_timeout.assert_called_once_with(timeout)
@@ -122,4 +122,4 @@ def test_what_is_not_there_is_named(
 ) -> None:
     monkeypatch.setattr(launch, "count_gpus", lambda: num_gpus)
     with pytest.raises(UserError, match=message):
-        launch.supervised(replace(CONFIG, **changes))  # type: ignore[arg-type]
+        launch.run_in_subprocesses(replace(CONFIG, **changes))  # type: ignore[arg-type]

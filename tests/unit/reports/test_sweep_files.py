@@ -15,7 +15,7 @@ from rich.console import Console
 from babelfit.commands import cli
 from babelfit.ledger.ledger import collect
 from babelfit.reports import sweep_files, sweep_pictures
-from babelfit.reports.sweep_tables import counted, short_names, shown
+from babelfit.reports.sweep_tables import count_in_words, short_names, shorten
 
 RATE = "optimization.learning_rate"
 WIDTH = 200
@@ -41,7 +41,7 @@ def filled(outputs: Path) -> MadeSweep:
 
 def printed(made: MadeSweep) -> str:
     text = io.StringIO()
-    sweep_files.show(collect(made.sweep), console=Console(file=text, width=WIDTH))
+    sweep_files.print_ledger(collect(made.sweep), console=Console(file=text, width=WIDTH))
     return text.getvalue()
 
 
@@ -147,7 +147,7 @@ def test_a_table_fits_into_80_columns_without_broken_words(in_folder: Path) -> N
         numbers = {} if number == 11 else dict.fromkeys(("source_dev", "mean_dev", "worst_dev", "target_dev"), 0.5)
         made.add(settings, state=state, **numbers)
     text = io.StringIO()
-    sweep_files.show(collect(made.sweep), console=Console(file=text, width=80))
+    sweep_files.print_ledger(collect(made.sweep), console=Console(file=text, width=80))
     lines = [line.split() for line in text.getvalue().splitlines()]
 
     assert ["1", "0", "1", "1.762e-05", "16", "1", "50.0", "50.0", "(1)", "50.0", "(1)", "50.0", "(1)"] in lines
@@ -159,7 +159,7 @@ def test_repeats_are_counted_aloud(in_folder: Path) -> None:
     folder = made.add({RATE: "1e-5"}, source_dev=0.5, mean_dev=0.5)
     made.add({RATE: "1e-5"}, folder=folder, source_dev=0.5, mean_dev=0.5)
 
-    assert counted(collect(made.sweep)) == (
+    assert count_in_words(collect(made.sweep)) == (
         "1 trial: 1 complete; 1 more had the config of one of these and count once with it"
     )
     assert "| 1 | 0, 1 |" in page(made)
@@ -210,7 +210,7 @@ def test_the_csv_has_a_row_per_trial_at_full_precision(in_folder: Path) -> None:
 
 def test_the_json_has_everything_and_no_path_of_this_machine(in_folder: Path) -> None:
     made = filled(in_folder / "outputs")
-    sweep_files.write(collect(made.sweep), folder=made.folder)
+    sweep_files.write_files(collect(made.sweep), folder=made.folder)
     text = (made.folder / "sweep.json").read_text(encoding="utf-8")
     document = json.loads(text)
 
@@ -339,4 +339,4 @@ def test_keys_are_cut_to_what_tells_them_apart() -> None:
     ],
 )
 def test_long_numbers_are_rounded_for_reading(value: str, read: str | None) -> None:
-    assert shown(value) == (read or value)
+    assert shorten(value) == (read or value)
