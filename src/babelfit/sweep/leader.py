@@ -121,7 +121,7 @@ class Leader:
         return [*self.common, *(f"{key}={value}" for key, value in trial_overrides.items())]
 
     def name_of(self, trial_overrides: dict[str, str]) -> str:
-        """Return the name of a trial's folder, a hash of what makes it the same run; raise UserError for no valid run."""
+        """Return the name of a trial's folder, a hash of what makes it the same run; raise UserError if it is none."""
         config = self.compose([*self.overrides(trial_overrides), f"name={self.folder.relative_to(OUTPUTS)}/0"])
         values = identity(asdict(config))
         values.pop("name")
