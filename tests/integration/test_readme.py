@@ -1,4 +1,4 @@
-"""Every command of the README composes to a valid configuration, and its tree names every file there is."""
+"""Every command of the README composes to a valid configuration."""
 
 import re
 import shlex
@@ -60,16 +60,6 @@ def test_a_verb_of_the_readme_is_one_with_its_options(command: str, monkeypatch:
     monkeypatch.setattr("babelfit.commands.session.cli_session", session)
     with pytest.raises(IsReadError):
         main(shlex.split(command))
-
-
-def test_the_tree_has_a_line_for_every_room() -> None:
-    tree = README.split("## What is where")[1].split("```")[1]
-    names = set(re.findall(r"(?<!\S)\w+(?:/|\.\w+)(?=[\s,;]|$)", tree))
-    source = ROOT / "src" / "babelfit"
-    files = [*ROOT.glob("*.py"), *source.glob("*.py"), *(ROOT / "conf").iterdir()]
-    rooms = [path.parent for path in source.glob("*/__init__.py")]
-    expected = {path.name + "/" * path.is_dir() for path in (*files, *rooms)} - {"__init__.py"}
-    assert expected - names == set()
 
 
 def test_the_two_commands_of_the_first_screen_are_those_of_the_makefile() -> None:

@@ -1,4 +1,4 @@
-"""config.yaml: written into run folders, read back from any version, and compared. The types stand in config.py."""
+"""config.yaml: written into run folders, read back from any version, and compared. The types stand in schema.py."""
 
 from dataclasses import asdict
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Which values a configuration may have, by full key. The types stand in config.py."""
+"""Which values a configuration may have, by full key. The types stand in schema.py."""
 
 import math
 import re
