@@ -16,10 +16,10 @@ from babelfit.errors import UserError
 from babelfit.languages.facts import checked_languages
 from babelfit.rows import encoding, measuring
 from babelfit.tasks import MaskedTokens
-from babelfit.text import corpora, held_out, packing, passages, splits
+from babelfit.text import corpora, corpus, held_out, packing, passages, splits
 from babelfit.text.corpora import Corpora
 from babelfit.text.passages import Reading
-from babelfit.text.splits import Held, limited, read_text
+from babelfit.text.splits import Held, TextSplit, limited
 
 
 class Text(MultilingualDataModule):
@@ -112,8 +112,8 @@ class Text(MultilingualDataModule):
                     f"'{language}' has no text for {split}, only for {', '.join(there)}: add a file of it, or leave it "
                     f"out of data.{'train_languages' if split == 'train' else 'languages'}"
                 )
-            self._whole[key] = read_text(
-                [(corpus, self.origin.sha256(corpus)) for corpus in files],
+            self._whole[key] = TextSplit(
+                files=[(corpus, self.origin.sha256(corpus)) for corpus in files],
                 split=split,
                 language=language,
                 sides=self.origin.sides(language) or (language,),
@@ -123,7 +123,7 @@ class Text(MultilingualDataModule):
                 tokenizer=self.tokenizer,
                 max_length=self.max_length,
                 key=self._key,
-            )
+            ).open()
         return self._whole[key]
 
     def _held(self, language: str, *, is_drawn: bool) -> Held:
@@ -152,7 +152,7 @@ class Text(MultilingualDataModule):
     @cached_property
     def _key(self) -> dict[str, Any]:
         """Say what turns text into tokens, besides the files."""
-        modules = (corpora, passages, held_out, packing, splits, measuring, encoding)
+        modules = (corpora, corpus, passages, held_out, packing, splits, measuring, encoding)
         return {
             "columns": self._columns,
             "undecodable": self._undecodable,

@@ -62,11 +62,7 @@ def score(folder: Path, facts: SplitFacts) -> Scores:
         if unlabelled[language] < len(theirs.indices)
     }
     together, found_alike, not_parallel = _compare_items(given, answers, facts)
-    counts = {language: task.counts(theirs) for language, theirs in given.items()}
-    for language, theirs in counts.items():
-        if not len(theirs.indices):
-            file = prediction_files.path(folder, split=facts.split, language=language)
-            raise UserError(f"{file}: none of its {task.target} could be guessed, so there is no {task.headline.title}")
+    counts = {language: _count(theirs, folder, facts, language) for language, theirs in given.items()}
     resampled = resample(counts, task=task, together=together)
     languages = {
         language: _score_language(
@@ -123,6 +119,16 @@ def _read(folder: Path, facts: SplitFacts, language: str) -> list[Any]:
         num_examples=facts.examples.get(language),
         dropped=facts.dropped.get(language, ()),
     )
+
+
+def _count(answers: Answers, folder: Path, facts: SplitFacts, language: str) -> Counts:
+    """Return what each example adds; raise UserError where nothing can be scored."""
+    task = facts.task
+    counts = task.counts(answers)
+    if not len(counts.indices):
+        file = prediction_files.path(folder, split=facts.split, language=language)
+        raise UserError(f"{file}: none of its {task.target} could be guessed, so there is no {task.headline.title}")
+    return counts
 
 
 def _compare_items(

@@ -24,7 +24,6 @@ from babelfit.ledger.study import Study, Trial, is_sweep, read_sweep
 from babelfit.run.run import CONFIG, EVALUATION, OUTPUTS, check_place
 from babelfit.sweep import outcome, trials
 from babelfit.sweep.space import Space
-from babelfit.sweep.trials import join_overrides
 
 log = logging.getLogger(__name__)
 

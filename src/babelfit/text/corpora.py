@@ -6,7 +6,7 @@ How a file is read is for passages.py, and what becomes of its text for text.py.
 import logging
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -15,6 +15,7 @@ from babelfit.files.atomic_files import sha256
 from babelfit.languages.facts import LANGUAGES
 from babelfit.rows.origin import SAMPLE, written_sample
 from babelfit.sample import VERSION, write_corpus
+from babelfit.text.corpus import Corpus
 from babelfit.text.passages import first_line
 
 SPLITS = {"train": "train", "validation": "validation", "valid": "validation", "dev": "validation", "test": "test"}
@@ -35,22 +36,6 @@ _MARKED = re.compile(
 _MOSES = re.compile(r"(?P<name>.+)\.(?P<pair>[A-Za-z0-9]+(-[A-Za-z0-9]+)+)\.(?P<side>[A-Za-z0-9-]+)")
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Corpus:
-    """One file, or the two of a Moses pair. Of one that is mixed, only the rows whose column says `language`."""
-
-    paths: tuple[Path, ...]
-    form: str
-    split: str
-    language: str  # "" until it is known what a mixed one holds
-    is_mixed: bool = False
-    has_header: bool = False
-
-    def told(self) -> str:
-        """Name the files."""
-        return " and ".join(map(str, self.paths))
 
 
 def sides(code: str, *, is_code: Callable[[str], bool]) -> tuple[str, str] | None:
@@ -116,7 +101,7 @@ class Corpora:
         resolved: list[Corpus] = []
         for corpus in self.found:
             codes = languages_of(corpus) if corpus.is_mixed else [corpus.language]
-            resolved += [replace(corpus, language=self.check(code, where=corpus.told())) for code in codes]
+            resolved += [replace(corpus, language=self.check(code, where=corpus.in_words())) for code in codes]
         self.found = resolved
 
     @property

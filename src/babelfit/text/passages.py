@@ -15,15 +15,13 @@ from dataclasses import dataclass, field
 from itertools import chain, islice, zip_longest
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import Any, BinaryIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from babelfit.errors import UserError
-
-if TYPE_CHECKING:
-    from babelfit.text.corpora import Corpus
+from babelfit.text.corpus import Corpus
 
 LOOKED_AT = 10_000
 """Lines of plain text that are looked at to see whether blank ones part documents; else each line is one of its own."""
@@ -48,7 +46,7 @@ class Reading:
     counts: dict[str, int] = field(default_factory=lambda: {"lines": 0, "blank": 0, "undecodable": 0})
 
 
-def documents(corpus: "Corpus", reading: Reading) -> Iterator[list[str]]:
+def documents(corpus: Corpus, reading: Reading) -> Iterator[list[str]]:
     """Yield the documents of a corpus in its language; raises UserError with file and line for what is malformed."""
     if corpus.form == "text":
         return _plain(corpus.paths[0], reading)
@@ -59,7 +57,7 @@ def documents(corpus: "Corpus", reading: Reading) -> Iterator[list[str]]:
     return _rows(corpus, reading)
 
 
-def languages(corpus: "Corpus", reading: Reading) -> list[str]:
+def languages(corpus: Corpus, reading: Reading) -> list[str]:
     """List the languages that a file's column of them names."""
     read = _json_rows if corpus.form == "jsonl" else _parquet_rows
     found: set[str] = set()
@@ -139,7 +137,7 @@ def _plain(path: Path, reading: Reading) -> Iterator[list[str]]:
         yield document
 
 
-def _columns(corpus: "Corpus", reading: Reading) -> Iterator[list[str]]:
+def _columns(corpus: Corpus, reading: Reading) -> Iterator[list[str]]:
     path = corpus.paths[0]
     for number, line in enumerate(_lines(path, reading), start=1):
         if number == 1 and corpus.has_header:
@@ -180,7 +178,7 @@ def _pair(first: str, second: str, reading: Reading) -> Iterator[list[str]]:
         reading.counts["blank"] += 1
 
 
-def _rows(corpus: "Corpus", reading: Reading) -> Iterator[list[str]]:
+def _rows(corpus: Corpus, reading: Reading) -> Iterator[list[str]]:
     """Yield the text of each row in the corpus's language as a document, a line a sentence."""
     read = _json_rows if corpus.form == "jsonl" else _parquet_rows
     columns = [reading.text, reading.language] if corpus.is_mixed else [reading.text]

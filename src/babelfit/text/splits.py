@@ -23,7 +23,7 @@ from babelfit.rows import measuring
 from babelfit.rows.encoding import SECONDS_BEFORE_PROGRESS, tokenized
 from babelfit.rows.scripts import look_alike
 from babelfit.text import held_out
-from babelfit.text.corpora import Corpus
+from babelfit.text.corpus import Corpus
 from babelfit.text.packing import Packer
 from babelfit.text.passages import Reading, documents
 
@@ -43,85 +43,92 @@ class Held:
     highest: int | None
 
 
-def read_text(
-    files: Sequence[tuple[Corpus, Sequence[str]]],
-    *,
-    split: str,
-    language: str,
-    sides: Sequence[str],
-    share: float | None,
-    held: Held | None,
-    reading: Callable[[Callable[[int], object]], Reading],
-    tokenizer: PreTrainedTokenizerFast,
-    max_length: int,
-    key: Mapping[str, Any],
-) -> tuple[Dataset, dict[str, Any]]:
-    """Open the packed examples of some files, given with their SHA-256, tokenized at most once, and their facts.
+@dataclass(frozen=True, kw_only=True)
+class TextSplit:
+    """One language of one split: its files, what of them is read, and how.
 
-    `sides` are the language, or the two of a pair. With a `share`, only what that holds out is read, and with `held`
-    all but what is. `key` stands for the tokenizer, the code and the settings by which text is read.
-
-    Facts: the files, `lines`, `blank` and `undecodable` ones, `documents`, `sentences`, of these those cut into
-    `pieces` and (pairs) those `truncated`, further those `held_out` and those `left_out` of training for being held out
-    elsewhere, what reads like a `special` token, `examples`, `tokens`, `scripts`. For training: the `hashes` of held
-    out sentences by side, and the `highest` of their documents. Raises UserError where there is no text.
+    With a `share`, only what that holds out is read, and with `held` all but what is.
     """
-    is_pair = len(sides) == 2
-    packer = Packer(tokenizer, max_length=max_length)
 
-    def chunks(facts: dict[str, Any]) -> Iterator[pa.Table]:
-        seen = _Seen(sides=sides, keeps_hashes=held is None)
-        with _progress([corpus for corpus, _ in files], f"Tokenizing text {split} {language}") as progress:
-            how = reading(progress)
-            found: Iterable[list[str]] = (document for corpus, _ in files for document in documents(corpus, how))
+    files: Sequence[tuple[Corpus, Sequence[str]]]  # with their SHA-256
+    split: str
+    language: str
+    sides: Sequence[str]  # the language, or the two of a pair
+    share: float | None
+    held: Held | None
+    reading: Callable[[Callable[[int], object]], Reading]
+    tokenizer: PreTrainedTokenizerFast
+    max_length: int
+    key: Mapping[str, Any]  # stands for the tokenizer, the code and the settings by which text is read
+
+    def open(self) -> tuple[Dataset, dict[str, Any]]:
+        """Return the packed examples, tokenized at most once, and their facts; raise UserError where there is no text.
+
+        Facts: the files, `lines`, `blank` and `undecodable` ones, `documents`, `sentences`, of these those cut into
+        `pieces` and (pairs) those `truncated`, further those `held_out` and those `left_out` of training for being held
+        out elsewhere, what reads like a `special` token, `examples`, `tokens`, `scripts`. For training: the `hashes` of
+        held out sentences by side, and the `highest` of their documents.
+        """
+        packer = Packer(self.tokenizer, max_length=self.max_length)
+        key = {
+            "data": "text",
+            "files": [(digests, corpus.form, corpus.is_mixed, corpus.has_header) for corpus, digests in self.files],
+            "language": self.language,
+            "sides": self.sides,
+            "share": self.share,
+            "held": self.held and [self.held.highest, _digest(self.held.by_side)],
+            "max_length": self.max_length,
+            **self.key,
+        }
+        dataset, facts = tokenized(key, chunks=lambda facts: self._chunks(facts, packer=packer), schema=packer.schema)
+        for side in self.sides:
+            if other := look_alike(side, shares=facts["sampled"][side]):
+                log.warning("%s: %s", self._names, other)
+        return dataset, {
+            "split": self.split,
+            "layout": ", ".join(sorted({corpus.form for corpus, _ in self.files})),
+            "files": [
+                {"path": str(path), "bytes": path.stat().st_size, "sha256": digest}
+                for corpus, digests in self.files
+                for path, digest in zip(corpus.paths, digests, strict=True)
+            ],
+            "rows": len(dataset),
+            "dropped": {},
+            **facts,
+        }
+
+    @property
+    def _names(self) -> str:
+        return ", ".join(corpus.in_words() for corpus, _ in self.files)
+
+    def _chunks(self, facts: dict[str, Any], *, packer: Packer) -> Iterator[pa.Table]:
+        """Yield the packed examples, and add to the facts what the text turned out to be."""
+        is_pair = len(self.sides) == 2
+        seen = _Seen(sides=self.sides, keeps_hashes=self.held is None)
+        description = f"Tokenizing text {self.split} {self.language}"
+        with _progress([corpus for corpus, _ in self.files], description) as progress:
+            how = self.reading(progress)
+            found: Iterable[list[str]] = (document for corpus, _ in self.files for document in documents(corpus, how))
             highest = None
-            if held is not None:
-                found = seen.without(found, held=held)
-            elif share is not None:
-                highest, found = held_out.drawn(found, held_out=share, as_one=is_pair)
+            if self.held is not None:
+                found = seen.without(found, held=self.held)
+            elif self.share is not None:
+                highest, found = held_out.drawn(found, held_out=self.share, as_one=is_pair)
             yield from (packer.paired if is_pair else packer.packed)(seen.chunks(found))
         if not seen.counts["sentences"]:
-            what = "is left to train on, as all of it is held out" if seen.counts["held_out"] else "in it"
-            what = f"is held out by data.held_out={share:g}" if share and share < 1 and how.counts["lines"] else what
-            raise UserError(f"{', '.join(corpus.told() for corpus, _ in files)}: no text of '{language}' {what}")
+            raise UserError(f"{self._names}: no text of '{self.language}' {self._why_none(how, seen)}")
         counted = {**how.counts, **seen.counts, **packer.counts}
         of_tokens = {name: counted.pop(name) for name in ("words", "characters", "subwords", "unknown")}
         sampled = {side: measuring.scripts(pa.table({"text": sample})) for side, sample in seen.sample.items()}
-        sampled |= {
-            language: measuring.scripts(pa.table({"text": [one for few in seen.sample.values() for one in few]}))
-        }
-        facts |= counted | {"tokens": of_tokens, "scripts": sampled[language], "sampled": sampled}
+        of_all = [one for few in seen.sample.values() for one in few]
+        sampled |= {self.language: measuring.scripts(pa.table({"text": of_all}))}
+        facts |= counted | {"tokens": of_tokens, "scripts": sampled[self.language], "sampled": sampled}
         facts |= {"highest": highest, "hashes": {side: sorted(hashes) for side, hashes in seen.hashes.items()}}
 
-    dataset, facts = tokenized(
-        {
-            "data": "text",
-            "files": [(digests, corpus.form, corpus.is_mixed, corpus.has_header) for corpus, digests in files],
-            "language": language,
-            "sides": sides,
-            "share": share,
-            "held": held and [held.highest, _digest(held.by_side)],
-            "max_length": max_length,
-            **key,
-        },
-        chunks=chunks,
-        schema=packer.schema,
-    )
-    for side in sides:
-        if other := look_alike(side, shares=facts["sampled"][side]):
-            log.warning("%s: %s", ", ".join(corpus.told() for corpus, _ in files), other)
-    return dataset, {
-        "split": split,
-        "layout": ", ".join(sorted({corpus.form for corpus, _ in files})),
-        "files": [
-            {"path": str(path), "bytes": path.stat().st_size, "sha256": digest}
-            for corpus, digests in files
-            for path, digest in zip(corpus.paths, digests, strict=True)
-        ],
-        "rows": len(dataset),
-        "dropped": {},
-        **facts,
-    }
+    def _why_none(self, how: Reading, seen: "_Seen") -> str:
+        if self.share and self.share < 1 and how.counts["lines"]:
+            return f"is held out by data.held_out={self.share:g}"
+        return "is left to train on, as all of it is held out" if seen.counts["held_out"] else "in it"
 
 
 def limited(dataset: Dataset, facts: Mapping[str, Any], *, limit: int | None) -> tuple[Dataset, dict[str, Any]]:
