@@ -30,7 +30,8 @@ def compare(given: argparse.Namespace) -> None:
     """Compare runs with the first of them, and print and write what came out."""
     from babelfit.commands.tables import print_and_write
     from babelfit.comparing import compare as comparing
+    from babelfit.comparing.comparison_sheets import sheets
 
     compared = comparing.compare(given.runs, split=given.split)
-    laid_out = comparing.sheets(compared)
+    laid_out = sheets(compared)
     print_and_write(compared, given, shown=laid_out, written=laid_out)

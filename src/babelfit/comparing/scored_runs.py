@@ -3,27 +3,25 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from itertools import chain, zip_longest
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from babelfit import tasks
 from babelfit.config import config_files
 from babelfit.config.regimes import in_words
 from babelfit.config.schema import TrainConfig
-from babelfit.data import DATA, MultilingualDataModule
 from babelfit.errors import UserError
 from babelfit.files.untrusted_files import check_folder
 from babelfit.predictions import prediction_files
 from babelfit.reports.words import warnings_of
 from babelfit.run import manifest
 from babelfit.run.run import CONFIG
-from babelfit.scoring import scoring
-from babelfit.scoring.answers import Answers, answers, parts
-from babelfit.scoring.consistency import aligned
-from babelfit.scoring.metrics import MAIN_METRIC
-from babelfit.statistics.bootstrap import Parts
+from babelfit.scoring import scores as score_files
+from babelfit.scoring.consistency import align
+from babelfit.scoring.scores import FewShotNote, Scores
+from babelfit.statistics.sums import Array, Counts, Measure
+from babelfit.tasks import Task
 
 SEED, NAME = "seed", "name"
 """What may differ between runs of one side."""
@@ -33,75 +31,107 @@ ROUNDING = 1e-6
 
 
 @dataclass(frozen=True, kw_only=True)
+class Answered:
+    """What a run answers to the examples of a language that have gold."""
+
+    answers: Any  # those of its task
+    rows: Array  # (predictions,): which rows are predicted, those without gold too
+    gold: Mapping[int, Any]  # by row, as its records have it
+    counts: Counts  # what each example adds to the selecting measure
+    score: float  # in that
+
+
+@dataclass(frozen=True, kw_only=True)
 class ScoredRun:
     """One folder's scores of one split."""
 
     folder: Path
-    scores: Mapping[str, Any]
-
-    @property
-    def sources(self) -> list[str]:
-        """Return the languages that were trained on."""
-        return [str(one) for one in self.scores["source_languages"]]
-
-    @property
-    def main(self) -> dict[str, float]:
-        """Return the main metric of each language, a fraction of 1."""
-        metric = self.scores["metric"]
-        return {str(one): float(values[metric]) for one, values in self.scores["languages"].items()}
+    scores: Scores
 
     @property
     def regime(self) -> str:
         """Return what was seen of the target languages; scores of before there were regimes are zero-shot."""
-        return str(self.scores.get("regime", "zero_shot"))
+        return self.scores.regime or "zero_shot"
 
     @property
     def notes(self) -> list[str]:
-        """Say what a reader of the scores must know: the regime, where it is not zero-shot, and all warnings."""
+        """Return what a reader of the scores must know: the regime, where it is not zero-shot, and all warnings."""
         warnings = warnings_of(self.scores)
         if self.regime == "zero_shot":
             return warnings
-        shots = self.scores.get("few_shot", {"k": 0, "languages": None})
-        words = in_words(
-            self.regime,
-            k=shots["k"],
-            languages=shots["languages"] or ["the target languages"],
-            per_label=self.data.head == "sequence_classification",
-        )
+        few_shot = self.scores.few_shot or FewShotNote(k=0, languages=None)
+        languages = few_shot.languages or ["the target languages"]
+        words = in_words(self.regime, k=few_shot.k, languages=languages, examples=self.scores.few_shot_unit)
         return [f"Regime: {words}.", *warnings]
 
     @cached_property
-    def data(self) -> type[MultilingualDataModule]:
-        """Return the dataset; raises UserError for one that is not known here."""
-        name = self.scores["data"]
-        if name not in DATA or MAIN_METRIC[DATA[name].head] != self.scores["metric"]:
-            raise UserError(f"{self.folder} is scored by {self.scores['metric']} on {name}: there is {', '.join(DATA)}")
-        return DATA[name]
+    def task(self) -> Task:
+        """Return the task; raise UserError for one that is not known here, or is not scored so."""
+        task = tasks.of_document(self.scores.task, self.scores.labels)
+        if not task.compares_languages:
+            file = self.folder / "scores" / f"{self.scores.split}.json"
+            raise UserError(
+                f"{file}: scores of {task.target}, which this command does not read: they stand in report.md"
+            )
+        if task.selecting.key != self.scores.metric:
+            raise UserError(
+                f"{self.folder} is scored by {self.scores.metric}, and {task.name} by {task.selecting.key}: evaluate "
+                "again"
+            )
+        return task
 
-    def check_parallel(self, answers: Mapping[str, Answers]) -> None:
+    @property
+    def measure(self) -> Measure:
+        """Return the measure that runs are compared in."""
+        return self.task.selecting
+
+    @property
+    def is_parallel(self) -> bool:
+        """Return whether row i is the same item in every language, as the data promise, and has one answer."""
+        return self.scores.parallel and self.task.has_one_answer
+
+    def check_parallel(self, answered: Mapping[str, Answered]) -> None:
         """Raise UserError where row i is not the same item in every language."""
-        entries = {one: manifest.entry(self.folder, split=self.scores["split"], language=one) for one in answers}
-        aligned(
-            answers,
+        entries = {one: manifest.entry(self.folder, split=self.scores.split, language=one) for one in answered}
+        align(
+            {language: given.answers for language, given in answered.items()},
+            rows={language: given.rows for language, given in answered.items()},
             dropped={language: set(chain(*entry.get("dropped", {}).values())) for language, entry in entries.items()},
             cut=[language for language, entry in entries.items() if manifest.is_cut(entry)],
         )
 
-    def answers(self, language: str) -> Answers:
-        """Read the predictions of a language; raises UserError for what is none."""
-        file = prediction_files.path(self.folder, split=self.scores["split"], language=language)
-        if language not in prediction_files.languages(self.folder, split=self.scores["split"]):
+    def answered(self, language: str) -> Answered:
+        """Read the predictions of a language; raise UserError for what is none, and where they are not those scored."""
+        split, task = self.scores.split, self.task
+        file = prediction_files.path(self.folder, split=split, language=language)
+        if language not in prediction_files.languages(self.folder, split=split):
             raise UserError(f"{file} is gone: a comparison needs predictions, not scores alone; evaluate again")
-        label_names = self.data.label_names
-        records = prediction_files.read(
-            file,
-            scoring.RECORDS[self.data.head],
-            label_names=label_names,
-            dropped=manifest.dropped(self.folder, split=self.scores["split"], language=language),
-        )
-        if all(record.gold is None for record in records):
+        dropped = manifest.dropped(self.folder, split=split, language=language)
+        records = prediction_files.read(file, task, dropped=dropped)
+        answers = task.read(records)
+        gold = {one.index: one.gold for one, has_gold in zip(records, answers.has_gold, strict=True) if has_gold}
+        if not gold:
             raise UserError(f"{file} has no gold labels, and its scores have: evaluate again")
-        return answers(records, label_names=label_names)
+        given = answers.with_gold()
+        counts = task.counts(given)
+        return Answered(
+            answers=given,
+            rows=answers.indices,
+            gold=gold,
+            counts=counts.of(self.measure),
+            score=self.measure.score(counts.rows),
+        )
+
+    def check_score(self, language: str, given: Answered) -> None:
+        """Raise UserError where the score of a language is not that of its predictions."""
+        num_scored, scored = self.scores.languages[language].examples, self.scores.main[language]
+        # Not >: a score that is no number is not that of the predictions either.
+        if num_scored != len(given.gold) or not abs(scored - given.score) <= ROUNDING:
+            raise UserError(
+                f"{self.folder}: {self.scores.metric} in {language} is {scored:.4f} of {num_scored:,} examples by its "
+                f"scores and {given.score:.4f} of {len(given.gold):,} by its predictions, of {self.scores.split}: one "
+                "of them was changed; evaluate again"
+            )
 
 
 def folders(given: str) -> list[Path]:
@@ -139,9 +169,9 @@ def _is_scored(folder: Path) -> bool:
 def read(found: Sequence[Path], *, split: str | None) -> list[ScoredRun]:
     """Read the scores of one split: test where all folders have it, else validation.
 
-    Raises UserError where a folder lacks it, or was scored on other data.
+    Raise UserError where a folder lacks it, or was scored on other data.
     """
-    by_split = [{str(one.get("split")): one for one in scoring.read_all(folder)} for folder in found]
+    by_split = [{one.split: one for one in score_files.read_all(folder)} for folder in found]
     split = split or ("test" if all("test" in one for one in by_split) else "validation")
     for folder, there in zip(found, by_split, strict=True):
         if split not in there:
@@ -152,13 +182,14 @@ def read(found: Sequence[Path], *, split: str | None) -> list[ScoredRun]:
     runs = [ScoredRun(folder=folder, scores=there[split]) for folder, there in zip(found, by_split, strict=True)]
     first = runs[0]
     for run in runs[1:]:
-        for key in ("data", "metric"):
-            if run.scores[key] != first.scores[key]:
+        for key in ("data", "task", "metric"):
+            ours, theirs = getattr(first.scores, key), getattr(run.scores, key)
+            if ours != theirs:
                 raise UserError(
-                    f"{first.folder} and {run.folder} were scored on different data: {key} {first.scores[key]} and "
-                    f"{run.scores[key]}; only runs on the same data can be compared"
+                    f"{first.folder} and {run.folder} were scored on different data: {key} {ours} and {theirs}; only "
+                    "runs on the same data can be compared"
                 )
-        if bool(run.scores.get("synthetic")) != bool(first.scores.get("synthetic")):
+        if run.scores.synthetic != first.scores.synthetic:
             raise UserError(f"of {first.folder} and {run.folder}, one was scored on the synthetic sample, one was not")
     return runs
 
@@ -195,44 +226,32 @@ def _settings(folder: Path) -> dict[str, Any]:
     return {key: value for key, value in values.items() if key != NAME}
 
 
-def answered(runs: Sequence[ScoredRun], language: str) -> list[tuple[Answers, Parts]]:
-    """Read what each run answered in a language, and what it adds to the score.
+def read_answers(runs: Sequence[ScoredRun], language: str) -> list[Answered]:
+    """Read what each run answered in a language.
 
-    Raises UserError where the rows or the gold of two runs differ, or a run's scores are not those of its predictions.
+    Raise UserError where the rows or the gold of two runs differ, or a run's scores are not those of its predictions.
     """
-    given = [run.answers(language) for run in runs]
+    given = [run.answered(language) for run in runs]
     for run, theirs in zip(runs[1:], given[1:], strict=True):
-        check_rows(runs[0], run, language=language, answers=(given[0], theirs))
-    data = runs[0].data
-    found = [(theirs, parts(theirs, head=data.head, label_names=data.label_names)) for theirs in given]
-    for run, (theirs, counted) in zip(runs, found, strict=True):
-        num_scored = run.scores["languages"][language]["examples"]
-        # Not >: a score that is no number is not that of the predictions either.
-        if num_scored != len(theirs.indices) or not abs(run.main[language] - counted.score) <= ROUNDING:
-            raise UserError(
-                f"{run.folder}: {run.scores['metric']} in {language} is {run.main[language]:.4f} of {num_scored:,} "
-                f"examples by its scores and {counted.score:.4f} of {len(theirs.indices):,} by its predictions, of "
-                f"{run.scores['split']}: one of them was changed; evaluate again"
-            )
-    return found
+        _check_rows(runs[0], run, language=language, gold=(given[0].gold, theirs.gold))
+    for run, theirs in zip(runs, given, strict=True):
+        run.check_score(language, theirs)
+    return given
 
 
-def check_rows(first: ScoredRun, other: ScoredRun, *, language: str, answers: tuple[Answers, Answers]) -> None:
+def _check_rows(
+    first: ScoredRun, other: ScoredRun, *, language: str, gold: tuple[Mapping[int, Any], Mapping[int, Any]]
+) -> None:
     """Raise UserError where two runs did not answer the same rows of a language, or their gold differs."""
-    one, two = answers
-    if not np.array_equal(one.indices, two.indices):
-        only = np.setxor1d(one.indices, two.indices)
+    one, two = gold
+    if only := one.keys() ^ two.keys():
         raise UserError(
-            f"{first.folder} and {other.folder} were scored on different rows of {language}: {len(one.indices):,} and "
-            f"{len(two.indices):,}, {len(only):,} of them in one alone, the first is row {only.min()}; score both on "
-            "the same rows"
+            f"{first.folder} and {other.folder} were scored on different rows of {language}: {len(one):,} and "
+            f"{len(two):,}, {len(only):,} of them in one alone, the first is row {min(only)}; score both on the same "
+            "rows"
         )
-    if not np.array_equal(one.examples, two.examples) or not np.array_equal(one.gold, two.gold):
-        targets = [zip(given.examples.tolist(), given.gold.tolist(), strict=True) for given in answers]
-        # Where a sentence is shorter in one of them, the next one follows there, or nothing at all.
-        longest = zip_longest(*targets, fillvalue=(len(one.indices), 0))
-        differing = one.indices[next(min(pair)[0] for pair in longest if pair[0] != pair[1])]
+    if differing := [row for row in one if one[row] != two[row]]:
         raise UserError(
-            f"{first.folder} and {other.folder} have different gold in {language}, first in row {differing}: they were "
-            "scored on different data"
+            f"{first.folder} and {other.folder} have different gold in {language}, first in row {differing[0]}: they "
+            "were scored on different data"
         )

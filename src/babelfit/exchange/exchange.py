@@ -5,8 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from babelfit import evaluation
-from babelfit.batches.ragged import NO_LABEL
+from babelfit import evaluation, tasks
 from babelfit.config.regimes import UNKNOWN
 from babelfit.config.schema import EvaluateConfig, TrainConfig
 from babelfit.data import DATA, LabelledDataModule, MultilingualDataModule
@@ -14,14 +13,16 @@ from babelfit.data.building import build_data
 from babelfit.encoder.loading import load_tokenizer
 from babelfit.errors import UserError
 from babelfit.exchange import prediction_formats
-from babelfit.exchange.prediction_formats import TSV, XTREME, Spoken
+from babelfit.exchange.prediction_formats import TSV, XTREME
 from babelfit.files import atomic_files
 from babelfit.files.untrusted_files import check_folder
 from babelfit.predictions import prediction_files
-from babelfit.predictions.prediction_files import AnyPrediction, Prediction, TagPrediction
+from babelfit.predictions.prediction_files import Record
 from babelfit.run import manifest
 from babelfit.run.run import opened_evaluation
-from babelfit.scoring import scoring
+from babelfit.scoring import schema_1
+from babelfit.tasks import Task
+from babelfit.tasks.text_answers import TextAnswer
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +48,7 @@ def import_predictions(
     files = _files(given, format=format, data=_labelled(chosen.name), split=split)
     data = build_data(
         chosen,
-        head=DATA[chosen.name].head,
+        head=DATA[chosen.name].task.head,
         languages=list(files),
         # Of the rows only gold is needed; which tokenizer reads them does not matter.
         tokenizer=load_tokenizer(config.encoder.path),
@@ -82,17 +83,22 @@ def import_predictions(
             "source languages": f"{', '.join(sources)}, as --sources says; not checked",
             "regime": f"{regime}, as --regime says; not checked" if regime else "not known; --regime says it",
         }
-        evaluation.report(
-            data=data, split=split, folder=folder, trained_on=chosen, facts=facts, regime=regime or UNKNOWN
-        )
+        training = evaluation.Training(data=chosen, facts=facts, regime=regime or UNKNOWN)
+        evaluation.report(data=data, split=split, folder=folder, training=training)
     return folder
 
 
 def _labelled(name: str) -> type[LabelledDataModule]:
     data = DATA[name]
-    if not issubclass(data, LabelledDataModule):
-        raise UserError(f"{name} has no labels, so there are no predictions of it in files of other forms")
+    _check_exchanged(data.task, data=name)
+    assert issubclass(data, LabelledDataModule)
     return data
+
+
+def _check_exchanged(task: Task, *, data: str) -> None:
+    """Raise UserError for a task whose answers stand in no files of text."""
+    if not task.is_exchanged:
+        raise UserError(f"{data} has no labels, so there are no predictions of it in files of other forms")
 
 
 def _files(given: Path, *, format: str, data: type[LabelledDataModule], split: str) -> dict[str, Path]:
@@ -100,7 +106,7 @@ def _files(given: Path, *, format: str, data: type[LabelledDataModule], split: s
     if given.is_dir():
         check_folder(given)
     found: dict[str, Path] = {}
-    patterns = [Path(_pattern(data, format=format, split=split))]
+    patterns = [Path(_pattern(data.data_name, format=format, split=split))]
     patterns.append(Path(patterns[0].name))
     for language in data.known_rows:
         names = [Path(str(pattern).replace("{language}", language)) for pattern in patterns]
@@ -120,54 +126,32 @@ def _files(given: Path, *, format: str, data: type[LabelledDataModule], split: s
     return found
 
 
-def _pattern(data: type[LabelledDataModule], *, format: str, split: str) -> str:
-    """Name a language's file in a folder; raises UserError where XTREME does not have the dataset."""
+def _pattern(data: str, *, format: str, split: str) -> str:
+    """Name a language's file in a folder; raise UserError where XTREME does not have the dataset."""
     if format == TSV:
         return f"{split}-{{language}}.tsv"
-    for layout in data.layouts:
+    # Only here is a dataset looked up by its name: it is one of XTREME's, or it is not.
+    for layout in getattr(DATA.get(data), "layouts", ()):
         if layout.name == "XTREME":
-            return layout.patterns[split]
-    raise UserError(f"--format {XTREME}: XTREME does not have {data.data_name}; use --format {TSV}")
+            return str(layout.patterns[split])
+    raise UserError(f"--format {XTREME}: XTREME does not have {data}; use --format {TSV}")
 
 
-def _records(
-    file: Path, *, format: str, data: MultilingualDataModule, split: str, language: str
-) -> list[AnyPrediction]:
+def _records(file: Path, *, format: str, data: MultilingualDataModule, split: str, language: str) -> list[Record]:
     """Make a record of each example of the data from what a file says of it."""
-    per_word = data.head == "token_classification"
-    spoken = prediction_formats.read(file, format=format, per_word=per_word)
+    task = data.task
+    given = prediction_formats.read(file, format=format, has_one_answer=task.has_one_answer)
     dataset = data.open(split, language)
     indices = dataset.data["index"].to_pylist()
-    labels = dataset.data["gold"].to_pylist()
-    by_index = _by_index(spoken, file=file, indices=indices, num_rows=data.read[split][language]["rows"])
-    ours = {name.casefold(): name for name in data.label_names}
-    ours |= {alias.casefold(): name for alias, name in data.label_aliases.items()}
-
-    def named(label: str, where: str) -> str:
-        if label.casefold() not in ours:
-            known = ", ".join([*data.label_names, *data.label_aliases])
-            raise UserError(f"{where}: unknown label {label!r}; {data.data_name} has {known}")
-        return ours[label.casefold()]
-
-    records: list[AnyPrediction] = []
-    for index, label_ids in zip(indices, labels, strict=True):
+    by_index = _by_index(given, file=file, indices=indices, num_rows=data.read[split][language]["rows"])
+    records = []
+    for index, gold in zip(indices, dataset.data["gold"].to_pylist(), strict=True):
         one = by_index[index]
-        predicted = [named(label, one.where) for label in one.predicted]
-        if len(predicted) != len(label_ids):
-            raise UserError(
-                f"{one.where}: {len(predicted)} tags for the {len(label_ids)} words of row {index}; each word needs one"
-            )
-        gold = None if NO_LABEL in label_ids else [data.label_names[label_id] for label_id in label_ids]
-        if one.gold is not None and gold is not None and [named(label, one.where) for label in one.gold] != gold:
-            raise UserError(f"{one.where}: gold {' '.join(one.gold)} is {' '.join(gold)} in the data, row {index}")
-        shares = one.probabilities
-        if isinstance(shares, Mapping):
-            columns = list(shares)
-            shares = {named(label, one.where): share for label, share in shares.items()}
-            if len(shares) < len(columns):
-                raise UserError(f"{one.where}: of {', '.join(columns)}, two columns are the same label")
-        records.append(_record(index, gold=gold, predicted=predicted, shares=shares, per_word=per_word))
-    if num_odd := sum(isinstance(record, Prediction) and _is_odd(record) for record in records):
+        try:
+            records.append(task.from_text(one, index=index, gold=gold, data=data.data_name))
+        except ValueError as error:
+            raise UserError(f"{one.where}: {error}") from error
+    if num_odd := sum(_is_odd(task.as_text(record)) for record in records):
         log.warning(
             "%s: in %s of %s rows another label than the predicted one has the highest probability; are the columns "
             "named rightly?",
@@ -178,40 +162,25 @@ def _records(
     return records
 
 
-def _is_odd(record: Prediction) -> bool:
-    """Tell whether a label is predicted that is not the most probable one, as far as probabilities are known."""
-    shares = record.probabilities
-    return record.predicted in shares and shares[record.predicted] < max(shares.values())
-
-
-def _record(
-    index: int,
-    *,
-    gold: Sequence[str] | None,
-    predicted: Sequence[str],
-    shares: Mapping[str, float] | Sequence[float],
-    per_word: bool,
-) -> AnyPrediction:
-    if per_word:
-        assert not isinstance(shares, Mapping)
-        return TagPrediction(index=index, gold=gold, predicted=predicted, probabilities=shares)
-    return Prediction(
-        index=index,
-        gold=None if gold is None else gold[0],
-        predicted=predicted[0],
-        probabilities=shares if isinstance(shares, Mapping) else {},
+def _is_odd(answer: TextAnswer) -> bool:
+    """Return whether something is predicted that is not the most probable one, as far as probabilities are known."""
+    return any(
+        predicted in shares and shares[predicted] < max(shares.values())
+        for predicted, shares in zip(answer.predicted, answer.probabilities, strict=False)
     )
 
 
-def _by_index(spoken: Sequence[Spoken], *, file: Path, indices: Sequence[int], num_rows: int) -> dict[int, Spoken]:
+def _by_index(
+    given: Sequence[TextAnswer], *, file: Path, indices: Sequence[int], num_rows: int
+) -> dict[int, TextAnswer]:
     """Find what is said of each example: by index, or by place among all rows or among those that are examples."""
-    by_index: dict[int, Spoken] = {}
-    if spoken[0].index is None:
-        if len(spoken) not in (num_rows, len(indices)):
+    by_index: dict[int, TextAnswer] = {}
+    if given[0].index is None:
+        if len(given) not in (num_rows, len(indices)):
             dropped = f", {len(indices):,} without those that are dropped" if len(indices) < num_rows else ""
-            raise UserError(f"{file}: {len(spoken):,} predictions; the data have {num_rows:,} rows{dropped}")
-        return dict(zip(range(num_rows) if len(spoken) == num_rows else indices, spoken, strict=True))
-    for one in spoken:
+            raise UserError(f"{file}: {len(given):,} predictions; the data have {num_rows:,} rows{dropped}")
+        return dict(zip(range(num_rows) if len(given) == num_rows else indices, given, strict=True))
+    for one in given:
         assert one.index is not None
         if one.index in by_index or one.index >= num_rows:
             why = "stands twice" if one.index in by_index else f"is none of the data's {num_rows:,} rows"
@@ -231,16 +200,21 @@ def export_predictions(folder: Path, *, format: str, to: Path, split: str | None
     if not folder.is_dir():
         raise UserError(f"{folder} is no folder: give that of a run or an evaluation, outputs/NAME")
     check_folder(folder)
-    name = manifest.read(folder).get("data")
-    if name not in DATA:
-        raise UserError(f"{folder}/manifest.json names no dataset (data: {name!r}): expected one of {', '.join(DATA)}")
-    data = _labelled(name)
+    known = schema_1.upgraded_manifest(manifest.read(folder))
+    name = known.get("data")
+    if "task" not in known:
+        raise UserError(
+            f"{folder}/manifest.json names no dataset (data: {name!r}): expected one of {', '.join(schema_1.NAMES)}"
+        )
+    name = str(name)
+    task = tasks.of_document(known["task"], known.get("labels", []))
+    _check_exchanged(task, data=name)
     predicted = [one for one in ("test", "validation") if prediction_files.languages(folder, split=one)]
     split = split or next(iter(predicted), None)
     if split not in predicted:
         raise UserError(f"{folder} has no predictions of {split or 'any split'}: evaluate it first")
     files = {
-        language: to / _pattern(data, format=format, split=split).replace("{language}", language)
+        language: to / _pattern(name, format=format, split=split).replace("{language}", language)
         for language in prediction_files.languages(folder, split=split)
     }
     for file in files.values():
@@ -252,18 +226,21 @@ def export_predictions(folder: Path, *, format: str, to: Path, split: str | None
         entry = manifest.entry(folder, split=split, language=language)
         records = prediction_files.read(
             prediction_files.path(folder, split=split, language=language),
-            scoring.RECORDS[data.head],
-            label_names=data.label_names,
+            task,
             num_examples=entry.get("examples"),
             dropped=manifest.dropped(folder, split=split, language=language),
         )
-        texts[file] = prediction_formats.laid_out(
-            records,
-            format=format,
-            spellings=_spellings(data),
-            num_rows=entry.get("rows"),
-            where=file,
-        )
+        answers = [task.as_text(record) for record in records]
+        if format == TSV:
+            texts[file] = prediction_formats.tsv(answers)
+        else:
+            texts[file] = prediction_formats.xtreme(
+                answers,
+                has_one_answer=task.has_one_answer,
+                spellings=_spellings(task.labels, aliases=known.get("aliases", {})),
+                num_rows=entry.get("rows"),
+                where=file,
+            )
     for file, text in texts.items():
         file.parent.mkdir(parents=True, exist_ok=True)
         atomic_files.write_text(file, text)
@@ -271,7 +248,7 @@ def export_predictions(folder: Path, *, format: str, to: Path, split: str | None
     return list(files.values())
 
 
-def _spellings(data: type[MultilingualDataModule]) -> dict[str, str]:
+def _spellings(labels: Sequence[str], *, aliases: Mapping[str, str]) -> dict[str, str]:
     """Return how a dataset's own files spell its labels, where they spell all of them otherwise: PAWS-X's 0 and 1."""
-    spellings = {name: alias for alias, name in data.label_aliases.items()}
-    return spellings if spellings.keys() == set(data.label_names) else {}
+    spellings = {name: alias for alias, name in aliases.items()}
+    return spellings if spellings.keys() == set(labels) else {}

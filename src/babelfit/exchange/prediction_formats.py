@@ -1,4 +1,4 @@
-"""Predictions in other people's files: XTREME's submissions and plain TSV. Knows formats, and no folder of ours.
+"""Predictions in other people's files: XTREME's submissions and plain TSV. Knows formats, no task, no folder of ours.
 
 XTREME (Hu et al. 2020, README of google-research/xtreme, "Leaderboard Submission"): `test-LL.tsv` a language, a line a
 row with the predicted label alone; of tagging a line a word, and an empty line after each sentence. Plain TSV has a
@@ -7,41 +7,32 @@ probability`, a line a word.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from itertools import groupby
+from itertools import chain, groupby
 from pathlib import Path
 
 from babelfit.errors import UserError
-from babelfit.files.shapes import MOST_DIGITS
-from babelfit.predictions.prediction_files import AnyPrediction, Prediction, TagPrediction
+from babelfit.files.documents import MOST_DIGITS
 from babelfit.rows.readers import lines
+from babelfit.tasks.text_answers import PROBABILITY, TextAnswer
 
 XTREME, TSV = "xtreme", "tsv"
 
 COLUMNS = ("index", "gold", "predicted")
-PROBABILITY = "probability"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Spoken:
-    """What a file says of one row: labels as the file spells them, one, or one a word."""
+def read(file: Path, *, format: str, has_one_answer: bool) -> list[TextAnswer]:
+    """Read what a file says of each row, one answer or one a word.
 
-    where: str  # file and line, for messages
-    index: int | None  # None: by place
-    gold: Sequence[str] | None
-    predicted: Sequence[str]
-    probabilities: Mapping[str, float] | Sequence[float]
-
-
-def read(file: Path, *, format: str, per_word: bool) -> list[Spoken]:
-    """Read what a file says of each row; raises UserError with file and line for what is in another format."""
-    rows = _read_tsv(file, per_word=per_word) if format == TSV else _read_xtreme(file, per_word=per_word)
+    Raise UserError with file and line for what is in another format.
+    """
+    read_format = _read_tsv if format == TSV else _read_xtreme
+    rows = read_format(file, has_one_answer=has_one_answer)
     if not rows:
         raise UserError(f"{file} holds no predictions")
     return rows
 
 
-def _read_xtreme(file: Path, *, per_word: bool) -> list[Spoken]:
+def _read_xtreme(file: Path, *, has_one_answer: bool) -> list[TextAnswer]:
     rows: list[list[str]] = []
     starts: list[int] = []
     is_open, blank = False, 0
@@ -63,14 +54,14 @@ def _read_xtreme(file: Path, *, per_word: bool) -> list[Spoken]:
             rows.append([])
             starts.append(number)
         rows[-1].append(label)
-        is_open = per_word
+        is_open = not has_one_answer
     return [
-        Spoken(where=f"{file}, line {start}", index=None, gold=None, predicted=row, probabilities=[])
+        TextAnswer(where=f"{file}, line {start}", index=None, gold=None, predicted=row)
         for start, row in zip(starts, rows, strict=True)
     ]
 
 
-def _read_tsv(file: Path, *, per_word: bool) -> list[Spoken]:
+def _read_tsv(file: Path, *, has_one_answer: bool) -> list[TextAnswer]:
     header: list[str] = []
     found: list[tuple[str, dict[str, str]]] = []
     for number, line in lines(file):
@@ -83,87 +74,80 @@ def _read_tsv(file: Path, *, per_word: bool) -> list[Spoken]:
         if len(fields) != len(header):
             raise UserError(f"{file}, line {number}: {len(fields)} columns; expected {len(header)}, as in the header")
         found.append((f"{file}, line {number}", dict(zip(header, fields, strict=True))))
-    grouped = groupby(found, key=lambda one: one[1]["index"]) if per_word else ((None, [one]) for one in found)
-    return [_spoken([*words], per_word=per_word) for _, words in grouped]
+    further = header[len(COLUMNS) :]
+    if has_one_answer:
+        return [_text_answer([one], further=further, kept=further) for one in found]
+    kept = [name for name in further if name == PROBABILITY]
+    rows = groupby(found, key=lambda one: one[1]["index"])
+    return [_text_answer([*words], further=further, kept=kept) for _, words in rows]
 
 
-def _spoken(words: Sequence[tuple[str, Mapping[str, str]]], *, per_word: bool) -> Spoken:
-    where, first = words[0]
+def _text_answer(
+    answers: Sequence[tuple[str, Mapping[str, str]]], *, further: Sequence[str], kept: Sequence[str]
+) -> TextAnswer:
+    """Read the lines of one row, whose further columns are numbers, of which some are kept."""
+    where, first = answers[0]
     if not first["index"].isdecimal() or len(first["index"]) > MOST_DIGITS:
         raise UserError(f"{where}: index {first['index'][:40]!r} is no row number; expected 0 or more")
-    gold = [fields["gold"] for _, fields in words]
+    gold = [fields["gold"] for _, fields in answers]
     if any(gold) != all(gold):
         raise UserError(f"{where}: of some words there is gold, of some there is none")
-    shares = {name: share for name, share in first.items() if name not in COLUMNS}
     try:
-        probabilities: Mapping[str, float] | Sequence[float] = {name: float(share) for name, share in shares.items()}
-        if per_word:
-            probabilities = [float(fields[PROBABILITY]) for _, fields in words] if PROBABILITY in shares else []
+        numbers = [{name: float(fields[name]) for name in further} for _, fields in answers]
     except ValueError as error:
         raise UserError(f"{where}: a probability is no number ({error})") from error
-    for share in probabilities.values() if isinstance(probabilities, Mapping) else probabilities:
+    probabilities = [{name: theirs[name] for name in kept} for theirs in numbers]
+    for share in chain(*(shares.values() for shares in probabilities)):
         if not 0 <= share <= 1:
             raise UserError(f"{where}: probability {share} is not a share from 0 to 1")
-    return Spoken(
+    return TextAnswer(
         where=where,
         index=int(first["index"]),
         gold=gold if all(gold) else None,
-        predicted=[fields["predicted"] for _, fields in words],
-        probabilities=probabilities,
+        predicted=[fields["predicted"] for _, fields in answers],
+        probabilities=probabilities if kept else (),
     )
 
 
-def laid_out(
-    records: Sequence[AnyPrediction], *, format: str, spellings: Mapping[str, str], num_rows: int | None, where: Path
+def xtreme(
+    answers: Sequence[TextAnswer],
+    *,
+    has_one_answer: bool,
+    spellings: Mapping[str, str],
+    num_rows: int | None,
+    where: Path,
 ) -> str:
-    """Lay out the predictions of one file, in order of index.
+    """Lay out the predictions of one file as XTREME does, in order of index.
 
-    `spellings` is how XTREME's files spell labels, `num_rows` how many rows the data have, None where nobody knows,
-    `where` the file for messages. Raises UserError for a row without prediction, which a file without index cannot
-    leave out.
+    `spellings` is how its files spell labels, `num_rows` how many rows the data have, None where nobody knows, `where`
+    the file for messages. Raise UserError for a row without prediction, which a file without index cannot leave out.
     """
-    if format == TSV:
-        return _tsv(records)
     if num_rows is None:
         raise UserError(
             f"{where}: nobody knows how many rows the data have (manifest.json does not say), and XTREME's files have "
             "a line for every row: evaluate again, or use --format tsv, which has an index"
         )
-    there = {record.index for record in records}
+    there = {answer.index for answer in answers}
     missing = next((row for row in range(num_rows) if row not in there), None)
     if missing is not None:
         raise UserError(
             f"{where}: {num_rows - len(there):,} rows have no prediction, the first is row {missing} (dropped, or "
             "behind a limit), and XTREME's files have a line for every row: use --format tsv, which has an index"
         )
-    return "".join(_xtreme_lines(record, spellings=spellings) for record in records)
+    rows = ("".join(f"{spellings.get(text, text)}\n" for text in answer.predicted) for answer in answers)
+    return ("" if has_one_answer else "\n").join([*rows, ""])
 
 
-def _xtreme_lines(record: AnyPrediction, *, spellings: Mapping[str, str]) -> str:
-    if isinstance(record, Prediction):
-        return f"{spellings.get(record.predicted, record.predicted)}\n"
-    return "".join(f"{spellings.get(tag, tag)}\n" for tag in record.predicted) + "\n"
-
-
-def _tsv(records: Sequence[AnyPrediction]) -> str:
-    rows: list[Sequence[str]] = []
-    if isinstance(records[0], Prediction):
-        # Of all rows or of none: whoever reads a column expects a number in every line.
-        names = list(records[0].probabilities)
-        if any(set(record.probabilities) != set(names) for record in records if isinstance(record, Prediction)):
-            names = []
-        header = [*COLUMNS, *names]
-        for record in records:
-            assert isinstance(record, Prediction)
-            shares = [str(record.probabilities[name]) for name in names]
-            rows.append([str(record.index), record.gold or "", record.predicted, *shares])
-    else:
-        is_known = all(record.probabilities for record in records)
-        header = [*COLUMNS, *([PROBABILITY] if is_known else [])]
-        for record in records:
-            assert isinstance(record, TagPrediction)
-            for word, tag in enumerate(record.predicted):
-                gold = "" if record.gold is None else record.gold[word]
-                shares = [str(record.probabilities[word])] if is_known else []
-                rows.append([str(record.index), gold, tag, *shares])
-    return "".join("\t".join(row) + "\n" for row in [header, *rows])
+def tsv(answers: Sequence[TextAnswer]) -> str:
+    """Lay out the predictions of one file as plain TSV."""
+    shares = [answer.probabilities or [{}] * len(answer.predicted) for answer in answers]
+    # Of all rows or of none: whoever reads a column expects a number in every line.
+    columns = list(shares[0][0])
+    if any(set(one) != set(columns) for theirs in shares for one in theirs):
+        columns = []
+    rows = [[*COLUMNS, *columns]]
+    for answer, theirs in zip(answers, shares, strict=True):
+        gold = answer.gold or [""] * len(answer.predicted)
+        for label, predicted, one in zip(gold, answer.predicted, theirs, strict=True):
+            rows.append([str(answer.index), label, predicted, *(str(one[name]) for name in columns)])
+    return "".join("\t".join(row) + "\n" for row in rows)

@@ -22,6 +22,9 @@ IMPORTED = Fields(required={"path": str, "sha256": str})
 MANIFEST = Fields(
     optional={
         "data": str,
+        "task": str,
+        "labels": [str],
+        "aliases": Each(of=str),
         "encoder": dict,
         "model": dict,
         "splits": Each(of=Each(of=ENTRY)),

@@ -4,7 +4,7 @@ Only this file knows a dataset by name, and nothing here changes any more; files
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
 
@@ -55,6 +55,7 @@ class _Dataset:
     labels: tuple[str, ...]
     is_parallel: bool
     hub_repo: str | None
+    aliases: Mapping[str, str] = field(default_factory=dict)
 
 
 _DATASETS = {
@@ -63,12 +64,14 @@ _DATASETS = {
         labels=("entailment", "neutral", "contradiction"),
         is_parallel=True,
         hub_repo="facebook/xnli",
+        aliases={"contradictory": "contradiction"},
     ),
     "pawsx": _Dataset(
         kind=_CLASSIFICATION,
         labels=("not_paraphrase", "paraphrase"),
         is_parallel=True,
         hub_repo="google-research-datasets/paws-x",
+        aliases={"0": "not_paraphrase", "1": "paraphrase"},
     ),
     "wikiann": _Dataset(
         kind=_TAGGING,
@@ -78,6 +81,23 @@ _DATASETS = {
     ),
     "text": _Dataset(kind=_MASKED_TOKENS, labels=(), is_parallel=False, hub_repo=None),
 }
+
+
+NAMES = tuple(_DATASETS)
+
+
+def upgraded_manifest(known: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a manifest with what an older one does not say of its dataset; without, where that is not known."""
+    dataset = _DATASETS.get(str(known.get("data")))
+    if "task" in known or dataset is None:
+        return dict(known)
+    return {
+        **known,
+        "task": dataset.kind["task"],
+        "labels": list(dataset.labels),
+        "aliases": dict(dataset.aliases),
+        "parallel": dataset.is_parallel,
+    }
 
 
 def hub_repo(name: str) -> str | None:

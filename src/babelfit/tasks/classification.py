@@ -13,9 +13,10 @@ from babelfit.batches.ragged import NO_LABEL
 from babelfit.rows.encoding import encode_texts
 from babelfit.rows.readers import LABEL
 from babelfit.statistics.sums import Array, Counts, Measure, ratio
-from babelfit.tasks.labelled import answers_of_logits, calibration, confusion, how_sure, is_share, label_ids
+from babelfit.tasks.labelled import Spellings, answers_of_logits, calibration, confusion, how_sure, is_share, label_ids
 from babelfit.tasks.mistakes import Shown
 from babelfit.tasks.task import TargetAnswers, Task
+from babelfit.tasks.text_answers import TextAnswer
 
 RIGHT, ONE, FIRST_CLASS = 0, 1, 2
 """Columns of an example's counts; from the third on right ones of each class, then predicted and gold ones of each."""
@@ -49,6 +50,7 @@ class Classification(Task):
     gold_type = pa.int32()
     few_shot = "examples of each label"
     draws_by_label = True
+    is_exchanged = True
     record = LabelPrediction
 
     def __init__(
@@ -145,6 +147,31 @@ class Classification(Task):
             gold=np.array(label_ids([one.gold for one in records], labels=self.labels)),
             predicted=np.array(label_ids([one.predicted for one in records], labels=self.labels)),
             confidences=None if None in shares else np.array(shares),
+        )
+
+    def as_text(self, record: LabelPrediction) -> TextAnswer:
+        """Return the label, with the probabilities of all labels."""
+        return TextAnswer(
+            index=record.index,
+            gold=None if record.gold is None else [record.gold],
+            predicted=[record.predicted],
+            probabilities=[record.probabilities],
+        )
+
+    def from_text(self, given: TextAnswer, *, index: int, gold: Sequence[int], data: str) -> LabelPrediction:
+        """Return the record of a label, in anybody's spelling."""
+        spellings = Spellings(labels=self.labels, aliases=self.aliases, data=data)
+        [predicted] = spellings.names(given.predicted)
+        expected = spellings.check_gold(given.gold, gold=gold, index=index)
+        columns = given.probabilities[0] if given.probabilities else {}
+        shares = dict(zip(spellings.names(columns), columns.values(), strict=True))
+        if len(shares) < len(columns):
+            raise ValueError(f"of {', '.join(columns)}, two columns are the same label")
+        return LabelPrediction(
+            index=index,
+            gold=None if expected is None else expected[0],
+            predicted=predicted,
+            probabilities=shares,
         )
 
     def is_right(self, record: LabelPrediction) -> bool | None:

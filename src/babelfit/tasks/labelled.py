@@ -1,6 +1,7 @@
 """What tasks with labels have in common: how sure a model is beside how often it is right, and which it confuses."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -75,6 +76,36 @@ def confusion(given: TargetAnswers, *, names: Sequence[str]) -> dict[str, Any]:
 def how_sure(probability: float | None) -> str:
     """Return a probability in words; nothing where it is not known."""
     return "" if probability is None else f"{PERCENT.text(probability)} %"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spellings:
+    """How other people spell labels, in upper or lower case."""
+
+    labels: Sequence[str]
+    aliases: Mapping[str, str]  # other spellings: label by spelling
+    data: str  # the dataset whose labels they are, for messages
+
+    def names(self, texts: Iterable[str]) -> list[str]:
+        """Return the labels that are meant; raise ValueError for what is none."""
+        ours = {name.casefold(): name for name in self.labels}
+        ours |= {alias.casefold(): name for alias, name in self.aliases.items()}
+        found = []
+        for text in texts:
+            if text.casefold() not in ours:
+                known = ", ".join([*self.labels, *self.aliases])
+                raise ValueError(f"unknown label {text!r}; {self.data} has {known}")
+            found.append(ours[text.casefold()])
+        return found
+
+    def check_gold(self, given: Sequence[str] | None, *, gold: Sequence[int], index: int) -> list[str] | None:
+        """Return the gold labels of a row, None where it has none; raise ValueError where others are given."""
+        if NO_LABEL in gold:
+            return None
+        expected = [self.labels[label_id] for label_id in gold]
+        if given is not None and self.names(given) != expected:
+            raise ValueError(f"gold {' '.join(given)} is {' '.join(expected)} in the data, row {index}")
+        return expected
 
 
 def is_share(value: object) -> bool:

@@ -13,9 +13,10 @@ from babelfit.batches.ragged import NO_LABEL
 from babelfit.rows.encoding import encode_words, read_words_as_in_text
 from babelfit.rows.readers import TAGS, WORDS
 from babelfit.statistics.sums import NOT_ON_TERMINAL, Array, Counts, Measure, f1, ratio
-from babelfit.tasks.labelled import answers_of_logits, calibration, confusion, how_sure, is_share, label_ids
+from babelfit.tasks.labelled import Spellings, answers_of_logits, calibration, confusion, how_sure, is_share, label_ids
 from babelfit.tasks.mistakes import Shown, Word
 from babelfit.tasks.task import TargetAnswers, Task
+from babelfit.tasks.text_answers import PROBABILITY, TextAnswer
 
 OUTSIDE = "O"
 
@@ -69,6 +70,7 @@ class Tagging(Task):
     few_shot = "sentences"
     reached = "gold tags reached, %"
     has_one_answer = False
+    is_exchanged = True
     record = TagPrediction
     measures = (
         Measure(
@@ -185,6 +187,28 @@ class Tagging(Task):
             gold=np.array(label_ids([*chain(*gold)], labels=self.labels)),
             predicted=np.array(label_ids([*chain(*(one.predicted for one in records))], labels=self.labels)),
             confidences=np.array([*chain(*(one.probabilities for one in records))]) if is_known else None,
+        )
+
+    def as_text(self, record: TagPrediction) -> TextAnswer:
+        """Return a tag a word, with its probability."""
+        return TextAnswer(
+            index=record.index,
+            gold=record.gold,
+            predicted=record.predicted,
+            probabilities=[{PROBABILITY: share} for share in record.probabilities],
+        )
+
+    def from_text(self, given: TextAnswer, *, index: int, gold: Sequence[int], data: str) -> TagPrediction:
+        """Return the record of a tag a word."""
+        spellings = Spellings(labels=self.labels, aliases=self.aliases, data=data)
+        predicted = spellings.names(given.predicted)
+        if len(predicted) != len(gold):
+            raise ValueError(f"{len(predicted)} tags for the {len(gold)} words of row {index}; each word needs one")
+        return TagPrediction(
+            index=index,
+            gold=spellings.check_gold(given.gold, gold=gold, index=index),
+            predicted=predicted,
+            probabilities=[shares[PROBABILITY] for shares in given.probabilities],
         )
 
     def is_right(self, record: TagPrediction) -> bool | None:

@@ -14,6 +14,7 @@ from babelfit.batches.ragged import NO_LABEL
 from babelfit.predictions.prediction_files import Record
 from babelfit.statistics.sums import Array, Counts, Measure
 from babelfit.tasks.mistakes import MistakeWords, Shown
+from babelfit.tasks.text_answers import TextAnswer
 
 
 class Answers(Protocol):
@@ -81,6 +82,7 @@ class Task(ABC):
     report_title: ClassVar[str] = "Cross-lingual report"
     reached: ClassVar[str | None] = None  # the share of targets that are not cut off, in words; None: no others
     mistakes: ClassVar[MistakeWords | None] = MistakeWords()  # None: there are none to read
+    is_exchanged: ClassVar[bool] = False  # its answers stand as text in other people's files
 
     labels: tuple[str, ...] = ()  # in the order of their ids; none where targets have no label
     aliases: Mapping[str, str] = {}  # other spellings of labels
@@ -151,6 +153,20 @@ class Task(ABC):
     @abstractmethod
     def read(self, records: Sequence[Any]) -> Answers:
         """Return the answers that the lines of a prediction file hold, in order of index."""
+
+    # Other people's files
+
+    def as_text(self, record: Any) -> TextAnswer:
+        """Return what a file of text says of an example, given its record."""
+        raise NotImplementedError(f"{self.name} is not exchanged")
+
+    def from_text(self, given: TextAnswer, *, index: int, gold: Sequence[Any], data: str) -> Record:
+        """Return the record of what a file of text says of an example.
+
+        `gold` is that of its targets, as `read_gold` returns it, and `data` names the dataset, for messages. Raise
+        ValueError for an answer that the task does not have, and for what does not fit the gold.
+        """
+        raise NotImplementedError(f"{self.name} is not exchanged")
 
     # Mistakes to read
 

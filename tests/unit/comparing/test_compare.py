@@ -16,11 +16,13 @@ from rich.console import Console
 from scipy.stats import ttest_ind
 
 from babelfit.commands import cli
-from babelfit.comparing.compare import compare, sheets
+from babelfit.comparing.compare import compare
+from babelfit.comparing.comparison_sheets import sheets
 from babelfit.comparing.scored_runs import folders
 from babelfit.errors import UserError
-from babelfit.predictions.prediction_files import TagPrediction
 from babelfit.reports.sheets import Sheet, markdown, terminal
+from babelfit.scoring.scores import Contaminated, Resamples
+from babelfit.tasks.tagging import TagPrediction
 
 CONFIGS = Path(__file__).parents[1] / "config" / "configs"
 
@@ -52,47 +54,45 @@ def pair(tmp_path: Path) -> tuple[str, str]:
 
 
 def test_each_language_has_its_verdict(pair: tuple[str, str]) -> None:
-    [found] = compare(pair, split=None)["comparisons"]
+    [found] = compare(pair, split=None).comparisons
 
-    assert {row["language"]: row["verdict"] for row in found["languages"]} == {
+    assert {row.language: row.verdict for row in found.languages} == {
         "en": "can't tell",
         "de": "worse",
         "sw": "better",
     }
-    assert found["test"].startswith("McNemar's exact test")
-    for row in found["languages"]:
-        assert row["interval"][0] <= row["difference"] <= row["interval"][1]
-        assert row["difference"] == pytest.approx(row["second"] - row["first"])
-        discordant = row["only_second_right"] - row["only_first_right"]
-        assert row["difference"] == pytest.approx(discordant / 400)
-        assert row["p_holm"] >= row["p"]
+    assert found.test.startswith("McNemar's exact test")
+    for row in found.languages:
+        assert row.interval[0] <= row.difference <= row.interval[1]
+        assert row.difference == pytest.approx(row.second - row.first)
+        discordant = row.only_second_right - row.only_first_right
+        assert row.difference == pytest.approx(discordant / 400)
+        assert row.p_holm >= row.p
 
 
 def test_the_mean_is_over_target_languages(pair: tuple[str, str]) -> None:
-    [found] = compare(pair, split=None)["comparisons"]
-    rows = {row["language"]: row for row in found["languages"]}
+    [found] = compare(pair, split=None).comparisons
+    rows = {row.language: row for row in found.languages}
 
-    assert found["target_mean"]["languages"] == ["de", "sw"]
-    assert found["target_mean"]["difference"] == pytest.approx(
-        (rows["de"]["difference"] + rows["sw"]["difference"]) / 2
-    )
-    assert found["resamples"] == {"number": 10_000, "of": "items"}
+    assert found.target_mean.languages == ["de", "sw"]
+    assert found.target_mean.difference == pytest.approx((rows["de"].difference + rows["sw"].difference) / 2)
+    assert found.resamples == Resamples(number=10_000, of="items")
 
 
 def test_a_run_is_no_better_than_its_like(tmp_path: Path, pair: tuple[str, str]) -> None:
     like = str(shutil.copytree(pair[0], tmp_path / "like"))
-    [found] = compare([pair[0], like], split=None)["comparisons"]
+    [found] = compare([pair[0], like], split=None).comparisons
 
-    assert {(row["p"], row["verdict"], *row["interval"]) for row in found["languages"]} == {(1, "can't tell", 0, 0)}
-    assert found["target_mean"]["verdict"] == "can't tell"
+    assert {(row.p, row.verdict, *row.interval) for row in found.languages} == {(1, "can't tell", 0, 0)}
+    assert found.target_mean.verdict == "can't tell"
 
 
 def test_further_runs_are_each_compared_with_the_first(tmp_path: Path, pair: tuple[str, str]) -> None:
     like = str(shutil.copytree(pair[0], tmp_path / "like"))
-    found = compare([*pair, like], split=None)["comparisons"]
+    found = compare([*pair, like], split=None).comparisons
 
-    assert [one["second"]["name"] for one in found] == [pair[1], like]
-    assert {one["first"]["name"] for one in found} == {pair[0]}
+    assert [one.second.name for one in found] == [pair[1], like]
+    assert {one.first.name for one in found} == {pair[0]}
 
 
 def test_a_run_stands_once_and_on_one_side(tmp_path: Path, pair: tuple[str, str]) -> None:
@@ -121,19 +121,19 @@ def test_spans_are_compared_over_sentences(tmp_path: Path) -> None:
 
     one = write_run(tmp_path / "one", {"en": tagged(0.8), "de": tagged(0.5)}, data="wikiann")
     other = write_run(tmp_path / "other", {"en": tagged(0.8), "de": tagged(0.8)}, data="wikiann")
-    [found] = compare([str(one), str(other)], split=None)["comparisons"]
+    [found] = compare([str(one), str(other)], split=None).comparisons
 
-    assert found["test"] == "paired permutation test over sentences (Yeh 2000)"
-    assert [row["verdict"] for row in found["languages"]] == ["can't tell", "better"]
-    assert found["resamples"]["of"] == "examples of each language"
+    assert found.test == "paired permutation test over sentences (Yeh 2000)"
+    assert [row.verdict for row in found.languages] == ["can't tell", "better"]
+    assert found.resamples.of == "examples of each language"
 
 
 def test_three_examples_prove_no_target_mean(tmp_path: Path) -> None:
     one, other = run(tmp_path / "one", {"de": [0, 0, 0]}), run(tmp_path / "other", {"de": [1, 1, 1]})
-    [found] = compare([one, other], split=None)["comparisons"]
+    [found] = compare([one, other], split=None).comparisons
 
-    assert found["target_mean"]["p"] == pytest.approx(0.25, abs=0.02)
-    assert found["target_mean"]["verdict"] == "can't tell"
+    assert found.target_mean.p == pytest.approx(0.25, abs=0.02)
+    assert found.target_mean.verdict == "can't tell"
 
 
 def seeds(folder: Path, rate: float, numbers: Sequence[int], **changes: object) -> list[str]:
@@ -163,29 +163,29 @@ def test_several_seeds_are_tested_by_their_spread(tmp_path: Path) -> None:
         for counts in right.values()
     )
     document = compare([f"{tmp_path}/one", f"{tmp_path}/other"], split=None)
-    [found] = document["comparisons"]
+    [found] = document.comparisons
 
-    assert found["test"].startswith("Welch's t-test")
-    assert found["first"]["runs"] == [f"{tmp_path}/one/{seed}" for seed in range(3)]
-    rows = {row["language"]: row for row in found["languages"]} | {"mean": found["target_mean"]}
+    assert found.test.startswith("Welch's t-test")
+    assert found.first.runs == [f"{tmp_path}/one/{seed}" for seed in range(3)]
+    rows = {row.language: row for row in found.languages} | {"mean": found.target_mean}
     for name, row in rows.items():
         tested = ttest_ind(other[name], one[name], equal_var=False)
-        assert row["p"] == pytest.approx(tested.pvalue)
-        assert row["difference"] == pytest.approx(other[name].mean() - one[name].mean())
-    assert {name: row["verdict"] for name, row in rows.items()} == {
+        assert row.p == pytest.approx(tested.pvalue)
+        assert row.difference == pytest.approx(other[name].mean() - one[name].mean())
+    assert {name: row.verdict for name, row in rows.items()} == {
         "en": "can't tell",
         "de": "better",
         "sw": "can't tell",
         "mean": "better",
     }
-    over_seeds = found["target_mean"]["seeds"]
-    assert over_seeds["first_sd"] == pytest.approx(one["mean"].std(ddof=1))
-    assert over_seeds["second_sd"] == pytest.approx(other["mean"].std(ddof=1))
+    over_seeds = found.target_mean.seeds
+    assert over_seeds.first_sd == pytest.approx(one["mean"].std(ddof=1))
+    assert over_seeds.second_sd == pytest.approx(other["mean"].std(ddof=1))
     interval = ttest_ind(other["mean"], one["mean"], equal_var=False).confidence_interval(0.95)
-    assert over_seeds["interval"] == pytest.approx([interval.low, interval.high])
-    assert 0 < interval.low < found["target_mean"]["difference"] < interval.high
-    [turned] = compare([f"{tmp_path}/other", f"{tmp_path}/one"], split=None)["comparisons"]
-    assert turned["target_mean"]["verdict"] == "worse"
+    assert over_seeds.interval == pytest.approx([interval.low, interval.high])
+    assert 0 < interval.low < found.target_mean.difference < interval.high
+    [turned] = compare([f"{tmp_path}/other", f"{tmp_path}/one"], split=None).comparisons
+    assert turned.target_mean.verdict == "worse"
     page = markdown(sheets(document)[0])
     assert "the mean of 3 seeds" in page
     first_sd, second_sd = (100 * side["mean"].std(ddof=1) for side in (one, other))
@@ -203,11 +203,11 @@ def test_languages_that_could_not_be_tested_are_not_corrected_for(tmp_path: Path
             seeded.append(with_config(run(tmp_path / f"{side}-{seed}", right | theirs), seed=seed))
         sides.append(",".join(seeded))
     document = compare(sides, split=None)
-    rows = {row["language"]: row for row in document["comparisons"][0]["languages"]}
+    rows = {row.language: row for row in document.comparisons[0].languages}
 
-    assert (rows["sw"]["p"], rows["sw"]["p_holm"], rows["sw"]["verdict"]) == (None, None, "can't tell")
-    least = min(rows[one]["p"] for one in ("en", "de"))
-    assert min(rows[one]["p_holm"] for one in ("en", "de")) == pytest.approx(2 * least)
+    assert (rows["sw"].p, rows["sw"].p_holm, rows["sw"].verdict) == (None, None, "can't tell")
+    least = min(rows[one].p for one in ("en", "de"))
+    assert min(rows[one].p_holm for one in ("en", "de")) == pytest.approx(2 * least)
     assert "Holm: corrected for 2 languages" in markdown(sheets(document)[0])
 
 
@@ -319,7 +319,7 @@ def test_rows_that_were_dropped_are_missed_by_nobody(tmp_path: Path) -> None:
     for folder in pair:
         dropped = {"splits": {"test": {"de": {"files": [], "dropped": {"untranslated, NS": [5]}}}}}
         (Path(folder) / "manifest.json").write_text(json.dumps(dropped))
-    assert len(compare(pair, split=None)["comparisons"][0]["languages"]) == 2
+    assert len(compare(pair, split=None).comparisons[0].languages) == 2
 
 
 def test_rows_that_are_not_parallel_are_not_drawn_together_whatever_the_scores_say(tmp_path: Path) -> None:
@@ -331,10 +331,10 @@ def test_rows_that_are_not_parallel_are_not_drawn_together_whatever_the_scores_s
         del scores["not_parallel"]
         file.write_text(json.dumps(scores))
     document = compare([str(folder) for folder in pair], split=None)
-    [found] = document["comparisons"]
+    [found] = document.comparisons
 
-    assert found["resamples"]["of"] == "examples of each language"
-    assert "not parallel: 1 rows stand in one of them only" in found["not_parallel"]
+    assert found.resamples.of == "examples of each language"
+    assert "not parallel: 1 rows stand in one of them only" in found.not_parallel
     assert "not parallel: 1 rows" in markdown(sheets(document)[0])
 
 
@@ -347,9 +347,9 @@ def test_rows_behind_a_limit_are_missed_by_nobody(tmp_path: Path) -> None:
     }
     for folder in pair:
         (Path(folder) / "manifest.json").write_text(json.dumps({"splits": {"test": entries}}))
-    [found] = compare(pair, split=None)["comparisons"]
+    [found] = compare(pair, split=None).comparisons
 
-    assert found["resamples"]["of"] == "items"
+    assert found.resamples.of == "items"
 
 
 def test_a_split_that_one_lacks_is_named(tmp_path: Path, pair: tuple[str, str]) -> None:
@@ -365,7 +365,7 @@ def test_a_language_that_one_lacks_is_left_out_and_named(tmp_path: Path, pair: t
     less = run(tmp_path / "less", answered({"en": 0.8, "de": 0.8}, seed=9))
     document = compare([pair[0], less], split=None)
 
-    assert document["comparisons"][0]["left_out"] == ["sw"]
+    assert document.comparisons[0].left_out == ["sw"]
     assert "Left out, for not all have them: sw." in markdown(sheets(document)[0])
 
 
@@ -436,15 +436,15 @@ def test_the_command_prints_within_80_columns_and_writes_what_is_asked_for(
 
 
 def test_contaminated_scores_and_their_regime_are_told(tmp_path: Path) -> None:
-    why = {"languages": ["en", "de"], "why": "trained on the test split of en"}
+    why = Contaminated(languages=["en", "de"], why="trained on the test split of en")
     one = run(tmp_path / "one", {"en": [1, 0], "de": [1, 0]}, regime="zero_shot")
     other = run(tmp_path / "other", {"en": [1, 0], "de": [1, 1]}, regime="translate_test", contaminated=why)
     document = compare([one, other], split=None)
-    [found] = document["comparisons"]
+    [found] = document.comparisons
 
-    assert (found["first"]["regimes"], found["first"]["notes"]) == (["zero_shot"], [])
-    assert found["second"]["regimes"] == ["translate_test"]
-    regime, warning = found["second"]["notes"]
+    assert (found.first.regimes, found.first.notes) == (["zero_shot"], [])
+    assert found.second.regimes == ["translate_test"]
+    regime, warning = found.second.notes
     assert regime == "Regime: translate_test."
     assert warning.startswith("Contaminated (en, de): the model was trained on the test split of en.")
     [sheet] = sheets(document)

@@ -13,6 +13,7 @@ from babelfit.commands import cli
 from babelfit.comparing.matrix import matrix, sheets, write_page
 from babelfit.errors import UserError
 from babelfit.reports.sheets import terminal
+from babelfit.scoring.scores import Contaminated, FewShotNote
 
 RIGHT = {"en": [1, 1, 1, 0], "de": [1, 1, 0, 0], "sw": [1, 0, 0, 0]}
 
@@ -28,12 +29,12 @@ def runs(tmp_path: Path) -> list[str]:
 
 def test_a_row_is_a_run_and_a_mean_over_its_own_targets(runs: list[str]) -> None:
     found = matrix(runs, split=None)
-    order = found["languages"]
+    order = found.languages
 
-    assert sorted(row["run"] for row in found["rows"]) == sorted(runs)
-    for row in found["rows"]:
-        assert dict(zip(order, row["scores"], strict=True)) == {"en": 0.75, "de": 0.5, "sw": 0.25}
-    assert {"+".join(row["sources"]): row["target_mean"] for row in found["rows"]} == {
+    assert sorted(row.run for row in found.rows) == sorted(runs)
+    for row in found.rows:
+        assert dict(zip(order, row.scores, strict=True)) == {"en": 0.75, "de": 0.5, "sw": 0.25}
+    assert {"+".join(row.sources): row.target_mean for row in found.rows} == {
         "sw": 0.625,
         "en": 0.375,
         "en+de": 0.25,
@@ -101,7 +102,7 @@ def test_a_language_that_one_run_lacks_is_left_out(tmp_path: Path, runs: list[st
     less = write_run(tmp_path / "less", {"en": labels(RIGHT["en"]), "de": labels(RIGHT["de"])}, sources=["de"])
     found = matrix([runs[0], str(less)], split=None)
 
-    assert (found["languages"], found["left_out"]) == (["de", "en"], ["sw"])
+    assert (found.languages, found.left_out) == (["de", "en"], ["sw"])
 
 
 def test_many_languages_are_in_several_tables_on_the_terminal(tmp_path: Path) -> None:
@@ -125,13 +126,13 @@ def test_contaminated_scores_and_their_regime_are_told_in_every_form(
         {one: labels(right) for one, right in RIGHT.items()},
         sources=["de"],
         regime="few_shot",
-        few_shot={"k": 10, "languages": ["sw"]},
-        contaminated={"languages": ["de", "sw"], "why": "trained on the test split of de"},
+        few_shot=FewShotNote(k=10, languages=["sw"]),
+        contaminated=Contaminated(languages=["de", "sw"], why="trained on the test split of de"),
     )
     found = matrix([runs[0], str(told)], split=None)
     [sheet] = sheets(found, most_columns=None)
 
-    assert [row["contaminated"] for row in found["rows"]] == [False, True]
+    assert [row.contaminated for row in found.rows] == [False, True]
     assert [row[0] for row in sheet.rows] == ["sw", "de, few_shot, contaminated"]
     assert "de, few_shot, contaminated: Regime: few_shot, 10 examples of each label of sw." in sheet.after
     assert any("Contaminated (de, sw): the model was trained on the test split of de" in line for line in sheet.after)
