@@ -4,46 +4,48 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from babelfit.datasets.wikiann import LABELS as TAGS
-from babelfit.datasets.xnli import LABELS
+from made_tasks import NER, NLI
+
 from babelfit.predictions import prediction_files
-from babelfit.predictions.prediction_files import Prediction, TagPrediction
+from babelfit.scoring import scores as score_files
 from babelfit.scoring import scoring
+from babelfit.scoring.scoring import SplitFacts
+from babelfit.tasks import Task
+from babelfit.tasks.classification import LabelPrediction
+
+TASKS: Mapping[str, Task] = {"xnli": NLI, "wikiann": NER}
 
 
-def labels(right: Sequence[int], *, gold: str = "entailment", wrong: str = "neutral") -> list[Prediction]:
+def labels(right: Sequence[int], *, gold: str = "entailment", wrong: str = "neutral") -> list[LabelPrediction]:
     """Make a record of each right (1) and wrong (0) answer."""
     return [
-        Prediction(index=index, gold=gold, predicted=gold if one else wrong, probabilities={})
+        LabelPrediction(index=index, gold=gold, predicted=gold if one else wrong, probabilities={})
         for index, one in enumerate(right)
     ]
 
 
 def write_run(
     folder: Path,
-    records: Mapping[str, Sequence[Prediction | TagPrediction]],
+    records: Mapping[str, Sequence[Any]],
     *,
     data: str = "xnli",
+    task: Task | None = None,
     split: str = "test",
     sources: Sequence[str] = ("en",),
     dropped: Mapping[str, Collection[int]] | None = None,
     **notes: Any,
 ) -> Path:
-    """Write a run's predictions and scores of one split."""
+    """Write a run's predictions and scores of one split; `notes` are what its scores say besides."""
     for language, theirs in records.items():
         prediction_files.write(prediction_files.path(folder, split=split, language=language), theirs)
-    is_tagging = data == "wikiann"
-    scores = scoring.score(
-        folder,
+    facts = SplitFacts(
         data=data,
         split=split,
-        head="token_classification" if is_tagging else "sequence_classification",
-        label_names=TAGS if is_tagging else LABELS,
-        is_parallel=not is_tagging,
+        task=task or TASKS[data],
+        is_parallel=data != "wikiann",
         source_languages=sources,
-        examples={},
         dropped=dropped or {},
-        notes=notes,
     )
-    scoring.write(scores, folder)
+    document = score_files.as_document(scoring.score(folder, facts)) | notes
+    score_files.write(score_files.from_document(document), folder)
     return folder
