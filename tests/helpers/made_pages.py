@@ -5,12 +5,16 @@ import json
 from pathlib import Path
 from typing import Any
 
-from babelfit.predictions import prediction_files
-from babelfit.predictions.prediction_files import Prediction
-from babelfit.reports.page import write_page
-from babelfit.scoring import scoring
+from made_scores import scores as made_scores
+from made_tasks import NLI
 
-LABELS = ("entailment", "neutral", "contradiction")
+from babelfit.predictions import prediction_files
+from babelfit.reports.page import write_page
+from babelfit.scoring import scores as score_files
+from babelfit.scoring.scores import Scores
+from babelfit.tasks.classification import LabelPrediction
+
+LABELS = NLI.labels
 ATTACK = "<script>document.title = 'taken over'</script><img src=x onerror=alert(1)>"
 ARABIC = "القطة تجلس على الحصيرة."
 FACTS = {"run": "made", "trained on": "en", "checkpoint": "step 3 of 4, chosen by source_dev (50.0)"}
@@ -68,51 +72,37 @@ def made_run(folder: Path, *, languages: tuple[str, ...] = ("en", "ar", "de"), *
             sure = round(0.99 - 0.005 * index - 0.001 * place, 6)
             rest = dict.fromkeys(LABELS, round((1 - sure) / 2, 6))
             records.append(
-                Prediction(index=index, gold=gold, predicted=predicted, probabilities=rest | {predicted: sure})
+                LabelPrediction(index=index, gold=gold, predicted=predicted, probabilities=rest | {predicted: sure})
             )
         prediction_files.write(prediction_files.path(run, split="test", language=language), records)
-    scores = {
-        "schema": 1,
-        "data": "xnli",
-        "split": "test",
-        "metric": "accuracy",
-        "source_languages": ["en"],
-        "languages": {
-            one: {"accuracy": 0.875 if one == "en" else 0.5 - 0.01 * place, "f1": 0.4 + 0.1 * place, "examples": 80}
-            for place, one in enumerate(languages)
-        },
-        "transfer": {
-            "source": 0.875,
-            "target_mean": 0.485,
-            "mean": 0.615,
-            "gap": 0.39,
-            "retention": 0.554,
-            "worst": {"language": languages[-1], "score": 0.48},
-        },
+    values = {
+        one: {"accuracy": 0.875 if one == "en" else 0.5 - 0.01 * place, "f1": 0.4 + 0.1 * place, "examples": 80}
+        for place, one in enumerate(languages)
     }
-    scoring.write(scores, run)
+    score_files.write(made_scores(NLI, values, parallel=True), run)
     return run
 
 
-def richer(scores: dict[str, Any]) -> dict[str, Any]:
+def richer(scores: Scores) -> Scores:
     """Add to scores what newer evaluations say: intervals, calibration, confusion, groups, consistency."""
-    languages = list(scores["languages"])
-    for values in scores["languages"].values():
+    document = score_files.as_document(scores)
+    languages = list(scores.languages)
+    for values in document["languages"].values():
         values |= {
             "interval": [values["accuracy"] - 0.1, values["accuracy"] + 0.1],
             "ece": 0.123,
             "calibration": {"count": [0, 30, 50], "confidence": [None, 0.5, 0.9], "accuracy": [None, 0.4, 0.7]},
             "confusion": {"labels": list(LABELS), "counts": [[20, 5, 2], [4, 19, 3], [1, 6, 20]]},
         }
-    scores["transfer"]["intervals"] = {"source": [0.8, 0.9], "gap": [0.31, 0.45]}
-    scores["groups"] = {
+    document["transfer"]["intervals"] = {"source": [0.8, 0.9], "gap": [0.31, 0.45]}
+    document["groups"] = {
         "family": {"Semitic": {"languages": ["ar"], "mean": 0.49, "gap": 0.385, "interval": [0.42, 0.57]}},
-        "script": {"Arabic": {"languages": ["ar"], "mean": 0.49, "gap": None}},
+        "script": {"Arabic": {"languages": ["ar"], "mean": 0.49, "gap": None, "interval": None}},
         "pretraining": {},
         "size_correlation": None,
     }
     alike = [[1.0 if one == other else 0.62 for other in languages] for one in languages]
-    scores["consistency"] = {
+    document["consistency"] = {
         "languages": languages,
         "items": 80,
         "left_out": 0,
@@ -123,10 +113,10 @@ def richer(scores: dict[str, Any]) -> dict[str, Any]:
         "all_right": 0.27,
         "all_alike_if_right": {"en": 0.4},
     }
-    return scores
+    return score_files.from_document(document)
 
 
 def page(run: Path) -> str:
     """Write the page of a run and return it."""
-    write_page(run, all_scores=scoring.read_all(run), facts=FACTS)
+    write_page(run, all_scores=score_files.read_all(run), facts=FACTS)
     return (run / "report.html").read_text(encoding="utf-8")

@@ -4,13 +4,17 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from babelfit.data import DATA
+from made_tasks import NER, NLI
+
+from babelfit.files import documents
 from babelfit.predictions import prediction_files
-from babelfit.predictions.prediction_files import Record
 from babelfit.scoring import scores as score_files
-from babelfit.scoring.scoring import SplitFacts, score
+from babelfit.scoring import scoring
+from babelfit.scoring.scoring import SplitFacts
 from babelfit.tasks import Task
 from babelfit.tasks.classification import LabelPrediction
+
+TASKS: Mapping[str, Task] = {"xnli": NLI, "wikiann": NER}
 
 
 def labels(right: Sequence[int], *, gold: str = "entailment", wrong: str = "neutral") -> list[LabelPrediction]:
@@ -23,7 +27,7 @@ def labels(right: Sequence[int], *, gold: str = "entailment", wrong: str = "neut
 
 def write_run(
     folder: Path,
-    records: Mapping[str, Sequence[Record]],
+    records: Mapping[str, Sequence[Any]],
     *,
     data: str = "xnli",
     task: Task | None = None,
@@ -31,22 +35,19 @@ def write_run(
     split: str = "test",
     sources: Sequence[str] = ("en",),
     dropped: Mapping[str, Collection[int]] | None = None,
-    **facts: Any,
+    **notes: Any,
 ) -> Path:
-    """Write a run's predictions and scores of one split; the task is that of the dataset, if none is given."""
+    """Write a run's predictions and scores of one split; `notes` are what its scores say besides."""
     for language, theirs in records.items():
         prediction_files.write(prediction_files.path(folder, split=split, language=language), theirs)
-    scores = score(
-        folder,
-        SplitFacts(
-            data=data,
-            split=split,
-            task=task or DATA[data].task,
-            is_parallel=DATA[data].is_parallel if is_parallel is None else is_parallel,
-            source_languages=sources,
-            dropped=dropped or {},
-            **facts,
-        ),
+    facts = SplitFacts(
+        data=data,
+        split=split,
+        task=task or TASKS[data],
+        is_parallel=data != "wikiann" if is_parallel is None else is_parallel,
+        source_languages=sources,
+        dropped=dropped or {},
     )
-    score_files.write(scores, folder)
+    document = score_files.as_document(scoring.score(folder, facts)) | documents.dumped(notes)
+    score_files.write(score_files.from_document(document), folder)
     return folder

@@ -5,33 +5,23 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from made_scores import document
+from made_tasks import NLI
+
 from babelfit.ledger.study import Sweep, Trial
+from babelfit.tasks import Task
 
 
-def write_scores(folder: Path, split: str, languages: Mapping[str, float], **notes: Any) -> None:
+def write_scores(folder: Path, split: str, languages: Mapping[str, float], *, task: Task = NLI, **notes: Any) -> None:
     """Write scores/<split>.json as scoring does; the first language is the source."""
-    source, *targets = languages
-    mean = sum(languages[one] for one in targets) / len(targets) if targets else None
-    worst = min(targets, key=lambda one: languages[one]) if targets else None
-    scores = {
-        "schema": 1,
-        "data": "xnli",
-        **notes,
-        "split": split,
-        "metric": "accuracy",
-        "source_languages": [source],
-        "languages": {one: {"accuracy": value, "f1": 0.1, "examples": 100} for one, value in languages.items()},
-        "transfer": {
-            "source": languages[source],
-            "target_mean": mean,
-            "mean": sum(languages.values()) / len(languages),
-            "gap": None if mean is None else languages[source] - mean,
-            "retention": None if mean is None else mean / languages[source],
-            "worst": None if worst is None else {"language": worst, "score": languages[worst]},
-        },
+    values = {
+        language: {**dict.fromkeys((measure.key for measure in task.measures), 0.1), task.selecting.key: score}
+        for language, score in languages.items()
     }
+    counted = {language: {**theirs, "examples": 100} for language, theirs in values.items()}
     (folder / "scores").mkdir(parents=True, exist_ok=True)
-    (folder / "scores" / f"{split}.json").write_text(json.dumps(scores))
+    written = document(task, counted, split=split, sources=(next(iter(languages)),), **notes)
+    (folder / "scores" / f"{split}.json").write_text(json.dumps(written))
 
 
 def write_metrics(folder: Path, rows: Sequence[tuple[int, str, float]]) -> None:

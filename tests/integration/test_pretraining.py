@@ -20,8 +20,8 @@ from transformers import AutoModelForMaskedLM, AutoTokenizer, pipeline
 
 from babelfit.data import DATA
 from babelfit.finetuning.finetuner import Finetuner
-from babelfit.statistics.sums import PERPLEXITY
 from babelfit.sample import write_nli
+from babelfit.statistics.sums import PERPLEXITY
 
 ROOT = Path(__file__).resolve().parents[2]
 IN_RANKS = ROOT / "tests" / "helpers" / "in_ranks.py"
