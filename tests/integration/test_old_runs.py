@@ -16,8 +16,8 @@ import pytest
 import yaml
 from matplotlib.figure import Figure
 
-from babelfit import config_files
-from babelfit.config import EvaluateConfig, TrainConfig
+from babelfit.config import config_files
+from babelfit.config.schema import EvaluateConfig, TrainConfig
 
 OLD = Path(__file__).resolve().parents[1] / "fixtures" / "version-2"
 OUTPUTS = Path("outputs")

@@ -30,7 +30,7 @@ from differences import differences
 
 WIDTH = 160
 
-RENAMED: dict[str, str] = {}
+RENAMED: dict[str, str] = {"labels": "gold"}
 """Columns of the token cache that have another name now, as {"labels": "gold"}."""
 
 TINY = (
