@@ -203,7 +203,7 @@ def quiet_others() -> None:
     """Let every rank but the first say only what goes wrong, and what happens on it alone."""
     if place():
         logging.getLogger().setLevel(logging.ERROR)
-        logging.getLogger("babelfit.devices.memory").setLevel(logging.WARNING)
+        logging.getLogger("babelfit.batches.budget").setLevel(logging.WARNING)
         os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
 
 

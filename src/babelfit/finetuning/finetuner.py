@@ -19,9 +19,9 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.nn.utils import clip_grad_norm_, get_total_norm
 from transformers import PreTrainedModel
 
+from babelfit.batches.budget import TokenBudget, is_out_of_memory
 from babelfit.batches.ragged import NO_LABEL, NOBODY, RaggedBatch, StepBatch
 from babelfit.devices import ranks
-from babelfit.devices.memory import TokenBudget, is_out_of_memory
 from babelfit.encoder.encoder import encode_targets, layers
 from babelfit.finetuning.recipe import Recipe
 from babelfit.heads.heads import HEADS, Kept

@@ -22,8 +22,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_iter
 from transformers import PreTrainedModel
 
+from babelfit.batches.budget import TokenBudget
 from babelfit.batches.ragged import RaggedBatch, StepBatch
-from babelfit.devices.memory import TokenBudget
 from babelfit.encoder.encoder import encode_targets, layers
 from babelfit.heads.heads import Head
 
