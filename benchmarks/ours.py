@@ -209,7 +209,7 @@ def prepare(task: dict[str, Any]) -> dict[str, Any]:
     return {
         "examples": sum(len(some) for some in chosen.values()),
         "checksum": sum(
-            sum(index * len(row) for index, row in zip(some["index"], some["labels"], strict=True))
+            sum(index * len(row) for index, row in zip(some["index"], some["gold"], strict=True))
             for some in chosen.values()
         ),
         "sequences": len(lengths),
@@ -244,10 +244,10 @@ def peer_rows(rows: datasets.Dataset, *, head: str) -> datasets.Dataset:
     columns: dict[str, list[Any]] = {"input_ids": [], "labels": [], "length": []}
     for row in rows:
         if head == "sequence_classification":
-            columns["labels"] += row["labels"]
+            columns["labels"] += row["gold"]
         else:
             labels = np.full(len(row["input_ids"]), NO_LABEL)
-            labels[row["targets"]] = row["labels"]
+            labels[row["targets"]] = row["gold"]
             columns["labels"] += [part.tolist() for part in np.split(labels, np.cumsum(row["windows"])[:-1])]
         windows = np.split(np.array(row["input_ids"]), np.cumsum(row["windows"])[:-1])
         columns["input_ids"] += [part.tolist() for part in windows]

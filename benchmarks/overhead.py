@@ -79,7 +79,7 @@ def bare_loop(finetuner: Any, data: Any, _: int) -> float:
         for step in data.train_dataloader():
             finetuner.zero_grad(set_to_none=True)
             for batch in step.to("cpu").micro_batches:
-                (finetuner._loss(batch) / step.num_targets).backward()
+                (finetuner._loss(batch) / step.weight).backward()
             clip_grad_norm_(finetuner.parameters(), finetuner.recipe.clip)
             optimizer.step()
             schedule.step()

@@ -225,7 +225,7 @@ def _chance(data: MultilingualDataModule) -> float:
     """Say up to which score a model has learned nothing; of span F1 that is 0, where it finds no span at all."""
     if data.head == "token_classification":
         return 0.0
-    gold = [pc.list_flatten(data.open("validation", one).data["labels"]).to_numpy() for one in data.train_languages]
+    gold = [pc.list_flatten(data.open("validation", one).data["gold"]).to_numpy() for one in data.train_languages]
     return chance_level([labels[labels != NO_LABEL] for labels in gold])
 
 

@@ -8,7 +8,6 @@ import numpy as np
 from datasets import Dataset, Features, Value
 from datasets import Sequence as ListOf
 
-from babelfit.batches.masking import Masking
 from babelfit.data import MultilingualDataModule
 from babelfit.datasets.xnli import COLUMNS, SPELLINGS
 from babelfit.rows.encoding import cache_folder
@@ -43,12 +42,12 @@ class MadeText(MultilingualDataModule):
 
     data_name = "made"
     head = "masked_language_modeling"
+    mask_share = 0.15
     origin = _Here()
 
     def __init__(self, *, languages: Sequence[str] | None, tokenizer: Any, **settings: Any) -> None:
         ours = {key: value for key, value in settings.items() if key not in WITHOUT}
         super().__init__(languages=languages or settings["train_languages"], tokenizer=tokenizer, **ours)
-        self.masking = Masking.of(tokenizer, share=0.15)
 
     def download(self) -> None:
         pass

@@ -83,7 +83,7 @@ def ragged(lengths: list[int], *, per_token: bool = False, num_types: int = 2) -
         position_ids=np.concatenate([np.arange(length) for length in lengths]),
         cu_seqlens=borders,
         targets=targets,
-        labels=generator.integers(0, NUM_LABELS, len(targets)),
+        gold=generator.integers(0, NUM_LABELS, len(targets)),
         indices=np.arange(len(targets)),
         languages=np.zeros(len(targets), dtype=np.int64),
         lengths=np.array(lengths),

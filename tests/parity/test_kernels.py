@@ -53,9 +53,9 @@ def test_outputs_and_gradients_equal_the_padded_model(kind: str, kernel: str, le
     logits = HEADS[HEAD].logits(ours, encode(ours, batch)[batch.targets])
 
     torch.testing.assert_close(logits, theirs, atol=1e-5, rtol=1e-5)
-    expected = gradients(reference, theirs, batch.labels)
+    expected = gradients(reference, theirs, batch.gold)
     largest = max(float(gradient.abs().max()) for gradient in expected.values())
-    for name, gradient in gradients(ours, logits, batch.labels).items():
+    for name, gradient in gradients(ours, logits, batch.gold).items():
         torch.testing.assert_close(gradient, expected[name], atol=2e-6 * largest, rtol=1e-4, msg=name)
 
 
@@ -103,8 +103,7 @@ def test_compiled_layers_give_the_same_losses_and_are_not_compiled_again_for_oth
     counted = []
     for batch in batches:
         losses = [
-            summed_loss(HEADS[HEAD].logits(made, encode_targets(made, batch)), batch.labels)
-            for made in (eager, compiled)
+            summed_loss(HEADS[HEAD].logits(made, encode_targets(made, batch)), batch.gold) for made in (eager, compiled)
         ]
         torch.testing.assert_close(losses[1], losses[0], atol=1e-5, rtol=1e-5)
         for loss in losses:
@@ -137,7 +136,7 @@ def test_targets_computed_alone_are_as_with_all_tokens_and_so_are_gradients(
     # Every third token is read, as in words of several subwords.
     batch = ragged([20, 18, 7, 1], per_token=head == "token_classification")
     if head == "token_classification":
-        batch.targets, batch.labels = batch.targets[::3], batch.labels[::3]
+        batch.targets, batch.gold = batch.targets[::3], batch.gold[::3]
     made = model(kind, head=head, **without_dropout(kind))
     choose_attention(made, head=HEADS[head], max_length=60)
     if checkpointing:
@@ -147,12 +146,12 @@ def test_targets_computed_alone_are_as_with_all_tokens_and_so_are_gradients(
     layers(made)[-1].register_forward_hook(lambda _, __, outputs: num_rows.append(rows_of(outputs)))
 
     every = encode(made, batch)[batch.targets]
-    expected = gradients(made, HEADS[head].logits(made, every), batch.labels)
+    expected = gradients(made, HEADS[head].logits(made, every), batch.gold)
     alone = encode_targets(made, batch)
     assert num_rows[-1] == (len(batch.targets) if kind in RAGGED else max(batch.lengths))
     torch.testing.assert_close(alone, every, atol=1e-5, rtol=1e-5)
     largest = max(float(gradient.abs().max()) for gradient in expected.values())
-    for name, gradient in gradients(made, HEADS[head].logits(made, alone), batch.labels).items():
+    for name, gradient in gradients(made, HEADS[head].logits(made, alone), batch.gold).items():
         torch.testing.assert_close(gradient, expected[name], atol=2e-6 * largest, rtol=1e-4, msg=name)
 
 

@@ -57,14 +57,14 @@ def examples(*, reset_positions: bool = False) -> Examples:
             "second": seconds,
         }
         splits.append((language, Dataset.from_dict(columns, features=FEATURES)))
-    special = np.array([BEGIN, PAD, END, MASK])
-    masking = Masking(mask_id=MASK, special_ids=special, others=np.setdiff1d(np.arange(200), special))
-    return Examples(splits, masking=masking, reset_positions=reset_positions)
+    return Examples(splits, reset_positions=reset_positions)
 
 
 def step(*, tokens_per_device: int, reset_positions: bool = False, **share: int) -> StepBatch:
     rows = examples(reset_positions=reset_positions)
-    return TrainingSteps(rows, batch_size=16, tokens_per_device=tokens_per_device, seed=3, **share)[0, 0]
+    special = np.array([BEGIN, PAD, END, MASK])
+    masking = Masking(mask_id=MASK, special_ids=special, others=np.setdiff1d(np.arange(200), special))
+    return TrainingSteps(rows, batch_size=16, tokens_per_device=tokens_per_device, seed=3, draw=masking, **share)[0, 0]
 
 
 def our_loss(ours: PreTrainedModel, batches: list[RaggedBatch]) -> torch.Tensor:
@@ -72,14 +72,14 @@ def our_loss(ours: PreTrainedModel, batches: list[RaggedBatch]) -> torch.Tensor:
     losses = []
     for batch in batches:
         logits = HEADS[HEAD].logits(ours, encode_targets(ours, batch))
-        losses.append(HEADS[HEAD].summed_loss(logits, HEADS[HEAD].columns(ours, batch.labels)))
+        losses.append(HEADS[HEAD].summed_loss(logits, HEADS[HEAD].columns(ours, batch.gold)))
     return torch.stack(losses).sum()
 
 
 def their_loss(theirs: PreTrainedModel, batch: RaggedBatch) -> torch.Tensor:
     """The model's own loss on a padded batch, positions given."""
     labels = torch.full_like(batch.input_ids, -100)
-    labels[batch.targets] = batch.labels
+    labels[batch.targets] = batch.gold
     sizes = batch.cu_seqlens.diff().tolist()
     ids, positions, labels = (
         pad_sequence(rows.split(sizes), batch_first=True, padding_value=filler)
@@ -100,7 +100,7 @@ def test_loss_and_gradients_are_those_of_the_hugging_face_model(tokens_per_devic
     expected = their_loss(theirs, batch)
     expected.backward()
     parts = step(tokens_per_device=tokens_per_device, reset_positions=reset_positions).to("cpu")
-    loss = our_loss(ours, list(parts.micro_batches)) / parts.num_targets
+    loss = our_loss(ours, list(parts.micro_batches)) / parts.weight
     loss.backward()
 
     assert (len(parts.micro_batches) > 1) == (tokens_per_device < 1000)
@@ -124,7 +124,7 @@ def test_the_shares_of_all_ranks_add_up_to_the_loss_of_one(num_ranks: int) -> No
     with torch.no_grad():
         expected = our_loss(ours, list(whole.micro_batches))
         found = sum(float(our_loss(ours, list(share.micro_batches))) for share in shares)
-    assert {share.num_targets for share in shares} == {whole.num_targets}
+    assert {share.weight for share in shares} == {whole.weight}
     assert found == pytest.approx(float(expected), abs=1e-9)
 
 
@@ -141,7 +141,7 @@ def test_logits_are_computed_where_tokens_are_masked_and_nowhere_else() -> None:
 def test_a_micro_batch_without_masks_has_no_loss_and_a_gradient_of_zero_everywhere() -> None:
     ours = made()
     (batch,) = step(tokens_per_device=10_000).to("cpu").micro_batches
-    for name in ("targets", "labels", "indices", "languages"):
+    for name in ("targets", "gold", "indices", "languages"):
         setattr(batch, name, getattr(batch, name)[:0])
     loss = our_loss(ours, [batch])
     loss.backward()
@@ -153,7 +153,7 @@ def test_a_micro_batch_without_masks_has_no_loss_and_a_gradient_of_zero_everywhe
 
 def test_an_export_of_active_rows_is_read_by_transformers_with_equal_logits(tmp_path: Path) -> None:
     (batch,) = step(tokens_per_device=10_000).to("cpu").micro_batches
-    ids = np.unique(np.concatenate([batch.input_ids, batch.labels]))
+    ids = np.unique(np.concatenate([batch.input_ids, batch.gold]))
     before, ours = made(), made()
     take_active(ours, ids, only_validated=np.zeros(0, dtype=np.int64))
     optimizer = torch.optim.AdamW(ours.parameters(), lr=1e-2)

@@ -52,7 +52,7 @@ def batch(lengths: list[int], seed: int) -> RaggedBatch:
         position_ids=np.concatenate([np.arange(length) for length in lengths]),
         cu_seqlens=borders,
         targets=borders[:-1],
-        labels=generator.integers(0, 3, len(lengths)),
+        gold=generator.integers(0, 3, len(lengths)),
         indices=np.arange(len(lengths)),
         languages=np.zeros(len(lengths), dtype=np.int64),
         lengths=np.array(lengths),
@@ -61,9 +61,7 @@ def batch(lengths: list[int], seed: int) -> RaggedBatch:
 
 def steps() -> list[StepBatch]:
     return [
-        StepBatch(
-            micro_batches=(batch([9, 4], seed), batch([3], seed + 50), batch([2, 2, 1], seed + 99)), num_targets=6
-        )
+        StepBatch(micro_batches=(batch([9, 4], seed), batch([3], seed + 50), batch([2, 2, 1], seed + 99)), weight=6)
         for seed in range(STEPS)
     ]
 
@@ -81,7 +79,7 @@ def plain_loop(trained: PreTrainedModel, dtype: torch.dtype, scaler: torch.amp.G
         for micro_batch in step.to("cpu").micro_batches:
             with torch.autocast("cpu", dtype=dtype, enabled=dtype != torch.float32):
                 logits = SequenceClassification.logits(trained, encode(trained, micro_batch)[micro_batch.targets])
-                loss = summed_loss(logits, micro_batch.labels) / step.num_targets
+                loss = summed_loss(logits, micro_batch.gold) / step.weight
             (loss if scaler is None else scaler.scale(loss)).backward()
         if scaler is not None:
             scaler.unscale_(optimizer)

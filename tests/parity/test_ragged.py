@@ -7,7 +7,7 @@ from tiny import KINDS, model, padded, ragged, without_dropout
 from transformers import PreTrainedModel
 
 from babelfit.batches.ragged import RaggedBatch
-from babelfit.batches.steps import cut
+from babelfit.batches.steps import micro_batches
 from babelfit.encoder.agreement import choose_attention
 from babelfit.encoder.encoder import encode, encode_targets
 from babelfit.heads.heads import HEADS, summed_loss
@@ -56,8 +56,8 @@ def test_gradients_equal_the_padded_model_and_reach_every_parameter(kind: str, h
     reference, ours = model(kind, head=head, **rates).train(), ready(kind, head, **rates).train()
     batch = ragged(LENGTHS, per_token=head != "sequence_classification")
     inputs = padded(reference, batch)
-    summed_loss(per_target(reference(**inputs).logits, inputs), batch.labels).backward()
-    summed_loss(logits_of(ours, head, batch), batch.labels).backward()
+    summed_loss(per_target(reference(**inputs).logits, inputs), batch.gold).backward()
+    summed_loss(logits_of(ours, head, batch), batch.gold).backward()
 
     expected = {name: value.grad for name, value in reference.named_parameters()}
     largest = max(float(gradient.abs().max()) for gradient in expected.values() if gradient is not None)
@@ -124,7 +124,7 @@ def test_halves_hold_all_sequences_in_order(lengths: list[int]) -> None:
     assert first.num_sequences + second.num_sequences == len(lengths)
     assert first.num_sequences
     assert second.num_sequences
-    for name in ("input_ids", "position_ids", "labels", "indices"):
+    for name in ("input_ids", "position_ids", "gold", "indices"):
         joined = torch.cat([getattr(first, name), getattr(second, name)])
         assert torch.equal(joined, getattr(whole, name))
     assert first.cu_seqlens.diff().tolist() + second.cu_seqlens.diff().tolist() == lengths
@@ -133,7 +133,7 @@ def test_halves_hold_all_sequences_in_order(lengths: list[int]) -> None:
 
 def test_micro_batches_hold_every_example_once_under_the_budget() -> None:
     lengths = np.random.default_rng(0).integers(1, 100, 500)
-    parts = cut(lengths, tokens_per_device=120)
+    parts = micro_batches(lengths, tokens_per_device=120)
 
     assert sorted(np.concatenate(parts)) == list(range(500))
     assert all(lengths[part].sum() <= 120 for part in parts)
@@ -142,5 +142,5 @@ def test_micro_batches_hold_every_example_once_under_the_budget() -> None:
 
 
 def test_an_example_above_the_budget_stands_alone() -> None:
-    parts = cut(np.array([5, 200, 5]), tokens_per_device=100)
+    parts = micro_batches(np.array([5, 200, 5]), tokens_per_device=100)
     assert [part.tolist() for part in parts] == [[1], [0, 2]]

@@ -1,8 +1,7 @@
 """Which tokens a masked language model has to guess, and what stands in their place; knows ids and no model.
 
 In training 15 % of the tokens, or another share, of which 80 % become the mask token, 10 % some other token, and 10 %
-stay (Devlin et al. 2019). They are drawn anew each time that an example is read: over the whole optimizer step, in the
-order of its examples, before these are dealt to the devices and cut into micro-batches, so that neither changes a mask.
+stay (Devlin et al. 2019). They are drawn anew each time that an example is read, as draw.py says.
 
 In evaluation the masks are fixed, 15 % in any case. They depend on nothing but an example's index within its language's
 split, and all of them show the mask token: a token that stays is no guess, and which other ones there are depends on
@@ -15,7 +14,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from transformers import PreTrainedTokenizerFast
 
-from babelfit.batches.ragged import Array, RaggedBatch
+from babelfit.batches.draw import WholeStep, places
+from babelfit.batches.ragged import Array, RaggedBatch, StepBatch
 from babelfit.errors import UserError
 
 SHARE = 0.15
@@ -28,9 +28,9 @@ STREAM = 0x6D61736B
 """Tells the generator of masks from that of the examples' order, which has the same seed."""
 
 
-@dataclass(kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Masking:
-    """The ids of a tokenizer that masking is about."""
+    """Mask tokens of text, which are then the only targets."""
 
     mask_id: int
     special_ids: Array  # never guessed, never put in the place of a token
@@ -38,34 +38,51 @@ class Masking:
     share: float = SHARE  # of the tokens that may be, how many are to be guessed in training
 
     @classmethod
-    def of(cls, tokenizer: PreTrainedTokenizerFast, *, share: float) -> "Masking":
-        """Read the ids of a tokenizer; raises UserError where it has no mask token."""
-        if tokenizer.mask_token_id is None:
-            raise UserError(
-                f"the tokenizer of {tokenizer.name_or_path} has no mask token (mask_token): choose another encoder"
-            )
-        special, known = np.array(tokenizer.all_special_ids), np.array(list(tokenizer.get_vocab().values()))
-        return cls(
-            mask_id=tokenizer.mask_token_id, special_ids=special, others=np.setdiff1d(known, special), share=share
+    def of(cls, tokenizer: PreTrainedTokenizerFast, *, share: float, among: Array | None = None) -> "Masking":
+        """Read the ids of a tokenizer; raise UserError where it has no mask token.
+
+        Tokens are replaced by ids that are `among` these, of all that the tokenizer has where there is no choice.
+        """
+        special = np.array(tokenizer.all_special_ids)
+        known = np.array(list(tokenizer.get_vocab().values())) if among is None else among
+        return cls(mask_id=mask_id(tokenizer), special_ids=special, others=np.setdiff1d(known, special), share=share)
+
+    def train(self, batch: StepBatch, *, whole: WholeStep) -> StepBatch:
+        """Mask tokens of a rank's share of a step; its weight is the masked tokens of the whole step."""
+        draws, parts = whole.uniform(stream=STREAM)
+        return StepBatch(
+            micro_batches=tuple(
+                self._mask(one, self._maskable(one), part, share=self.share)
+                for one, part in zip(batch.micro_batches, parts, strict=True)
+            ),
+            weight=int((draws < self.share).sum()),
         )
 
-    def keep_to(self, ids: Array) -> None:
-        """Replace tokens by these ids alone, less the special ones."""
-        self.others = np.setdiff1d(ids, self.special_ids)
+    def evaluate(self, batch: RaggedBatch) -> RaggedBatch:
+        """Mask the tokens of a batch that are masked in every evaluation."""
+        maskable = self._maskable(batch)
+        indices, languages = batch.indices[maskable], batch.languages[maskable]
+        # A row of one language may follow the same row of another.
+        is_first = np.append(True, (np.diff(indices) != 0) | (np.diff(languages) != 0))[: len(indices)]
+        starts = np.flatnonzero(is_first)
+        draws = fixed_draws(indices[starts], counts=np.diff(np.append(starts, len(indices))))
+        return self._mask(batch, maskable, draws, share=SHARE, hides_all=True)
 
-    def places(self, input_ids: Array) -> Array:
-        """Return where there are tokens that may be masked: all that are not special."""
-        return np.flatnonzero(~np.isin(input_ids, self.special_ids))
+    def _maskable(self, batch: RaggedBatch) -> Array:
+        """Return the targets that may be masked: the tokens that are not special."""
+        return np.flatnonzero(~np.isin(batch.gold, self.special_ids))
 
-    def masked(self, batch: RaggedBatch, draws: Array, *, in_evaluation: bool = False) -> RaggedBatch:
-        """Mask some of a batch's targets, which are all that may be, and keep these alone as targets.
+    def _mask(
+        self, batch: RaggedBatch, maskable: Array, draws: Array, *, share: float, hides_all: bool = False
+    ) -> RaggedBatch:
+        """Mask some of these targets, and keep these alone as targets.
 
         One uniform draw for each decides all: whether it is masked, how it is shown, and as which other token.
         """
-        share = SHARE if in_evaluation else self.share
-        chosen = draws < share
-        targets, within = batch.targets[chosen], draws[chosen] / share
-        is_mask = (within < SHOWN_AS_MASK) | in_evaluation
+        is_chosen = draws < share
+        chosen, within = maskable[is_chosen], draws[is_chosen] / share
+        targets = batch.targets[chosen]
+        is_mask = (within < SHOWN_AS_MASK) | hides_all
         is_other = ~is_mask & (within < SHOWN_AS_MASK + SHOWN_AS_OTHERS)
         which = (within[is_other] - SHOWN_AS_MASK) / SHOWN_AS_OTHERS * len(self.others)
         input_ids = batch.input_ids.copy()
@@ -75,22 +92,19 @@ class Masking:
             batch,
             input_ids=input_ids,
             targets=targets,
-            labels=batch.labels[chosen],
+            gold=batch.gold[chosen],
             indices=batch.indices[chosen],
             languages=batch.languages[chosen],
         )
 
 
-def draws_of_step(num_maskable: int, *, seed: int, epoch: int, step: int) -> Array:
-    """Draw for all tokens of a step that may be masked, from 0 to 1: a function of the arguments alone."""
-    return np.random.default_rng((STREAM, seed, epoch, step)).random(num_maskable)
-
-
-def part_of(draws: Array, *, counts: Array, examples: Array) -> Array:
-    """Take from the draws of a step, with so many for each example, those of some examples, in their order."""
-    starts = np.cumsum(counts) - counts
-    taken: Array = draws[np.repeat(starts[examples], counts[examples]) + _places(counts[examples])]
-    return taken
+def mask_id(tokenizer: PreTrainedTokenizerFast) -> int:
+    """Return the id of a tokenizer's mask token; raise UserError where it has none."""
+    if tokenizer.mask_token_id is None:
+        raise UserError(
+            f"the tokenizer of {tokenizer.name_or_path} has no mask token (mask_token): choose another encoder"
+        )
+    return int(tokenizer.mask_token_id)
 
 
 def fixed_draws(indices: Array, *, counts: Array) -> Array:
@@ -99,8 +113,8 @@ def fixed_draws(indices: Array, *, counts: Array) -> Array:
     A draw is a hash of the index and of the token's place (SplitMix64, Steele et al. 2014). Where none of an example
     would be masked, the lowest is.
     """
-    state = (np.repeat(indices, counts).astype(np.uint64) << np.uint64(32)) + _places(counts).astype(np.uint64)
-    draws: Array = (_mixed(state) >> np.uint64(11)) * 2.0**-53
+    state = (np.repeat(indices, counts).astype(np.uint64) << np.uint64(32)) + places(counts).astype(np.uint64)
+    draws: Array = (_scramble(state) >> np.uint64(11)) * 2.0**-53
     some = counts[counts > 0]
     lowest = np.minimum.reduceat(draws, np.cumsum(some) - some) if len(some) else draws
     draws[draws == np.repeat(np.where(lowest < SHARE, np.nan, lowest), some)] = 0.0
@@ -113,13 +127,7 @@ def num_fixed(indices: Array, *, counts: Array) -> Array:
     return np.bincount(np.repeat(np.arange(len(counts)), counts)[is_masked], minlength=len(counts))
 
 
-def _places(counts: Array) -> Array:
-    """Number so many things each from 0, one row after the other."""
-    places: Array = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
-    return places
-
-
-def _mixed(state: Array) -> Array:
+def _scramble(state: Array) -> Array:
     """Finish SplitMix64 from states that need not be random."""
     state = (state + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
     state = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)

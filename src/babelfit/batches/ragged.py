@@ -2,8 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields, replace
-from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -11,16 +10,40 @@ import pyarrow.compute as pc
 import torch
 from datasets import Dataset
 
-if TYPE_CHECKING:
-    from babelfit.batches.masking import Masking
-
 Array = np.ndarray[Any, Any]
 
 NO_LABEL = -100
-"""The label of an example without gold; torch's cross entropy leaves it out by default."""
+"""In place of gold that is missing, where gold is integers; torch's cross entropy leaves it out by default."""
 
 NOBODY = -1
 """The language of a ghost (below), and its row."""
+
+
+def has_gold(gold: Any) -> Any:
+    """Return which targets have gold, (targets,), given an array or a tensor of it, (targets, ...)."""
+    if torch.is_floating_point(gold) if isinstance(gold, torch.Tensor) else gold.dtype.kind == "f":
+        is_there = gold == gold  # missing is NaN
+    else:
+        is_there = gold != NO_LABEL
+    while is_there.ndim > 1:
+        is_there = is_there.all(-1)
+    return is_there
+
+
+def no_gold(like: Array) -> Array:
+    """Return the gold of one target that has none, of the type and trailing shape of other gold: (1, ...)."""
+    return np.full((1, *like.shape[1:]), np.nan if like.dtype.kind == "f" else NO_LABEL, like.dtype)
+
+
+def gold_values(column: pa.Array | pa.ChunkedArray) -> Array:
+    """Return gold as an array, (targets, ...), integers in 64 bits; what is a vector has lists of a fixed size."""
+    values = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+    shape = []
+    while pa.types.is_fixed_size_list(values.type):
+        shape.append(values.type.list_size)
+        values = values.flatten()
+    array: Array = values.to_numpy(zero_copy_only=False).reshape(len(column), *shape)
+    return array.astype(array.dtype if array.dtype.kind == "f" else np.int64)  # copied: pyarrow's cannot be written to
 
 
 @dataclass(kw_only=True)  # not frozen: Lightning refuses such batches under bf16-true
@@ -31,8 +54,8 @@ class RaggedBatch:
     token_type_ids: Any  # (tokens,)
     position_ids: Any  # (tokens,), 0-based within each sequence
     cu_seqlens: Any  # (sequences + 1,): sequence i is tokens cu_seqlens[i] to cu_seqlens[i + 1]
-    targets: Any  # (targets,), ascending: the token from which each label is predicted
-    labels: Any  # (targets,)
+    targets: Any  # (targets,), ascending: the token from which each one's gold is predicted
+    gold: Any  # (targets, ...), of integers or floats; missing as has_gold() says
     indices: Any  # (targets,): row of the example within its language's split, as it came
     languages: Any  # (targets,): position in the list of languages
     lengths: Array  # (sequences,): as in cu_seqlens, but always on the host, which must not wait for a device to know
@@ -75,7 +98,7 @@ class RaggedBatch:
             position_ids=self.position_ids[tokens],
             cu_seqlens=self.cu_seqlens[sequences.start : sequences.stop + 1] - tokens.start,
             targets=self.targets[targets] - tokens.start,
-            labels=self.labels[targets],
+            gold=self.gold[targets],
             indices=self.indices[targets],
             languages=self.languages[targets],
             lengths=self.lengths[sequences],
@@ -84,10 +107,10 @@ class RaggedBatch:
 
 @dataclass(kw_only=True)
 class StepBatch:
-    """All that one optimizer step reads: its micro-batches, and the number of targets its loss is the mean over."""
+    """A rank's micro-batches of an optimizer step, and what the summed loss of the whole step is divided by."""
 
     micro_batches: tuple[RaggedBatch, ...]
-    num_targets: int
+    weight: int
 
     def to(self, device: torch.device | str, **options: Any) -> "StepBatch":
         """Move all micro-batches to a device."""
@@ -104,44 +127,35 @@ class Examples:
     An example is one row: one or more sequences (the windows of a long sentence) with one or more targets. Its id is
     its place in this row of languages.
 
-    With `masking`, rows hold no targets: these are all tokens that may be masked, as many as `maskable` says, and
-    labels are the tokens themselves. With `reset_positions`, those of a pair's second sentence, which begins where
-    `second` says, begin again at 0 (Conneau & Lample 2019, section 3.3).
+    Rows of text hold no targets: each of their tokens is one, and its own gold, of which a draw takes some (draw.py).
+    With `reset_positions`, those of a pair's second sentence, which begins where `second` says, begin again at 0
+    (Conneau & Lample 2019, section 3.3).
     """
 
-    def __init__(
-        self,
-        splits: Sequence[tuple[int, Dataset]],
-        *,
-        masking: "Masking | None" = None,
-        reset_positions: bool = False,
-    ) -> None:
-        self.masking = masking
+    def __init__(self, splits: Sequence[tuple[int, Dataset]], *, reset_positions: bool = False) -> None:
         self._reset_positions = reset_positions
         self._languages = np.array([language for language, _ in splits])
         self._tables = [dataset.with_format("arrow") for _, dataset in splits]
         self._starts = np.cumsum([0, *(len(dataset) for _, dataset in splits)])
+        columns = [dataset.data for _, dataset in splits]
+        schema = columns[0].schema
+        self._has_targets = "targets" in schema.names
 
-        def sizes(column: str) -> Array:
-            return np.concatenate(
-                [pc.list_value_length(dataset.data.column(column)).to_numpy() for _, dataset in splits]
-            )
+        def sizes(name: str) -> Array:
+            return np.concatenate([pc.list_value_length(column[name]).to_numpy() for column in columns])
+
+        def numbers(name: str) -> Array:
+            return np.concatenate([column[name].to_numpy() for column in columns])
 
         self.lengths = sizes("input_ids")  # (examples,), in tokens
-        # (examples,)
-        self.num_targets = sizes("targets") if masking is None else self._column("maskable")
+        # (examples,): what each adds to the weight of a step, its targets; of text the tokens that a draw chooses from
+        self.weights = sizes("targets") if self._has_targets else numbers("maskable").astype(np.int64)
         self.sizes = tuple(len(dataset) for _, dataset in splits)  # examples of each language
+        kind = schema.field("gold").type.value_type if self._has_targets else pa.int64()
+        self._gold = gold_values(pa.array([], kind))  # of no target
 
     def __len__(self) -> int:
         return int(self._starts[-1])
-
-    @cached_property
-    def indices(self) -> Array:
-        """Return the row of each example within its language's split, as it came: (examples,)."""
-        return self._column("index")
-
-    def _column(self, name: str) -> Array:
-        return np.concatenate([table.data.column(name).to_numpy() for table in self._tables]).astype(np.int64)
 
     def ragged(self, ids: Sequence[int] | Array) -> RaggedBatch:
         """Read the examples with these ids, in this order."""
@@ -164,13 +178,12 @@ class Examples:
         lengths, _ = _flat(table["windows"])
         borders = np.concatenate([[0], np.cumsum(lengths)])
         first_token = np.cumsum(num_tokens) - num_tokens  # (examples,)
-        if self.masking is None:
+        if self._has_targets:
             targets, num_targets = _flat(table["targets"])
             targets += np.repeat(first_token, num_targets)
-            labels, _ = _flat(table["labels"])
+            gold = gold_values(table["gold"].combine_chunks().flatten())
         else:
-            targets, num_targets = self.masking.places(input_ids), self.num_targets[ids]
-            labels = input_ids[targets]
+            targets, num_targets, gold = np.arange(len(input_ids)), num_tokens, input_ids
         positions = np.arange(len(input_ids)) - np.repeat(borders[:-1], lengths)
         if self._reset_positions:
             second = np.repeat(table["second"].to_numpy().astype(np.int64), num_tokens)
@@ -181,10 +194,28 @@ class Examples:
             position_ids=positions,
             cu_seqlens=borders,
             targets=targets,
-            labels=labels,
+            gold=gold,
             indices=np.repeat(table["index"].to_numpy().astype(np.int64), num_targets),
             languages=np.repeat(self._languages[parts], num_targets),
             lengths=lengths,
+        )
+
+    def ghost(self) -> RaggedBatch:
+        """Make a batch of one token that counts for nothing, for a rank that has to take part without an example.
+
+        Its loss is 0, and so is its gradient in every parameter.
+        """
+        zero, none = np.zeros(1, dtype=np.int64), np.full(1, NOBODY)
+        return RaggedBatch(
+            input_ids=zero,
+            token_type_ids=zero,
+            position_ids=zero,
+            cu_seqlens=np.array([0, 1]),
+            targets=zero,
+            gold=no_gold(self._gold),
+            indices=none,
+            languages=none,
+            lengths=np.ones(1, dtype=np.int64),
         )
 
 
@@ -204,22 +235,3 @@ def _flat(column: pa.ChunkedArray) -> tuple[Array, Array]:
     """Return the values of a column of lists end to end, and the length of each list."""
     lists = column.combine_chunks()
     return lists.flatten().to_numpy().astype(np.int64), np.diff(lists.offsets.to_numpy())
-
-
-def ghost() -> RaggedBatch:
-    """Make a batch of one token that counts for nothing, for a rank that has to take part without an example.
-
-    Its loss is 0, and so is its gradient in every parameter.
-    """
-    zero, none = np.zeros(1, dtype=np.int64), np.full(1, NOBODY)
-    return RaggedBatch(
-        input_ids=zero,
-        token_type_ids=zero,
-        position_ids=zero,
-        cu_seqlens=np.array([0, 1]),
-        targets=zero,
-        labels=np.full(1, NO_LABEL),
-        indices=none,
-        languages=none,
-        lengths=np.ones(1, dtype=np.int64),
-    )

@@ -1,23 +1,24 @@
 """Which examples make up each optimizer step and each batch of an evaluation; knows lengths and ids alone.
 
 Batch size is mathematics, token budget is memory: a step's examples follow from (seed, epoch, step) alone, and how
-they are divided over the devices and cut into micro-batches changes nothing but rounding.
+they are divided over the devices and into micro-batches changes nothing but rounding.
 """
 
 import heapq
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import lru_cache
 from itertools import pairwise
 
 import numpy as np
 from torch.utils.data import Dataset, Sampler
 
-from babelfit.batches.masking import draws_of_step, fixed_draws, part_of
+from babelfit.batches.draw import Draw, WholeStep
 from babelfit.batches.mixing import examples_per_epoch, mixed_order
-from babelfit.batches.ragged import Array, Examples, RaggedBatch, StepBatch, ghost
+from babelfit.batches.ragged import Array, Examples, RaggedBatch, StepBatch
 
 
-def cut(lengths: Array, *, tokens_per_device: int) -> list[Array]:
+def micro_batches(lengths: Array, *, tokens_per_device: int) -> list[Array]:
     """Cut examples of the given lengths into micro-batches of at most so many tokens, longest first.
 
     Returns positions in `lengths`. Similar lengths come together, which is what attention wants; equal ones keep their
@@ -36,7 +37,7 @@ def cut(lengths: Array, *, tokens_per_device: int) -> list[Array]:
     return [order[first:last] for first, last in pairwise(borders)]
 
 
-def dealt(lengths: Array, *, num_ranks: int) -> list[Array]:
+def split_over_ranks(lengths: Array, *, num_ranks: int) -> list[Array]:
     """Divide examples of the given lengths over the ranks, so that they get nearly equal numbers of tokens.
 
     Returns positions in `lengths` for each rank; of few examples some ranks get none. The longest comes first, onto the
@@ -79,7 +80,7 @@ class Steps(Sampler[tuple[int, int]]):
 
 
 class TrainingSteps(Dataset[StepBatch]):
-    """One rank's share of each optimizer step, by (epoch, step); `num_targets` is the whole step's."""
+    """One rank's share of each optimizer step, by (epoch, step); its weight is the whole step's."""
 
     def __init__(
         self,
@@ -89,6 +90,7 @@ class TrainingSteps(Dataset[StepBatch]):
         tokens_per_device: int,
         seed: int,
         exponent: float | None = None,
+        draw: Draw | None = None,
         rank: int = 0,
         num_ranks: int = 1,
     ) -> None:
@@ -98,6 +100,7 @@ class TrainingSteps(Dataset[StepBatch]):
         self._tokens_per_device = tokens_per_device
         self._seed = seed
         self._exponent = exponent
+        self._draw = draw
         self._rank = rank
         self._num_ranks = num_ranks
 
@@ -116,24 +119,20 @@ class TrainingSteps(Dataset[StepBatch]):
         ids = order[step * self._batch_size : (step + 1) * self._batch_size]
         lengths = self._examples.lengths[ids]
         shares = [
-            [share[part] for part in cut(lengths[share], tokens_per_device=self._tokens_per_device)]
-            for share in dealt(lengths, num_ranks=self._num_ranks)
+            [share[part] for part in micro_batches(lengths[share], tokens_per_device=self._tokens_per_device)]
+            for share in split_over_ranks(lengths, num_ranks=self._num_ranks)
         ]
-        counts = self._examples.num_targets[ids]
-        batches = [self._examples.ragged(ids[part]) for part in shares[self._rank]]
-        num_targets = int(counts.sum())
-        if self._examples.masking is not None:
-            draws = draws_of_step(num_targets, seed=self._seed, epoch=epoch, step=step)
-            batches = [
-                self._examples.masking.masked(batch, part_of(draws, counts=counts, examples=part))
-                for batch, part in zip(batches, shares[self._rank], strict=True)
-            ]
-            num_targets = int((draws < self._examples.masking.share).sum())
-        return StepBatch(
-            # Sharded weights are gathered by all ranks for each micro-batch, so all have equally many.
-            micro_batches=_filled(batches, number=max(len(parts) for parts in shares)),
-            num_targets=num_targets,
+        mine, weights = shares[self._rank], self._examples.weights[ids]
+        batch = StepBatch(
+            micro_batches=tuple(self._examples.ragged(ids[part]) for part in mine), weight=int(weights.sum())
         )
+        if self._draw is not None:
+            whole = WholeStep(seed=self._seed, epoch=epoch, step=step, counts=weights, parts=mine)
+            batch = self._draw.train(batch, whole=whole)
+        # Sharded weights are gathered by all ranks for each micro-batch, so all have equally many. Ghosts come first,
+        # because the last one exchanges gradients.
+        num_ghosts = max(map(len, shares)) - len(mine)
+        return replace(batch, micro_batches=(*[self._examples.ghost()] * num_ghosts, *batch.micro_batches))
 
     @property
     def tokens_per_epoch(self) -> float:
@@ -162,9 +161,18 @@ class EvaluationBatches(Dataset[RaggedBatch]):
     Whole batches are dealt out, so that an example has the same company, and the same logits, on any number of ranks.
     """
 
-    def __init__(self, examples: Examples, *, tokens_per_device: int, rank: int = 0, num_ranks: int = 1) -> None:
+    def __init__(
+        self,
+        examples: Examples,
+        *,
+        tokens_per_device: int,
+        draw: Draw | None = None,
+        rank: int = 0,
+        num_ranks: int = 1,
+    ) -> None:
         self._examples = examples
-        parts = cut(examples.lengths, tokens_per_device=tokens_per_device)
+        self._draw = draw
+        parts = micro_batches(examples.lengths, tokens_per_device=tokens_per_device)
         self._parts = parts[rank::num_ranks]
         self._number = -(-len(parts) // num_ranks)  # on every rank: they go through them in step
 
@@ -173,15 +181,6 @@ class EvaluationBatches(Dataset[RaggedBatch]):
 
     def __getitem__(self, place: int) -> RaggedBatch:
         if place >= len(self._parts):
-            return ghost()
-        ids = self._parts[place]
-        batch = self._examples.ragged(ids)
-        if self._examples.masking is None:
-            return batch
-        draws = fixed_draws(self._examples.indices[ids], counts=self._examples.num_targets[ids])
-        return self._examples.masking.masked(batch, draws, in_evaluation=True)
-
-
-def _filled(batches: list[RaggedBatch], *, number: int) -> tuple[RaggedBatch, ...]:
-    """Add ghosts until there are so many batches; in front, because the last is the one that exchanges gradients."""
-    return (*(ghost() for _ in range(number - len(batches))), *batches)
+            return self._examples.ghost()
+        batch = self._examples.ragged(self._parts[place])
+        return batch if self._draw is None else self._draw.evaluate(batch)

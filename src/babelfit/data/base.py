@@ -7,9 +7,11 @@ they have in common. None of them ever sees a model.
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
+import pyarrow.compute as pc
 from datasets import Dataset
 from pytorch_lightning import LightningDataModule
 from torch.utils.data import ConcatDataset, DataLoader
@@ -47,7 +49,7 @@ class MultilingualDataModule(LightningDataModule, ABC):
     label_aliases: ClassVar[Mapping[str, str]] = {}
     is_parallel: ClassVar[bool] = False  # row i of every language is the same item
     hub_repo: ClassVar[str | None] = None  # the dataset on the Hub
-    masking: Masking | None = None  # of text alone, whose tokens are masked and guessed
+    mask_share: float | None = None  # of text alone, whose tokens are masked and guessed
     reset_positions: bool = False  # in the second sentence of a pair
 
     origin: Place
@@ -68,7 +70,9 @@ class MultilingualDataModule(LightningDataModule, ABC):
         seed: int,
         num_workers: int,
         pin_memory: bool,
+        vocabulary: str = "full",
     ) -> None:
+        """Take the settings of a configuration; with an `active` vocabulary, masks put in no id that is not read."""
         super().__init__()
         self.train_languages = list(train_languages)
         self.languages = list(languages)
@@ -84,6 +88,7 @@ class MultilingualDataModule(LightningDataModule, ABC):
         self.batch_size = batch_size
         self.tokens_per_device = tokens_per_device
         self.seed = seed
+        self._vocabulary = vocabulary
         self._loading: dict[str, Any] = {"num_workers": num_workers, "pin_memory": pin_memory}
         self._datasets: dict[tuple[str, str], Dataset] = {}
         self._pools: dict[tuple[str, ...], Examples] = {}
@@ -151,22 +156,35 @@ class MultilingualDataModule(LightningDataModule, ABC):
 
     def token_ids(self) -> tuple[Array, Array]:
         """Return the distinct token ids that training and its selection read, and those that the dev languages have."""
-        read = [self.open("train", one) for one in self.trained_languages]
-        read += [self.open("validation", one) for one in self.train_languages]
-        ids = token_ids(read)
+        ids = self._read_ids
         if self.masking is not None:
             ids = np.union1d(ids, self.masking.mask_id)
         return ids, token_ids([self.open("validation", one) for one in self.dev_languages])
 
+    @cached_property
+    def _read_ids(self) -> Array:
+        read = [self.open("train", one) for one in self.trained_languages]
+        read += [self.open("validation", one) for one in self.train_languages]
+        return token_ids(read)
+
+    @cached_property
+    def masking(self) -> Masking | None:
+        """What masks tokens, None but for text; built when it is asked for, as replacements may be of what is read."""
+        if self.mask_share is None:
+            return None
+        among = self._read_ids if self._vocabulary == "active" else None
+        return Masking.of(self.tokenizer, share=self.mask_share, among=among)
+
     def targets(self, split: str, language: str) -> Array:
         """Return the row of each target's example, as the split came: (targets,)."""
-        dataset = self.open(split, language)
-        return np.repeat(dataset.data["index"].to_numpy(), Examples([(0, dataset)]).num_targets)
+        columns = self.open(split, language).data
+        return np.repeat(columns["index"].to_numpy(), pc.list_value_length(columns["targets"]).to_numpy())
 
     def masked(self, split: str, language: str) -> tuple[Array, Array]:
         """Return the row of each example, as the split came, and how many of its tokens are masked in evaluation."""
-        examples = self._examples(split, [language])
-        return examples.indices, num_fixed(examples.indices, counts=examples.num_targets)
+        columns = self.open(split, language).data
+        indices = columns["index"].to_numpy()
+        return indices, num_fixed(indices, counts=columns["maskable"].to_numpy().astype(np.int64))
 
     # Batches
 
@@ -188,6 +206,7 @@ class MultilingualDataModule(LightningDataModule, ABC):
             tokens_per_device=self.tokens_per_device,
             seed=self.seed,
             exponent=self.sampling_exponent,
+            draw=self.masking,
             **share,
         )
 
@@ -218,6 +237,7 @@ class MultilingualDataModule(LightningDataModule, ABC):
         batches = EvaluationBatches(
             self._examples(split, languages),
             tokens_per_device=self.tokens_per_device,
+            draw=self.masking,
             rank=ranks.rank(),
             num_ranks=ranks.world_size(),
         )
@@ -230,7 +250,6 @@ class MultilingualDataModule(LightningDataModule, ABC):
             numbers = {language: number for number, language in enumerate(self.numbered_languages)}
             self._pools[key] = Examples(
                 [(numbers[language], self.open(split, language)) for language in languages],
-                masking=self.masking,
                 reset_positions=self.reset_positions,
             )
         return self._pools[key]

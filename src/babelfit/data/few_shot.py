@@ -8,20 +8,20 @@ import pyarrow.compute as pc
 from datasets import Dataset
 from datasets.table import InMemoryTable
 
-from babelfit.batches.ragged import NO_LABEL, Array
+from babelfit.batches.ragged import Array, gold_values, has_gold
 from babelfit.errors import UserError
 
 
-def drawn(dataset: Dataset, *, k: int, seed: int, language: str, label_names: Sequence[str] | None) -> Dataset:
+def sample_few(dataset: Dataset, *, k: int, seed: int, language: str, label_names: Sequence[str] | None) -> Dataset:
     """Draw k examples of each label, or without `label_names` k examples; in the order in which they came.
 
     The draw depends on seed, language and the examples alone, and that of a smaller k is a part of it. Raises
     UserError where there are fewer; examples without gold are none.
     """
-    labels = pc.list_element(dataset.data["labels"], 0).to_numpy()  # of a sentence, the first word's
-    groups: Mapping[str, Array] = {"": np.flatnonzero(labels != NO_LABEL)}
+    gold = gold_values(pc.list_element(dataset.data["gold"], 0))  # of a sentence, the first word's
+    groups: Mapping[str, Array] = {"": np.flatnonzero(has_gold(gold))}
     if label_names is not None:
-        groups = {name: np.flatnonzero(labels == label) for label, name in enumerate(label_names)}
+        groups = {name: np.flatnonzero(gold == label) for label, name in enumerate(label_names)}
     chosen = []
     for place, (name, members) in enumerate(groups.items()):
         if len(members) < k:
@@ -31,10 +31,10 @@ def drawn(dataset: Dataset, *, k: int, seed: int, language: str, label_names: Se
             )
         np.random.default_rng((seed, place, *language.encode())).shuffle(members)
         chosen.append(members[:k])
-    return taken(dataset, np.sort(np.concatenate(chosen)))
+    return take_rows(dataset, np.sort(np.concatenate(chosen)))
 
 
-def taken(dataset: Dataset, places: Array) -> Dataset:
+def take_rows(dataset: Dataset, places: Array) -> Dataset:
     """Take some examples of a dataset out of it, into memory: `select` would leave all and keep a list beside."""
     table: Any = dataset.with_format("arrow")[places.tolist()]
     return Dataset(InMemoryTable(table))

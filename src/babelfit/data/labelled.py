@@ -16,7 +16,7 @@ from babelfit.config import regimes
 from babelfit.data import splits
 from babelfit.data.base import MultilingualDataModule
 from babelfit.data.checks import check_place
-from babelfit.data.few_shot import drawn
+from babelfit.data.few_shot import sample_few
 from babelfit.data.splits import num_labelled, read_split
 from babelfit.errors import UserError
 from babelfit.languages.facts import checked_languages
@@ -28,6 +28,7 @@ class LabelledDataModule(MultilingualDataModule):
     """One multilingual dataset: text, labels and languages, in splits that are what they are."""
 
     known_rows: ClassVar[Mapping[str, Mapping[str, int]]]  # language -> split -> rows of a whole copy
+    gold_type: ClassVar[pa.DataType] = pa.int32()  # of one target, in the token cache
     layouts: ClassVar[tuple[sources.Layout, ...]]  # also those of the repository on the Hub
     written_in: ClassVar[str | None] = None  # the original training rows, of which the others are translations
     hub_languages: ClassVar[tuple[str, ...]] = ()  # evaluated from the Hub, if nothing else is asked for
@@ -139,12 +140,13 @@ class LabelledDataModule(MultilingualDataModule):
         few = None
         if split == "train" and language in self.few_shot_languages:
             label_names = self.label_names if self.head == "sequence_classification" else None
-            few = partial(drawn, k=self.few_shot["k"], seed=self.seed, language=language, label_names=label_names)
+            few = partial(sample_few, k=self.few_shot["k"], seed=self.seed, language=language, label_names=label_names)
         return read_split(
             source,
             tokenizer=self.tokenizer,
             fingerprint=self._fingerprint,
             label_names=self.label_names,
+            gold_type=self.gold_type,
             max_length=self.max_length,
             limit=self.limit[split],
             encode=self.encode,

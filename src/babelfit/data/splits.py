@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from datasets import Dataset
 from transformers import PreTrainedTokenizerFast
 
-from babelfit.batches.ragged import NO_LABEL, RaggedBatch
+from babelfit.batches.ragged import NO_LABEL, RaggedBatch, gold_values, has_gold
 from babelfit.errors import UserError
 from babelfit.rows import leaks, measuring, readers
 from babelfit.rows.encoding import tokenized, with_progress
@@ -28,6 +28,7 @@ def read_split(
     tokenizer: PreTrainedTokenizerFast,
     fingerprint: Mapping[str, str],
     label_names: Sequence[str],
+    gold_type: pa.DataType,
     max_length: int,
     limit: int | None,
     encode: Callable[[pa.Table], dict[str, Any]],
@@ -40,7 +41,7 @@ def read_split(
 
     Of these, `draw` takes the few that are wanted, whose indices become a fact, `drawn`.
 
-    `fingerprint` stands for the tokenizer and for the code that reads and encodes.
+    `fingerprint` stands for the tokenizer and for the code that reads and encodes; `gold_type` is that of one target.
 
     Facts: the files with their SHA-256, `rows` as they came, the `scripts` of their letters, the indices `dropped` by
     reason, `examples` (less the dropped ones and those beyond the limit), and of these the targets by label, those
@@ -70,13 +71,13 @@ def read_split(
         encoded["input_ids"] = pa.array(encoded["input_ids"], pa.list_(pa.int32()))
         return {
             "index": table["index"],
-            "labels": _label_ids(table, label_names=label_names),
+            "gold": _label_ids(table, label_names=label_names),
             **encoded,
             **measuring.of_rows(table),
             **measuring.of_tokens(encoded["input_ids"], special=special, unknown=unknown),
         }
 
-    schema = _schema(token_type_ids="token_type_ids" in tokenizer.model_input_names)
+    schema = _schema(token_type_ids="token_type_ids" in tokenizer.model_input_names, gold_type=gold_type)
     digests = source.sha256()
     dataset, facts = tokenized(
         {
@@ -85,6 +86,7 @@ def read_split(
             "layout": source.layout.name,
             "language": source.language,
             "labels": label_names,
+            "gold": str(gold_type),
             "max_length": max_length,
             **fingerprint,
         },
@@ -124,7 +126,7 @@ def read_split(
 
 def num_labelled(dataset: Dataset) -> int:
     """Count the examples with gold: each has it for all of its targets or for none."""
-    return int(pc.sum(pc.not_equal(pc.list_element(dataset.data["labels"], 0), NO_LABEL)).as_py())
+    return int(has_gold(gold_values(pc.list_element(dataset.data["gold"], 0))).sum())
 
 
 def tell(
@@ -170,10 +172,11 @@ def _counted(numbers: Mapping[str, int]) -> str:
     return f" ({told})" if told else ""
 
 
-def _schema(*, token_type_ids: bool) -> pa.Schema:
+def _schema(*, token_type_ids: bool, gold_type: pa.DataType) -> pa.Schema:
     """Lay out a tokenized example: its sequences end to end, their lengths, its targets and what it is."""
     of_tokens = ["input_ids", "token_type_ids"] if token_type_ids else ["input_ids"]
-    lists = [pa.field(name, pa.list_(pa.int32())) for name in (*of_tokens, "windows", "targets", "labels")]
+    lists = [pa.field(name, pa.list_(pa.int32())) for name in (*of_tokens, "windows", "targets")]
+    lists.append(pa.field("gold", pa.list_(gold_type)))
     of_text = [pa.field(name, kind) for name, kind in measuring.COLUMNS.items()]
     return pa.schema([*lists, pa.field("index", pa.int64()), pa.field("truncated", pa.bool_()), *of_text])
 
@@ -207,7 +210,7 @@ def _label_ids(table: pa.Table, *, label_names: Sequence[str]) -> list[list[int]
 
 def _label_counts(dataset: Dataset, *, label_names: Sequence[str]) -> dict[str, int]:
     """Count each label, and the targets without gold as ""."""
-    pairs = pc.list_flatten(dataset.data["labels"]).value_counts().to_pylist()
-    counts = {pair["values"]: pair["counts"] for pair in pairs}
-    named = {name: counts.get(label_id, 0) for label_id, name in enumerate(label_names)}
-    return named | ({"": counts[NO_LABEL]} if NO_LABEL in counts else {})
+    gold = gold_values(pc.list_flatten(dataset.data["gold"]))
+    named = {name: int((gold == label_id).sum()) for label_id, name in enumerate(label_names)}
+    num_missing = int((~has_gold(gold)).sum())
+    return named | ({"": num_missing} if num_missing else {})

@@ -10,7 +10,7 @@ from typing import Any
 
 from datasets import Dataset
 
-from babelfit.batches.masking import Masking
+from babelfit.batches.masking import mask_id
 from babelfit.data.base import MultilingualDataModule
 from babelfit.errors import UserError
 from babelfit.languages.facts import checked_languages
@@ -79,7 +79,8 @@ class Text(MultilingualDataModule):
             **settings,
         )
         self.origin = origin
-        self.masking = Masking.of(self.tokenizer, share=mask_share)
+        self.mask_share = mask_share
+        mask_id(self.tokenizer)  # raises where there is none, rather than when all is tokenized
         self.reset_positions = reset_positions
 
     def download(self) -> None:

@@ -113,7 +113,7 @@ def _probe(model: PreTrainedModel, *, lengths: list[int]) -> RaggedBatch:
         position_ids=torch.cat([torch.arange(length) for length in lengths]),
         cu_seqlens=borders,
         targets=borders[:-1],
-        labels=torch.zeros(len(lengths), dtype=torch.long),
+        gold=torch.zeros(len(lengths), dtype=torch.long),
         indices=torch.arange(len(lengths)),
         languages=torch.zeros(len(lengths), dtype=torch.long),
         lengths=np.array(lengths),

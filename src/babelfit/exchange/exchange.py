@@ -138,7 +138,7 @@ def _records(
     spoken = prediction_formats.read(file, format=format, per_word=per_word)
     dataset = data.open(split, language)
     indices = dataset.data["index"].to_pylist()
-    labels = dataset.data["labels"].to_pylist()
+    labels = dataset.data["gold"].to_pylist()
     by_index = _by_index(spoken, file=file, indices=indices, num_rows=data.read[split][language]["rows"])
     ours = {name.casefold(): name for name in data.label_names}
     ours |= {alias.casefold(): name for alias, name in data.label_aliases.items()}

@@ -37,6 +37,7 @@ def build_data(
     seed: int = 0,
     num_workers: int = 0,
     pin_memory: bool = False,
+    vocabulary: str = "full",
 ) -> MultilingualDataModule:
     """Build the DataModule that a configuration names; raises UserError for an unknown one or another head."""
     settings = asdict(chosen) | {"languages": languages}
@@ -53,6 +54,7 @@ def build_data(
         seed=seed,
         num_workers=num_workers,
         pin_memory=pin_memory,
+        vocabulary=vocabulary,
     )
 
 
@@ -83,6 +85,7 @@ def prepared(config: TrainConfig) -> tuple[MultilingualDataModule, dict[str, lis
         seed=config.seed,
         num_workers=num_workers(config.trainer),
         pin_memory=accelerator == "gpu",
+        vocabulary=config.encoder.vocabulary,
     )
     data.dev_languages = dev_languages(
         config.objective,
@@ -145,8 +148,6 @@ def build_model(config: TrainConfig, *, data: MultilingualDataModule, without_we
     if config.encoder.vocabulary == "active":
         ids, dev_ids = data.token_ids()
         take_active(model, ids, only_validated=dev_ids)
-        if data.masking is not None:
-            data.masking.keep_to(ids)
     take_faster_dropout(model)
     choose_kernels(model, attention_kernel=config.trainer.attention, compiled=config.trainer.compile)
     return model

@@ -101,13 +101,13 @@ class Finetuner(LightningModule):
         self.zero_grad(set_to_none=True)
         micro_batches = [part for batch in step.micro_batches for part in self._parts(batch)]
         share = torch.zeros((), device=self.device)
-        num_targets = max(1, step.num_targets)  # of a step with few tokens, none may be masked
+        weight = max(1, step.weight)  # of a step with few tokens, none may be masked
         with self._without_exchange():
             for batch in micro_batches[:-1]:
-                loss = self._loss(batch) / num_targets
+                loss = self._loss(batch) / weight
                 self._backward(loss * self.trainer.world_size)
                 share += loss.detach()
-        loss = self._loss(micro_batches[-1]) / num_targets
+        loss = self._loss(micro_batches[-1]) / weight
         return loss * self.trainer.world_size, share + loss.detach()
 
     @contextmanager
@@ -135,7 +135,7 @@ class Finetuner(LightningModule):
         register_fsdp_forward_method(self, "_head_logits")
 
     def _loss(self, batch: RaggedBatch) -> torch.Tensor:
-        return self.head.summed_loss(self._head_logits(batch), self.head.columns(self.model, batch.labels))
+        return self.head.summed_loss(self._head_logits(batch), self.head.columns(self.model, batch.gold))
 
     def _head_logits(self, batch: RaggedBatch) -> torch.Tensor:
         return self.head.logits(self.model, encode_targets(self.model, batch))
@@ -214,7 +214,7 @@ class Finetuner(LightningModule):
         # Lightning's validation within training is not in inference mode; sharded weights cannot be.
         with torch.inference_mode(self._alone):
             kept = self._kept(batch, self.head.validated)
-            labels = self.head.columns(self.model, batch.labels)
+            labels = self.head.columns(self.model, batch.gold)
         for number in set(batch.languages.tolist()) - {NOBODY}:
             chosen = (batch.languages == number) & (labels != NO_LABEL)
             metrics = self.metrics[self.languages[number]].to(self.device)
@@ -246,7 +246,7 @@ class Finetuner(LightningModule):
 
     def predict_step(self, batch: RaggedBatch, _: int) -> int:
         """Predict a ragged batch and say how many sequences it has; a tensor, Lightning would wait for."""
-        gold = self.head.columns(self.model, batch.labels)
+        gold = self.head.columns(self.model, batch.gold)
         self.predicted.append(
             {"index": batch.indices, "language": batch.languages, "gold": gold} | self._kept(batch, self.head.predicted)
         )
@@ -257,7 +257,7 @@ class Finetuner(LightningModule):
 
         def whole() -> Kept:
             found = [
-                keep(self._head_logits(part), self.head.columns(self.model, part.labels)) for part in self._parts(batch)
+                keep(self._head_logits(part), self.head.columns(self.model, part.gold)) for part in self._parts(batch)
             ]
             return {name: torch.cat([one[name] for one in found]) for name in found[0]}
 

@@ -170,7 +170,7 @@ def _predicted(model: PreTrainedModel, *, head: Head, batch: RaggedBatch, device
 
 
 def _loss(model: PreTrainedModel, *, head: Head, batch: RaggedBatch) -> torch.Tensor:
-    return head.summed_loss(head.logits(model, encode_targets(model, batch)), head.columns(model, batch.labels))
+    return head.summed_loss(head.logits(model, encode_targets(model, batch)), head.columns(model, batch.gold))
 
 
 def _precision(devices: Devices) -> torch.autocast:

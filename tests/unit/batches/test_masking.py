@@ -1,6 +1,5 @@
 """Masks are drawn at the rates of Devlin et al. 2019, over whole steps, and in evaluation they are fixed."""
 
-from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
@@ -32,8 +31,9 @@ FEATURES = Features(
 )
 
 
-def masking(**options: float) -> Masking:
-    return Masking(mask_id=MASK, special_ids=SPECIAL, others=np.setdiff1d(np.arange(200), SPECIAL), **options)
+def masking(**options: Any) -> Masking:
+    others = np.setdiff1d(np.arange(200), SPECIAL)
+    return Masking(**{"mask_id": MASK, "special_ids": SPECIAL, "others": others} | options)
 
 
 def tokens(language: int, row: int, *, pairs: bool = False) -> list[int]:
@@ -68,7 +68,7 @@ def masks(*batches: RaggedBatch) -> Masked:
     found: Masked = {}
     for batch in batches:
         starts = batch.cu_seqlens[np.searchsorted(batch.cu_seqlens, batch.targets, side="right") - 1]
-        rows = (batch.languages, batch.indices, batch.targets - starts, batch.input_ids[batch.targets], batch.labels)
+        rows = (batch.languages, batch.indices, batch.targets - starts, batch.input_ids[batch.targets], batch.gold)
         for language, index, *of_token in zip(*(row.tolist() for row in rows), strict=True):
             if language != NOBODY:
                 found.setdefault((language, index - 1000), []).append(tuple(of_token))
@@ -77,7 +77,7 @@ def masks(*batches: RaggedBatch) -> Masked:
 
 def training(*, batch_size: int = 24, tokens_per_device: int = 300, seed: int = 1, **share: Any) -> TrainingSteps:
     return TrainingSteps(
-        examples(masking=masking()), batch_size=batch_size, tokens_per_device=tokens_per_device, seed=seed, **share
+        examples(), batch_size=batch_size, tokens_per_device=tokens_per_device, seed=seed, draw=masking(), **share
     )
 
 
@@ -116,16 +116,16 @@ def test_rates_are_those_of_bert_in_each_language(language: int | None) -> None:
 
 
 def test_another_share_is_masked_in_training_alone_and_shown_in_the_same_ways() -> None:
-    rows = examples(masking=masking(share=0.4))
-    steps = TrainingSteps(rows, batch_size=100, tokens_per_device=300, seed=1)
+    often = masking(share=0.4)
+    steps = TrainingSteps(examples(), batch_size=100, tokens_per_device=300, seed=1, draw=often)
     found = [step for epoch in range(40) for step in masks(*steps[epoch, 0].micro_batches).values()]
     chosen = [(shown, meant) for row in found for _, shown, meant in row]
 
     assert within(len(chosen), 40 * sum(sum(dataset(of, size)["maskable"]) for of, size in SIZES.items()), 0.4)
     assert within(sum(shown == MASK for shown, _ in chosen), len(chosen), 0.8)
     assert within(sum(shown == meant for shown, meant in chosen), len(chosen), 0.1 + 0.1 / 195)
-    assert steps[0, 0].num_targets == sum(len(batch.targets) for batch in steps[0, 0].micro_batches)
-    assert evaluated(lambda: rows) == evaluated(lambda: examples(masking=masking()))
+    assert steps[0, 0].weight == sum(len(batch.targets) for batch in steps[0, 0].micro_batches)
+    assert evaluated(draw=often) == evaluated()
 
 
 def test_what_is_meant_is_the_text_and_special_tokens_are_neither_guessed_nor_put_in() -> None:
@@ -135,18 +135,17 @@ def test_what_is_meant_is_the_text_and_special_tokens_are_neither_guessed_nor_pu
             borders = batch.cu_seqlens.tolist()
             shown = batch.input_ids.copy()
             put_in |= set(shown[batch.targets].tolist())
-            shown[batch.targets] = batch.labels
+            shown[batch.targets] = batch.gold
             rows = {tuple(shown[a:b].tolist()) for a, b in pairwise(borders)}
             assert rows <= {tuple(tokens(language, row)) for language, size in SIZES.items() for row in range(size)}
-            assert not np.isin(batch.labels, SPECIAL).any()
+            assert not np.isin(batch.gold, SPECIAL).any()
     assert put_in - {MASK} <= set(range(200)) - set(SPECIAL.tolist())
     assert len(put_in) > 190, "every other token may come"
 
 
 def test_replacements_are_active_ids_where_these_are_all_that_there_are() -> None:
-    steps = training()
-    chosen = np.array([BEGIN, 10, 11, 12, MASK])
-    steps._examples.masking.keep_to(chosen)  # type: ignore[union-attr]
+    narrowed = masking(others=np.array([10, 11, 12]))
+    steps = TrainingSteps(examples(), batch_size=24, tokens_per_device=300, seed=1, draw=narrowed)
     found = masks(*(batch for epoch in range(20) for batch in steps[epoch, 0].micro_batches))
     put_in = {shown for row in found.values() for _, shown, meant in row if shown not in (MASK, meant)}
     assert put_in == {10, 11, 12}
@@ -163,7 +162,7 @@ def test_masks_depend_on_neither_devices_nor_token_budget(num_ranks: int, tokens
         shares = [rank[place] for rank in ranks]
         found = masks(*(batch for share in shares for batch in share.micro_batches))
         assert found == masks(*step.micro_batches)
-        assert {share.num_targets for share in shares} == {sum(map(len, found.values()))}
+        assert {share.weight for share in shares} == {sum(map(len, found.values()))}
 
 
 def test_masks_are_others_in_another_epoch_step_or_seed_and_the_same_again() -> None:
@@ -175,8 +174,8 @@ def test_masks_are_others_in_another_epoch_step_or_seed_and_the_same_again() -> 
         assert len({str([found.get(row) for found in everything][place]) for place in range(3)}) > 1
     # Where an epoch takes a row twice, it is masked anew.
     twice = TrainingSteps(
-        Examples([(0, dataset(0, 1)), (1, dataset(1, 63))], masking=masking()),
-        batch_size=1, tokens_per_device=300, seed=1, exponent=0.0,
+        Examples([(0, dataset(0, 1)), (1, dataset(1, 63))]),
+        batch_size=1, tokens_per_device=300, seed=1, exponent=0.0, draw=masking(),
     )  # fmt: skip
     seen = [str(found[0, 0]) for step in range(64) if (0, 0) in (found := masks(*twice[0, step].micro_batches))]
     assert len(seen) > 10
@@ -188,33 +187,31 @@ def test_a_step_in_which_nothing_is_masked_has_no_targets() -> None:
         {"input_ids": [[BEGIN, 10, END]], "windows": [[3]], "index": [0], "maskable": [1], "second": [0]},
         features=FEATURES,
     )
-    steps = TrainingSteps(Examples([(0, rows)], masking=masking()), batch_size=1, tokens_per_device=10, seed=1)
-    numbers = {steps[epoch, 0].num_targets: steps[epoch, 0] for epoch in range(40)}
+    steps = TrainingSteps(Examples([(0, rows)]), batch_size=1, tokens_per_device=10, seed=1, draw=masking())
+    numbers = {steps[epoch, 0].weight: steps[epoch, 0] for epoch in range(40)}
     assert numbers.keys() == {0, 1}
     (batch,) = numbers[0].micro_batches
-    assert (batch.num_tokens, len(batch.targets), len(batch.labels)) == (3, 0, 0)
+    assert (batch.num_tokens, len(batch.targets), len(batch.gold)) == (3, 0, 0)
 
 
-def evaluated(among: Callable[[], Examples], *, tokens_per_device: int = 300, **share: int) -> Masked:
-    batches = EvaluationBatches(among(), tokens_per_device=tokens_per_device, **share)
+def evaluated(among: Examples | None = None, **options: Any) -> Masked:
+    batches = EvaluationBatches(among or examples(), **{"tokens_per_device": 300, "draw": masking()} | options)
     return masks(*(batches[place] for place in range(len(batches))))
 
 
 def test_in_evaluation_masks_depend_on_the_row_alone_and_show_nothing() -> None:
-    found = evaluated(lambda: examples(masking=masking()))
+    found = evaluated()
 
     assert found.keys() == {(language, row) for language, size in SIZES.items() for row in range(size)}
     assert {shown for row in found.values() for _, shown, _ in row} == {MASK}
     # Another language beside it, fewer rows, another budget or more devices change nothing.
-    alone = evaluated(lambda: Examples([(2, dataset(2, 9))], masking=masking()), tokens_per_device=40)
+    alone = evaluated(Examples([(2, dataset(2, 9))]), tokens_per_device=40)
     assert alone == {(2, row): found[2, row] for row in range(9)}
-    ranks = [evaluated(lambda: examples(masking=masking()), rank=rank, num_ranks=2) for rank in range(2)]
+    ranks = [evaluated(rank=rank, num_ranks=2) for rank in range(2)]
     assert ranks[0] | ranks[1] == found
     assert not ranks[0].keys() & ranks[1].keys()
     # Nor do the ids that replacements are drawn from.
-    narrowed = masking()
-    narrowed.keep_to(np.array([5, 6]))
-    assert evaluated(lambda: examples(masking=narrowed)) == found
+    assert evaluated(draw=masking(others=np.array([5, 6]))) == found
 
 
 @given(st.lists(st.integers(0, 60), min_size=1, max_size=50), st.integers(0, 2**31))
@@ -242,9 +239,7 @@ def test_in_evaluation_the_rate_is_that_of_training() -> None:
 
 def test_positions_begin_again_in_the_second_sentence_where_that_is_asked_for() -> None:
     rows = dataset(0, 5, pairs=True)
-    plain, reset = (
-        Examples([(0, rows)], masking=masking(), reset_positions=resets).ragged([3, 1]) for resets in (False, True)
-    )
+    plain, reset = (Examples([(0, rows)], reset_positions=resets).ragged([3, 1]) for resets in (False, True))
     lengths, seconds = ([rows[row][name] for row in (3, 1)] for name in ("windows", "second"))
 
     assert plain.position_ids.tolist() == [place for (length,) in lengths for place in range(length)]
@@ -254,7 +249,7 @@ def test_positions_begin_again_in_the_second_sentence_where_that_is_asked_for() 
         for place in range(length)
     ]
     assert reset.input_ids.tolist() == plain.input_ids.tolist()
-    single = Examples([(0, dataset(0, 5))], masking=masking(), reset_positions=True).ragged([2])
+    single = Examples([(0, dataset(0, 5))], reset_positions=True).ragged([2])
     assert single.position_ids.tolist() == list(range(single.num_tokens))
 
 
@@ -265,6 +260,8 @@ def test_the_ids_are_those_of_the_tokenizer() -> None:
     assert (of_mini.mask_id, of_mini.share) == (tokenizer.mask_token_id, 0.2)
     assert set(of_mini.special_ids) == set(tokenizer.all_special_ids)
     assert set(of_mini.others) == set(tokenizer.get_vocab().values()) - set(tokenizer.all_special_ids)
+    among = np.array([tokenizer.mask_token_id, 7, 9])
+    assert Masking.of(tokenizer, share=0.2, among=among).others.tolist() == [7, 9]
     tokenizer.mask_token = None
     with pytest.raises(UserError, match="has no mask token"):
         Masking.of(tokenizer, share=0.15)

@@ -90,7 +90,7 @@ def test_the_order_depends_on_seed_and_epoch_alone() -> None:
 def examples() -> Examples:
     def dataset(size: int) -> Dataset:
         ids = [[5] * (1 + row % 9) for row in range(size)]
-        labels = {"targets": [[0]] * size, "labels": [[1]] * size, "index": range(size), "truncated": [False] * size}
+        labels = {"targets": [[0]] * size, "gold": [[1]] * size, "index": range(size), "truncated": [False] * size}
         return Dataset.from_dict({"input_ids": ids, "windows": [[len(one)] for one in ids], **labels})
 
     return Examples([(language, dataset(size)) for language, size in SIZES.items()])
@@ -115,7 +115,7 @@ def test_any_number_of_ranks_takes_the_same_mixed_steps(num_ranks: int) -> None:
             parts = [rank[epoch, step] for rank in ranks]
             real = [one for part in parts for one in all_of(part) if one[0] != NOBODY]
             assert sorted(real) == sorted(all_of(whole[epoch, step]))
-            assert {part.num_targets for part in parts} == {whole[epoch, step].num_targets} == {len(real)}
+            assert {part.weight for part in parts} == {whole[epoch, step].weight} == {len(real)}
 
 
 def test_the_steps_of_a_mixed_epoch_hold_each_languages_share() -> None:

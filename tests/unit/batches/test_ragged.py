@@ -10,8 +10,8 @@ from datasets import Dataset
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from babelfit.batches.ragged import NO_LABEL, NOBODY, Examples, RaggedBatch, StepBatch, ghost
-from babelfit.batches.steps import EvaluationBatches, Steps, TrainingSteps, cut, dealt, epoch_order
+from babelfit.batches.ragged import NO_LABEL, NOBODY, Examples, RaggedBatch, StepBatch
+from babelfit.batches.steps import EvaluationBatches, Steps, TrainingSteps, epoch_order, micro_batches, split_over_ranks
 
 SIZES = {4: 7, 0: 1, 2: 12}
 """Number of examples by language position: not in order, and one of them alone."""
@@ -28,7 +28,7 @@ def dataset(language: int, num_examples: int, *, types: bool = False) -> Dataset
         "input_ids": ids,
         "windows": [[len(one)] for one in ids],
         "targets": [[0]] * num_examples,
-        "labels": [[(row + language) % 3] for row in range(num_examples)],
+        "gold": [[(row + language) % 3] for row in range(num_examples)],
         "index": [1000 + row for row in range(num_examples)],
         "truncated": [False] * num_examples,
     }
@@ -78,7 +78,7 @@ def check_ragged(batch: RaggedBatch, ids: Sequence[int], *, types: bool = False)
     borders = batch.cu_seqlens.tolist()
 
     assert held(batch) == [place(number) for number in ids]
-    assert batch.labels.tolist() == [sum(place(number)) % 3 for number in ids]
+    assert batch.gold.tolist() == [sum(place(number)) % 3 for number in ids]
     assert borders == np.cumsum([0, *map(len, expected)]).tolist()
     assert [batch.input_ids[a:b].tolist() for a, b in pairwise(borders)] == expected
     assert batch.position_ids.tolist() == [n for one in expected for n in range(len(one))]
@@ -135,7 +135,7 @@ def test_the_steps_of_an_epoch_cover_every_example_once(batch_size: int) -> None
 
     assert sorted(one for step in taken for one in all_of(step)) == sorted(EVERY)
     assert sizes == [min(batch_size, 20 - start) for start in range(0, 20, batch_size)], "the last holds the rest"
-    assert [step.num_targets for step in taken] == sizes
+    assert [step.weight for step in taken] == sizes
 
 
 def test_steps_follow_the_order_of_their_epoch() -> None:
@@ -152,7 +152,7 @@ def test_the_token_budget_moves_no_example_to_another_step(tokens_per_device: in
     for step in range(len(whole)):
         mine = ours[1, step]
         assert Counter(all_of(mine)) == Counter(all_of(whole[1, step]))
-        assert mine.num_targets == whole[1, step].num_targets
+        assert mine.weight == whole[1, step].weight
         assert all(part.num_tokens <= tokens_per_device or part.num_sequences == 1 for part in mine.micro_batches)
 
 
@@ -190,7 +190,7 @@ def test_the_order_of_an_epoch_is_the_permutation_of_its_seed(num_examples: int)
 @settings(max_examples=100, deadline=None)
 def test_micro_batches_are_as_large_as_the_budget_lets_them_be(drawn: list[int], budget: int) -> None:
     lengths = np.array(drawn, dtype=np.int32)
-    parts = cut(lengths, tokens_per_device=budget)
+    parts = micro_batches(lengths, tokens_per_device=budget)
 
     longest_first = sorted(range(len(drawn)), key=lambda place: -drawn[place])
     assert [place for part in parts for place in part.tolist()] == longest_first
@@ -200,7 +200,7 @@ def test_micro_batches_are_as_large_as_the_budget_lets_them_be(drawn: list[int],
 
 def test_billions_of_tokens_do_not_overflow() -> None:
     lengths = np.full(20_000, 2**20, dtype=np.int32)
-    assert [len(part) for part in cut(lengths, tokens_per_device=2**24)] == [16] * 1250
+    assert [len(part) for part in micro_batches(lengths, tokens_per_device=2**24)] == [16] * 1250
 
 
 SHARES = st.tuples(st.lists(st.integers(1, 60), max_size=40), st.integers(1, 5))
@@ -210,13 +210,14 @@ SHARES = st.tuples(st.lists(st.integers(1, 60), max_size=40), st.integers(1, 5))
 @settings(max_examples=100, deadline=None)
 def test_a_step_is_dealt_out_whole_and_nearly_evenly(drawn: tuple[list[int], int]) -> None:
     lengths, num_ranks = np.array(drawn[0], dtype=np.int64), drawn[1]
-    shares = dealt(lengths, num_ranks=num_ranks)
+    shares = split_over_ranks(lengths, num_ranks=num_ranks)
     held = [int(lengths[share].sum()) for share in shares]
 
     assert len(shares) == num_ranks
     assert sorted(place for share in shares for place in share.tolist()) == list(range(len(lengths)))
     assert max(held) - min(held) <= max(lengths, default=0)
-    assert [share.tolist() for share in dealt(lengths, num_ranks=num_ranks)] == [share.tolist() for share in shares]
+    again = split_over_ranks(lengths, num_ranks=num_ranks)
+    assert [share.tolist() for share in again] == [share.tolist() for share in shares]
 
 
 @pytest.mark.parametrize("num_ranks", [2, 3, 7])
@@ -229,7 +230,7 @@ def test_the_ranks_share_a_step_in_equally_many_micro_batches(num_ranks: int, to
         parts = [rank[0, step] for rank in ranks]
         real = [one for part in parts for one in all_of(part) if one[0] != NOBODY]
         assert sorted(real) == sorted(all_of(whole[0, step]))
-        assert {part.num_targets for part in parts} == {whole[0, step].num_targets}
+        assert {part.weight for part in parts} == {whole[0, step].weight}
         assert len({len(part.micro_batches) for part in parts}) == 1
         assert all(len(part.micro_batches) > 0 for part in parts)
 
@@ -248,7 +249,7 @@ def test_an_evaluation_is_dealt_out_in_whole_batches(num_ranks: int) -> None:
 
 
 def test_a_ghost_is_one_token_without_a_label() -> None:
-    batch = ghost()
+    batch = examples().ghost()
 
-    assert (batch.num_tokens, batch.num_sequences, batch.labels.tolist()) == (1, 1, [NO_LABEL])
+    assert (batch.num_tokens, batch.num_sequences, batch.gold.tolist()) == (1, 1, [NO_LABEL])
     assert batch.languages.tolist() == [NOBODY]

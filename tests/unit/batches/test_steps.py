@@ -37,7 +37,7 @@ def composed(*overrides: str) -> TrainConfig:
         return checked(compose("train", ["data=text", *overrides]), TrainConfig)
 
 
-def text(folder: Path, *overrides: str) -> Any:
+def text(folder: Path, *overrides: str, **options: str) -> Any:
     config = composed(f"data.folder='{folder}'", "data.max_length=24", *overrides)
     return build_data(
         config.data,
@@ -47,6 +47,7 @@ def text(folder: Path, *overrides: str) -> Any:
         tokens_per_device=64,
         batch_size=8,
         seed=1,
+        **options,
     )
 
 
@@ -97,7 +98,7 @@ def test_an_epoch_takes_languages_and_pairs_by_their_share(folder: Path) -> None
 def test_a_step_follows_from_seed_epoch_and_number_alone(folder: Path) -> None:
     before, after = text(folder).training_steps()[1, 2], text(folder).training_steps()[1, 2]
 
-    assert before.num_targets == after.num_targets > 0
+    assert before.weight == after.weight > 0
     for one, other in zip(before.micro_batches, after.micro_batches, strict=True):
         assert np.array_equal(one.input_ids, other.input_ids)
         assert np.array_equal(one.targets, other.targets)
@@ -111,6 +112,30 @@ def test_the_second_sentence_of_a_pair_may_be_counted_from_0(folder: Path, is_re
     length, second = len(example["input_ids"]), example["second"]
 
     assert positions == ([*range(second), *range(length - second)] if is_reset else [*range(length)])
+
+
+def test_tokens_are_replaced_by_what_is_read_where_the_vocabulary_is_active(folder: Path) -> None:
+    options = ("data.train_languages=[en]", "data.languages=[en,sw]")
+    tokenizer = load_tokenizer(MINI)
+    own, special = set(tokenizer.get_vocab().values()), set(tokenizer.all_special_ids)
+    data = text(folder, *options, vocabulary="active")
+    rows = [*data.open("train", "en")["input_ids"], *data.open("validation", "en")["input_ids"]]
+    read = {number for row in rows for number in row}
+
+    assert set(data.masking.others.tolist()) == read - special < own - special
+    assert set(text(folder, *options).masking.others.tolist()) == own - special
+    # Complete when it is built: what comes after changes nothing.
+    before = data.masking.others
+    data.token_ids()
+    assert data.masking.others is before
+
+
+def test_a_tokenizer_without_a_mask_token_is_refused_before_anything_is_read(folder: Path) -> None:
+    config = composed(f"data.folder='{folder}'")
+    tokenizer = load_tokenizer(MINI)
+    tokenizer.mask_token = None
+    with pytest.raises(UserError, match="has no mask token"):
+        build_data(config.data, head=config.head.name, languages=None, tokenizer=tokenizer, tokens_per_device=256)
 
 
 def test_a_step_says_of_which_files_it_is(folder: Path) -> None:

@@ -103,7 +103,7 @@ def test_the_trainer_gets_our_rows(script: ModuleType, name: str) -> None:
             first_token += len(row["input_ids"])
         assert [place for place, label in enumerate(of_tokens) if label != -100] == places
         labels = [of_tokens[place] for place in places]
-    assert labels == flat(ours["labels"])
+    assert labels == flat(ours["gold"])
 
 
 @with_script("ours")

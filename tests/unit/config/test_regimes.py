@@ -12,7 +12,7 @@ from datasets import Dataset
 
 from babelfit.config.regimes import REGIMES, trained_languages
 from babelfit.data import PAWSX, XNLI, MultilingualDataModule, WikiANN
-from babelfit.data.few_shot import drawn
+from babelfit.data.few_shot import sample_few
 from babelfit.datasets import xnli
 from babelfit.encoder.loading import MINI, load_tokenizer
 from babelfit.errors import UserError
@@ -266,7 +266,7 @@ def labelled(*labels: int) -> Dataset:
             "input_ids": [[5, n] for n in range(len(labels))],
             "windows": [[2]] * len(labels),
             "targets": [[0]] * len(labels),
-            "labels": [[label] for label in labels],
+            "gold": [[label] for label in labels],
             "index": [100 + n for n in range(len(labels))],
             "truncated": [False] * len(labels),
         }
@@ -278,19 +278,19 @@ LABELLED = labelled(*np.random.default_rng(0).integers(-100, 3, 4000).clip(-100,
 
 def few(k: int, *, seed: int = 1, language: str = "sw", per_label: bool = True) -> list[int]:
     names = LABELS if per_label else None
-    dataset = drawn(LABELLED, k=k, seed=seed, language=language, label_names=names)
+    dataset = sample_few(LABELLED, k=k, seed=seed, language=language, label_names=names)
     return list(dataset.data["index"].to_pylist())
 
 
 @pytest.mark.parametrize("k", [1, 5, 10, 20])
 def test_so_many_examples_of_each_label_are_drawn(k: int) -> None:
-    dataset = drawn(LABELLED, k=k, seed=1, language="sw", label_names=LABELS)
+    dataset = sample_few(LABELLED, k=k, seed=1, language="sw", label_names=LABELS)
 
-    assert Counter(label for (label,) in dataset.data["labels"].to_pylist()) == dict.fromkeys(range(3), k)
+    assert Counter(label for (label,) in dataset.data["gold"].to_pylist()) == dict.fromkeys(range(3), k)
     # Whole rows, in the order of the file.
     assert dataset.data["index"].to_pylist() == sorted(set(dataset.data["index"].to_pylist()))
     assert [ids[1] + 100 for ids in dataset.data["input_ids"].to_pylist()] == dataset.data["index"].to_pylist()
-    assert len(dataset) == len(dataset.data["labels"]) == 3 * k, "nothing is left behind the selection"
+    assert len(dataset) == len(dataset.data["gold"]) == 3 * k, "nothing is left behind the selection"
 
 
 @pytest.mark.parametrize("per_label", [True, False], ids=["labels", "sentences"])
@@ -309,10 +309,10 @@ def test_the_draw_depends_on_seed_and_language() -> None:
 def test_examples_without_gold_are_not_drawn() -> None:
     dataset = labelled(-100, 1, -100, 0)
 
-    assert drawn(dataset, k=2, seed=1, language="sw", label_names=None).data["index"].to_pylist() == [101, 103]
-    message = refusal(lambda: drawn(dataset, k=3, seed=1, language="sw", label_names=None))
+    assert sample_few(dataset, k=2, seed=1, language="sw", label_names=None).data["index"].to_pylist() == [101, 103]
+    message = refusal(lambda: sample_few(dataset, k=3, seed=1, language="sw", label_names=None))
     assert "data.few_shot.k=3: the training rows of 'sw' have only 2 examples." in message
-    message = refusal(lambda: drawn(dataset, k=1, seed=1, language="sw", label_names=LABELS))
+    message = refusal(lambda: sample_few(dataset, k=1, seed=1, language="sw", label_names=LABELS))
     assert "only 0 examples of contradiction" in message
 
 

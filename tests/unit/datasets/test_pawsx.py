@@ -150,7 +150,7 @@ def test_each_language_has_its_own_labels(tmp_path: Path) -> None:
     pairs = data(tmp_path, languages=["en", "ko"])
 
     # As they come: the same row may be a paraphrase in one language and none in another.
-    assert {one: list(pairs.open("test", one)["labels"]) for one in ("en", "ko")} == {
+    assert {one: list(pairs.open("test", one)["gold"]) for one in ("en", "ko")} == {
         "en": [[0], [1], [1]],
         "ko": [[1], [1], [0]],
     }

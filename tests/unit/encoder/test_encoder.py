@@ -46,7 +46,7 @@ def test_embeddings_and_the_lowest_layers_are_frozen_and_nothing_else(kind: str,
     choose_attention(made, head=HEADS[HEAD], max_length=60)
     batch = ragged([3, 20])
     made.train()
-    summed_loss(HEADS[HEAD].logits(made, encode(made, batch)[batch.targets]), batch.labels).backward()
+    summed_loss(HEADS[HEAD].logits(made, encode(made, batch)[batch.targets]), batch.gold).backward()
 
     frozen = {depth for depth in range(NUM_LAYERS + 2) if (depth == 0 and embeddings) or 1 <= depth <= layers}
     of_parameter = depths(made)
@@ -94,7 +94,7 @@ def test_activations_run_again_give_the_same_gradients(kind: str) -> None:
 
         first_layer = next(part for place, part in made.named_modules() if place.endswith(("layer.0", "layers.0")))
         next(part for part in first_layer.modules() if isinstance(part, torch.nn.Linear)).register_forward_hook(count)
-        summed_loss(HEADS[HEAD].logits(made, encode(made, batch)[batch.targets]), batch.labels).backward()
+        summed_loss(HEADS[HEAD].logits(made, encode(made, batch)[batch.targets]), batch.gold).backward()
 
     assert runs["again"] == 2 * runs["plain"] > 0
     expected = {name: value.grad for name, value in plain.named_parameters()}
@@ -113,7 +113,7 @@ def test_activations_run_again_above_frozen_embeddings_and_layers() -> None:
     made.get_submodule("roberta.encoder.layer.0").register_forward_hook(
         lambda _, __, states: asked.append((states[0] if isinstance(states, tuple) else states).requires_grad)
     )
-    summed_loss(HEADS[HEAD].logits(made, encode(made, batch)[batch.targets]), batch.labels).backward()
+    summed_loss(HEADS[HEAD].logits(made, encode(made, batch)[batch.targets]), batch.gold).backward()
 
     assert [name for name, value in made.named_parameters() if (value.grad is None) == value.requires_grad] == []
     assert asked == [False], "nothing below the trained layers is asked for a gradient"

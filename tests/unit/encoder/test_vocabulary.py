@@ -30,13 +30,13 @@ def trained(made: PreTrainedModel, head: str, *, among: torch.Tensor | None = No
     """Train a model, and of its logits take those of some ids alone."""
     batch = ragged(LENGTHS, per_token=head != "sequence_classification")
     if head == "masked_language_modeling":
-        batch.labels = batch.input_ids.flip(0)
+        batch.gold = batch.input_ids.flip(0)
     optimizer = torch.optim.AdamW(made.parameters(), lr=1e-2, weight_decay=0.0)
     losses = []
     for _ in range(steps):
         made.zero_grad()
         logits = HEADS[head].logits(made, encode_targets(made, batch))
-        labels = HEADS[head].columns(made, batch.labels)
+        labels = HEADS[head].columns(made, batch.gold)
         if among is not None:
             logits, labels = logits[:, among], torch.searchsorted(among, labels)
         loss = summed_loss(logits, labels)

@@ -20,7 +20,7 @@ from babelfit.planning.footprint import Devices, Footprint, Heaviest
 HEAD = HEADS["sequence_classification"]
 CPU = Devices(kind="cpu", number=1, is_sharded=False, precision="32-true", tokens=10_000)
 BATCH = tiny.ragged([30, 28, 9, 8, 8])
-STEP = StepBatch(micro_batches=(BATCH,), num_targets=5)
+STEP = StepBatch(micro_batches=(BATCH,), weight=5)
 
 
 def outline(kind: str = "xlm-roberta") -> PreTrainedModel:

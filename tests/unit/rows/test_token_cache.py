@@ -134,7 +134,7 @@ def num_tokenized() -> int:
 
 
 def labels(data: MultilingualDataModule) -> list[list[int]]:
-    return list(data.open("train", "en")["labels"])
+    return list(data.open("train", "en")["gold"])
 
 
 def test_every_split_is_tokenized_once_for_all_runs_in_whatever_order(folder: Path) -> None:
