@@ -24,10 +24,11 @@ from babelfit.batches.steps import epoch_order
 from babelfit.commands.session import composed
 from babelfit.config.schema import EvaluateConfig, TrainConfig, checked
 from babelfit.data import MultilingualDataModule
-from babelfit.encoder.loading import load_model, load_tokenizer
+from babelfit.encoder.loading import load_tokenizer
 from babelfit.errors import UserError
 from babelfit.finetuning import building
-from babelfit.heads.heads import HEADS
+from babelfit.heads import HEADS
+from babelfit.heads.loading import load_model
 
 NO_LABEL = -100
 DATA = {"xnli": ("xnli", "sequence_classification"), "panx": ("wikiann", "token_classification")}

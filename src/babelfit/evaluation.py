@@ -19,13 +19,14 @@ from babelfit.devices import ranks
 from babelfit.devices.launch import check_devices, num_workers
 from babelfit.devices.trainer import build_trainer, stopped_by_keyboard
 from babelfit.encoder.encoder import choose_kernels
-from babelfit.encoder.loading import check_precision, files_read, load_fine_tuned, load_tokenizer
+from babelfit.encoder.loading import check_precision, files_read, load_tokenizer
 from babelfit.encoder.vocabulary import take_active
 from babelfit.errors import UserError
 from babelfit.finetuning.building import build_data, chosen_split
 from babelfit.finetuning.finetuner import Finetuner
-from babelfit.heads.heads import HEADS
+from babelfit.heads import HEADS
 from babelfit.heads.labels import label_order
+from babelfit.heads.loading import load_fine_tuned
 from babelfit.predictions import prediction_files
 from babelfit.reports import words, writing
 from babelfit.run import manifest

@@ -10,7 +10,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -54,7 +54,8 @@ def _faulty(kind: str = "none", rank: int = 0, step: int = 0, tokens: int = 0) -
 
     from babelfit.finetuning.finetuner import Finetuner
 
-    training_step, head_logits, backward = Finetuner.training_step, Finetuner._head_logits, torch.Tensor.backward
+    training_step, loss, outputs = Finetuner.training_step, Finetuner._loss, Finetuner._outputs
+    backward, save = torch.Tensor.backward, torch.save
 
     def faulty_step(self: Finetuner, *given: Any) -> Any:
         if self.global_step == step and ranks.rank() == rank:
@@ -71,18 +72,19 @@ def _faulty(kind: str = "none", rank: int = 0, step: int = 0, tokens: int = 0) -
                 os.kill(os.getpid(), signal.SIGKILL)
         return training_step(self, *given)
 
-    def poor_logits(self: Finetuner, batch: Any) -> Any:
-        if ranks.rank() == rank and batch.num_tokens > tokens:
-            raise torch.OutOfMemoryError("CUDA out of memory.")
-        return head_logits(self, batch)
+    def poor(method: Callable[..., Any]) -> Callable[..., Any]:
+        def run(self: Finetuner, batch: Any) -> Any:
+            if ranks.rank() == rank and batch.num_tokens > tokens:
+                raise torch.OutOfMemoryError("CUDA out of memory.")
+            return method(self, batch)
+
+        return run
 
     def poor_backward(self: torch.Tensor, *given: Any, **options: Any) -> None:
         # The returned loss alone comes here with Lightning's own frames below.
         if ranks.rank() == rank and sys._getframe(1).f_code.co_qualname == "Finetuner.backward":
             raise torch.OutOfMemoryError("CUDA out of memory.")
         backward(self, *given, **options)
-
-    loss, save = Finetuner._loss, torch.save
 
     def no_number(self: Finetuner, batch: Any) -> Any:
         wrong = self.global_step == step and ranks.rank() == rank
@@ -96,7 +98,7 @@ def _faulty(kind: str = "none", rank: int = 0, step: int = 0, tokens: int = 0) -
     patches = {
         "no number": mock.patch.object(Finetuner, "_loss", no_number),
         "full disk": mock.patch.object(torch, "save", full),
-        "little memory": mock.patch.object(Finetuner, "_head_logits", poor_logits),
+        "little memory": mock.patch.multiple(Finetuner, _loss=poor(loss), _outputs=poor(outputs)),
         "no memory for the last backward": mock.patch.object(torch.Tensor, "backward", poor_backward),
     }
     with patches.get(kind, mock.patch.object(Finetuner, "training_step", faulty_step)):

@@ -13,7 +13,7 @@ from transformers import PreTrainedTokenizerFast as Tokenizer
 from babelfit import mini
 from babelfit.batches.ragged import RaggedBatch
 from babelfit.encoder.encoder import takes_token_types
-from babelfit.heads.heads import HEADS
+from babelfit.heads import HEADS
 
 KINDS = ("xlm-roberta", "xlm-roberta-xl", "bert", "deberta-v2")
 """The model types of the encoders in conf/."""

@@ -520,9 +520,9 @@ def test_a_score_at_chance_stops_a_run_after_its_last_step(train: Callable[..., 
 def test_a_tagger_that_finds_no_span_is_warned_about(
     train: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    logits = Finetuner._head_logits
+    outputs = Finetuner._outputs
     # The first label is O.
-    monkeypatch.setattr(Finetuner, "_head_logits", lambda self, batch: logits(self, batch) * 0)
+    monkeypatch.setattr(Finetuner, "_outputs", lambda self, batch: {"logits": outputs(self, batch)["logits"] * 0})
     never = ("optimization.learning_rate=0", "validation.every=1", "optimization.max_steps=3", "data.languages=[en]")
     outcome = train("data=wikiann", "data.folder=sample", *never)
     assert "AT CHANCE: source_dev is 0.0 after step 3" in outcome.err

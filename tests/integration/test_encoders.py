@@ -15,10 +15,11 @@ from tiny import RANDOM, model, write_folder
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreTrainedModel
 
 from babelfit import mini
-from babelfit.encoder.loading import MINI, load_config, load_model
+from babelfit.encoder.loading import MINI, load_config
 from babelfit.errors import UserError
 from babelfit.finetuning import building
-from babelfit.heads.heads import HEADS
+from babelfit.heads import HEADS
+from babelfit.heads.loading import load_model
 
 OPTIONS = (
     "data.limit={train: 64, validation: 24, test: 24}",

@@ -24,7 +24,8 @@ from babelfit.data import DATA, MultilingualDataModule
 from babelfit.encoder import loading
 from babelfit.errors import UserError
 from babelfit.files import hub as babelfit_hub
-from babelfit.heads.heads import HEADS
+from babelfit.heads import HEADS
+from babelfit.heads.loading import load_model
 
 ROOT = Path(__file__).resolve().parents[2]
 NAMES = [name for name in hub_repos.DATASETS if name in DATA]
@@ -49,7 +50,7 @@ def commits(hub: StandIn, kind: str, repo: str) -> list[tuple[str, Path]]:
 
 
 def weights(repo: str, revision: str | None) -> torch.Tensor:
-    model = loading.load_model(
+    model = load_model(
         HEADS["sequence_classification"],
         repo,
         revision=revision,

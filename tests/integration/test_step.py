@@ -118,13 +118,16 @@ def test_the_kernel_and_the_compiler_that_are_asked_for_are_taken_in_training_an
 
 def test_evaluation_keeps_nothing_for_gradients(train: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
     modes: set[tuple[bool, bool]] = set()
-    head_logits = Finetuner._head_logits
 
-    def noted(self: Finetuner, batch: Any) -> torch.Tensor:
-        modes.add((self.training, torch.is_inference_mode_enabled()))
-        return head_logits(self, batch)
+    def noted(method: Callable[..., Any]) -> Callable[..., Any]:
+        def run(self: Finetuner, batch: Any) -> Any:
+            modes.add((self.training, torch.is_inference_mode_enabled()))
+            return method(self, batch)
 
-    monkeypatch.setattr(Finetuner, "_head_logits", noted)
+        return run
+
+    for name in ("_loss", "_outputs"):
+        monkeypatch.setattr(Finetuner, name, noted(getattr(Finetuner, name)))
     assert train("data.languages=[en]").status == 0
     assert modes == {(True, False), (False, True)}
 

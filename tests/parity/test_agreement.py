@@ -11,17 +11,16 @@ from transformers import PreTrainedModel
 from transformers.models.bert import modeling_bert
 
 from babelfit.encoder import agreement, attention
-from babelfit.encoder.agreement import choose_attention
 from babelfit.encoder.encoder import encode, encode_targets, is_ragged
 from babelfit.errors import UserError
-from babelfit.heads.heads import HEADS
+from babelfit.heads import HEADS
 
 HEAD = "sequence_classification"
 
 
 def chosen(made: PreTrainedModel, *, head: str = HEAD, max_length: int = 60) -> bool:
     """Choose, and tell whether there is no padding."""
-    choose_attention(made, head=HEADS[head], max_length=max_length)
+    HEADS[head].ready(made, max_length=max_length)
     return is_ragged(made)
 
 

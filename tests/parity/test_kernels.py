@@ -10,7 +10,6 @@ from tiny import KINDS, model, padded, ragged, without_dropout
 from transformers import PreTrainedModel
 
 from babelfit.encoder import agreement, attention
-from babelfit.encoder.agreement import choose_attention
 from babelfit.encoder.encoder import (
     TARGETS_ALONE,
     checkpoint_activations,
@@ -22,7 +21,8 @@ from babelfit.encoder.encoder import (
     use_kernel,
 )
 from babelfit.errors import UserError
-from babelfit.heads.heads import HEADS, summed_loss
+from babelfit.heads import HEADS
+from babelfit.heads.classification import summed_loss
 
 HEAD = "sequence_classification"
 RAGGED = [kind for kind in KINDS if kind != "deberta-v2"]
@@ -30,7 +30,7 @@ RAGGED = [kind for kind in KINDS if kind != "deberta-v2"]
 
 def ready(kind: str, kernel: str = "auto", **changes: float) -> PreTrainedModel:
     made = model(kind, **without_dropout(kind) | changes)
-    choose_attention(made, head=HEADS[HEAD], max_length=60)
+    HEADS[HEAD].ready(made, max_length=60)
     use_kernel(made, kernel)
     return made.train()
 
@@ -138,7 +138,7 @@ def test_targets_computed_alone_are_as_with_all_tokens_and_so_are_gradients(
     if head == "token_classification":
         batch.targets, batch.gold = batch.targets[::3], batch.gold[::3]
     made = model(kind, head=head, **without_dropout(kind))
-    choose_attention(made, head=HEADS[head], max_length=60)
+    HEADS[head].ready(made, max_length=60)
     if checkpointing:
         checkpoint_activations(made)
     made.train()
@@ -168,7 +168,7 @@ def test_a_model_that_would_give_other_numbers_computes_all_tokens() -> None:
             return mixed
 
     made = model("xlm-roberta")
-    choose_attention(made, head=HEADS[HEAD], max_length=60)
+    HEADS[HEAD].ready(made, max_length=60)
     assert hasattr(made, TARGETS_ALONE)
     # One sequence at a time, so that without padding it is no other encoder but for this.
     last = layers(made)[-1]

@@ -14,10 +14,11 @@ from transformers import AutoModelForMaskedLM, PreTrainedModel
 from babelfit.batches.masking import Masking
 from babelfit.batches.ragged import NO_LABEL, Examples, RaggedBatch, StepBatch
 from babelfit.batches.steps import TrainingSteps
-from babelfit.encoder.agreement import choose_attention
 from babelfit.encoder.encoder import encode_targets, freeze
 from babelfit.encoder.vocabulary import take_active, whole_again
-from babelfit.heads.heads import HEADS, summed_loss, summed_loss_in_place
+from babelfit.heads import HEADS
+from babelfit.heads.classification import summed_loss
+from babelfit.heads.masked import summed_loss_in_place
 
 KIND, HEAD = "xlm-roberta", "masked_language_modeling"
 BEGIN, PAD, END, MASK = 0, 1, 2, 199
@@ -35,7 +36,7 @@ FEATURES = Features(
 def made(*, ragged: bool = True) -> PreTrainedModel:
     of_kind = model(KIND, head=HEAD, **without_dropout(KIND)).train()
     if ragged:
-        choose_attention(of_kind, head=HEADS[HEAD], max_length=60)
+        HEADS[HEAD].ready(of_kind, max_length=60)
     return of_kind
 
 
@@ -69,11 +70,7 @@ def step(*, tokens_per_device: int, reset_positions: bool = False, **share: int)
 
 def our_loss(ours: PreTrainedModel, batches: list[RaggedBatch]) -> torch.Tensor:
     """What the finetuner adds up over micro-batches, before it divides."""
-    losses = []
-    for batch in batches:
-        logits = HEADS[HEAD].logits(ours, encode_targets(ours, batch))
-        losses.append(HEADS[HEAD].summed_loss(logits, HEADS[HEAD].columns(ours, batch.gold)))
-    return torch.stack(losses).sum()
+    return torch.stack([HEADS[HEAD].loss(ours, batch) for batch in batches]).sum()
 
 
 def their_loss(theirs: PreTrainedModel, batch: RaggedBatch) -> torch.Tensor:

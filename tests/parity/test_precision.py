@@ -16,7 +16,8 @@ from babelfit.encoder import attention
 from babelfit.encoder.encoder import encode
 from babelfit.finetuning.finetuner import Finetuner
 from babelfit.finetuning.recipe import Recipe
-from babelfit.heads.heads import SequenceClassification, summed_loss
+from babelfit.heads import HEADS
+from babelfit.heads.classification import summed_loss
 
 STEPS = 4
 RECIPE = Recipe(
@@ -78,7 +79,8 @@ def plain_loop(trained: PreTrainedModel, dtype: torch.dtype, scaler: torch.amp.G
         optimizer.zero_grad()
         for micro_batch in step.to("cpu").micro_batches:
             with torch.autocast("cpu", dtype=dtype, enabled=dtype != torch.float32):
-                logits = SequenceClassification.logits(trained, encode(trained, micro_batch)[micro_batch.targets])
+                states = encode(trained, micro_batch)[micro_batch.targets]
+                logits = HEADS["sequence_classification"].logits(trained, states)
                 loss = summed_loss(logits, micro_batch.gold) / step.weight
             (loss if scaler is None else scaler.scale(loss)).backward()
         if scaler is not None:

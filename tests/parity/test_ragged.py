@@ -8,9 +8,9 @@ from transformers import PreTrainedModel
 
 from babelfit.batches.ragged import RaggedBatch
 from babelfit.batches.steps import micro_batches
-from babelfit.encoder.agreement import choose_attention
 from babelfit.encoder.encoder import encode, encode_targets
-from babelfit.heads.heads import HEADS, summed_loss
+from babelfit.heads import HEADS
+from babelfit.heads.classification import summed_loss
 
 LENGTHS = [3, 60, 1, 17, 2]
 CLASSIFIERS = [head for head in HEADS if head != "masked_language_modeling"]  # whose heads have dropout
@@ -18,7 +18,7 @@ CLASSIFIERS = [head for head in HEADS if head != "masked_language_modeling"]  # 
 
 def ready(kind: str, head: str, **changes: float) -> PreTrainedModel:
     made = model(kind, head=head, **changes)
-    choose_attention(made, head=HEADS[head], max_length=60)
+    HEADS[head].ready(made, max_length=60)
     return made
 
 

@@ -4,7 +4,7 @@ The reference is the model's own forward on one sequence at a time; what a model
 """
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import numpy as np
@@ -21,7 +21,6 @@ from babelfit.encoder.encoder import (
     takes_token_types,
 )
 from babelfit.errors import UserError, first_line
-from babelfit.heads.heads import Head
 
 TOLERANCE = 1e-4
 """Greatest difference, relative to the size of the outputs: rounding is far below, every real difference above."""
@@ -33,9 +32,12 @@ log = logging.getLogger(__name__)
 
 Outputs = dict[str, torch.Tensor]
 
+Logits = Callable[[PreTrainedModel, torch.Tensor], torch.Tensor]
+"""What maps a model's hidden states, (rows, hidden), to its logits."""
+
 
 @torch.no_grad()
-def choose_attention(model: PreTrainedModel, *, head: Head, max_length: int) -> None:
+def choose_attention(model: PreTrainedModel, *, logits: Logits, max_length: int) -> None:
     """Make a model's attention ragged if its outputs stay the same, else leave it and pad inside the encoder.
 
     Two random sequences decide, one of them `max_length` long, so that a window in the attention shows. Raises
@@ -44,12 +46,12 @@ def choose_attention(model: PreTrainedModel, *, head: Head, max_length: int) -> 
     with _evaluating(model):
         batch = _probe(model, lengths=[min(SHORT, max_length), max_length])
         expected = _own_outputs(model, batch)
-        why = _ragged_difference(model, batch, head=head, expected=expected)
+        why = _ragged_difference(model, batch, logits=logits, expected=expected)
         if why is None:
             log.info("%s runs without padding", model.config.model_type)
             _try_targets_alone(model, batch, expected=expected)
             return
-        difference = _difference(model, batch, head=head, expected=expected)
+        difference = _difference(model, batch, logits=logits, expected=expected)
         if difference is not None:
             raise _refusal(model, f"in a padded batch, {difference}")
         log.info("%s runs padded, inside the encoder alone: %s", model.config.model_type, why)
@@ -141,13 +143,13 @@ def _own_outputs(model: PreTrainedModel, batch: RaggedBatch) -> Outputs:
     return {"hidden states": torch.cat(hidden), "logits": torch.cat(logits)}
 
 
-def _ragged_difference(model: PreTrainedModel, batch: RaggedBatch, *, head: Head, expected: Outputs) -> str | None:
+def _ragged_difference(model: PreTrainedModel, batch: RaggedBatch, *, logits: Logits, expected: Outputs) -> str | None:
     """Make the attention ragged and say what then differs; if anything does, make it the model's own again."""
     if not model._supports_attention_backend:
         return "transformers lets no other attention into it"
     own = model.config._attn_implementation
     model.set_attn_implementation(attention.name("auto"))
-    difference = _difference(model, batch, head=head, expected=expected)
+    difference = _difference(model, batch, logits=logits, expected=expected)
     if difference is not None:
         model.set_attn_implementation(own)
     return difference
@@ -167,13 +169,13 @@ def _try_targets_alone(model: PreTrainedModel, batch: RaggedBatch, *, expected: 
         leave_targets_alone(model)
 
 
-def _difference(model: PreTrainedModel, batch: RaggedBatch, *, head: Head, expected: Outputs) -> str | None:
+def _difference(model: PreTrainedModel, batch: RaggedBatch, *, logits: Logits, expected: Outputs) -> str | None:
     """Say in which outputs a model on our batches differs from the expected ones; None where it does not."""
     try:
         hidden = encode(model, batch)
         # As many of each sequence as there are.
         places = [torch.arange(len(expected["logits"]) // batch.num_sequences) + first for first in batch.targets]
-        outputs = {"hidden states": hidden, "logits": head.logits(model, hidden[torch.cat(places)])}
+        outputs = {"hidden states": hidden, "logits": logits(model, hidden[torch.cat(places)])}
     except Exception as error:
         # Any code of any model: what it raises on input that it was not made for cannot be listed.
         return first_line(error)

@@ -1,39 +1,22 @@
-"""From a path to a tokenizer, a config and a model that is ready for ragged batches; what it computes is not here."""
+"""From the path of an encoder to its folder, tokenizer and config; models are loaded with a head (heads/loading.py)."""
 
-import copy
-import logging
-from collections.abc import Mapping
-from contextlib import nullcontext
 from importlib.util import find_spec
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
 
-import torch
 from huggingface_hub.errors import StrictDataclassError
-from safetensors import SafetensorError
-from transformers import AutoConfig, AutoTokenizer, PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerFast
-from transformers.utils.logging import set_verbosity_error
+from transformers import AutoConfig, AutoTokenizer, PreTrainedConfig, PreTrainedTokenizerFast
 
 from babelfit import mini
-from babelfit.encoder.agreement import assume_attention, choose_attention
-from babelfit.encoder.encoder import max_tokens
 from babelfit.errors import UserError, first_line
 from babelfit.files import hub
 from babelfit.files.atomic_files import sha256
-from babelfit.files.untrusted_files import check_shards, refusal
-from babelfit.heads.heads import Head
-from babelfit.heads.labels import has_labels, has_own_labels, label_order
-
-log = logging.getLogger(__name__)
 
 MINI = "mini"
 """The path that names the bundled encoder."""
 
 NOT_IN_FP16 = ("deberta-v2",)
 """Model types whose activations overflow fp16, so that training gives NaN (microsoft/DeBERTa#77)."""
-
-NO_NAMES = ("LABEL_0", "LABEL_1")
 
 CONFIG_AND_TOKENIZER = (
     "config.json",
@@ -149,135 +132,6 @@ def _of_kind(before: Any, value: Any) -> Any:
     if before is not None and (not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool)):
         raise TypeError(f"must be a {kind.__name__}")
     return value
-
-
-def load_model(
-    head: Head,
-    path: str,
-    *,
-    revision: str | None = None,
-    pretrained: bool,
-    overrides: dict[str, Any],
-    label_names: tuple[str, ...],
-    label_aliases: Mapping[str, str] = {},
-    max_length: int,
-    without_weights: bool = False,
-) -> PreTrainedModel:
-    """Load a Hugging Face model with a head for these labels: pretrained weights, or random ones from its config.
-
-    Without weights it is on the meta device, where parameters have sizes and no numbers, for whoever only counts.
-
-    A head for other labels is left behind, with a warning. It gives its own numbers on ragged batches from here on, or
-    UserError is raised; so it is where the folder or Hub id does not hold the like, or holds a head for these labels in
-    another order.
-    """
-    if pretrained and overrides:
-        raise UserError(
-            f"encoder.overrides={overrides} changes the architecture, so the weights of {path} do not fit: "
-            "drop it, or train from random weights with encoder.pretrained=false"
-        )
-    config = load_config(path, revision=revision, overrides=overrides)
-    theirs = copy.deepcopy(config)
-    is_tuned = pretrained and has_own_labels(config)
-    if not label_names:
-        # What transformers calls the labels of a model that has none.
-        label_names, is_tuned = NO_NAMES, False
-    is_of_other_labels = is_tuned and not has_labels(config, label_names=label_names, aliases=label_aliases)
-    # A head that was trained already goes on only with the same labels in the same places.
-    if is_tuned and not is_of_other_labels:
-        order = label_order(config, label_names=label_names, aliases=label_aliases)
-        if order != list(range(len(label_names))):
-            raise UserError(
-                f"{path} has a head with the labels {list((config.id2label or {}).values())}; the data have "
-                f"{list(label_names)}: reorder the model's outputs, or start from an encoder without head"
-            )
-    config.id2label = dict(enumerate(label_names))
-    config.label2id = {name: label_id for label_id, name in enumerate(label_names)}
-    if pretrained and not without_weights:
-        # Weights are loaded into the shapes that they have.
-        model, missing = _from_pretrained(
-            head, path, revision=revision, config=theirs if is_of_other_labels else config
-        )
-        encoders = [name for name in missing if name.startswith(f"{model.base_model_prefix}.")]
-        # A pooler is a part of the head that stands in the encoder: masked language models are trained without.
-        new_pooler = [name for name in encoders if ".pooler." in name]
-        if len(encoders) > len(new_pooler):
-            raise UserError(f"{path} has no weights for {', '.join(encoders[:5])} and {len(encoders)} in all")
-        if label_names == NO_NAMES and missing:
-            log.warning("%s has no head for masked tokens, or a part of it: it starts from random weights", path)
-        if new_pooler:
-            log.warning("%s has no weights for its pooler: like the head, it starts from random ones", path)
-        if is_of_other_labels:
-            names = ", ".join((theirs.id2label or {}).values())
-            log.warning("%s was tuned on other labels (%s): its head is dropped, a new one starts", path, names)
-            tuned = model.base_model.state_dict()
-            model = head.model_class.from_config(config, dtype=torch.float32, trust_remote_code=False)
-            model.base_model.load_state_dict(tuned)
-    else:
-        try:
-            with torch.device("meta") if without_weights else nullcontext():
-                model = head.model_class.from_config(config, dtype=torch.float32, trust_remote_code=False)
-        except ValueError as error:
-            # Fields that are right one by one and do not fit together, such as a width that the heads do not divide.
-            raise UserError(f"encoder.overrides={overrides}: {first_line(error)}") from error
-    _ready(model, path=path, head=head, max_length=max_length)
-    # from_pretrained switches dropout off, and the Trainer leaves that as it finds it.
-    model.train()
-    return model
-
-
-def load_fine_tuned(head: Head, path: str, *, max_length: int) -> PreTrainedModel:
-    """Load a Hugging Face model with its trained head; raises UserError where a part of it has no weights."""
-    config = load_config(path, overrides={})
-    model, missing = _from_pretrained(head, path, revision=None, config=config)
-    if missing:
-        raise UserError(f"{path} has no trained head (no weights for {', '.join(missing)}): fine-tune it first")
-    _ready(model, path=path, head=head, max_length=max_length)
-    return model
-
-
-def _from_pretrained(
-    head: Head, path: str, *, revision: str | None, config: PreTrainedConfig
-) -> tuple[PreTrainedModel, list[str]]:
-    """Load weights; say which ones the model has and the folder has not."""
-    # What is missing is told by the caller, in its own words.
-    set_verbosity_error()
-    folder = located(path, revision=revision, weights=True)
-    check_shards(Path(folder))
-    # A stranger's config may also name another file of weights than those that were looked at.
-    vars(config).pop("transformers_weights", None)
-    try:
-        model, report = head.model_class.from_pretrained(
-            folder,
-            config=config,
-            dtype=torch.float32,
-            trust_remote_code=False,
-            weights_only=True,
-            output_loading_info=True,
-        )
-    except UnpicklingError as error:
-        raise UserError(
-            f"the weights of {path} hold more than plain data ({refusal(error)}): refused, and nothing in them was "
-            "run; use an encoder with model.safetensors"
-        ) from error
-    except (OSError, ValueError, RuntimeError) as error:
-        raise UserError(f"no weights for {path}: {first_line(error)}") from error
-    except SafetensorError as error:
-        raise UserError(
-            f"the weights of {path} are damaged ({first_line(error)}): copy or download this folder again"
-        ) from error
-    return model, sorted(report["missing_keys"])
-
-
-def _ready(model: PreTrainedModel, *, path: str, head: Head, max_length: int) -> None:
-    """Choose how a model runs on ragged batches; raises UserError where it cannot or sequences may be too long."""
-    longest = max_tokens(model)
-    if longest is not None and max_length > longest:
-        raise UserError(f"data.max_length={max_length}: {path} takes at most {longest} tokens")
-    if model.device.type == "meta":
-        assume_attention(model, max_length=max_length)
-        return
-    choose_attention(model, head=head, max_length=max_length)
 
 
 def _names(fields: dict[str, Any]) -> str:

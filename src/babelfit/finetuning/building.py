@@ -14,12 +14,13 @@ from babelfit.data.checks import check_selectable
 from babelfit.devices.launch import check_devices, num_workers
 from babelfit.encoder.dropout import drop_embeddings, take_faster_dropout
 from babelfit.encoder.encoder import checkpoint_activations, choose_kernels, freeze, is_ragged
-from babelfit.encoder.loading import check_precision, load_model, load_tokenizer
+from babelfit.encoder.loading import check_precision, load_tokenizer
 from babelfit.encoder.vocabulary import take_active
 from babelfit.errors import UserError
 from babelfit.finetuning.finetuner import Finetuner
 from babelfit.finetuning.recipe import Recipe
-from babelfit.heads.heads import HEADS
+from babelfit.heads import HEADS
+from babelfit.heads.loading import load_model
 from babelfit.scoring.metrics import MAIN_METRIC
 from babelfit.scoring.objectives import dev_languages
 

@@ -5,7 +5,7 @@ Lightning's automatic optimization (precision, clipping, hooks) goes on as usual
 exchanged in that last backward.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -20,11 +20,12 @@ from torch.nn.utils import clip_grad_norm_, get_total_norm
 from transformers import PreTrainedModel
 
 from babelfit.batches.budget import TokenBudget, is_out_of_memory
-from babelfit.batches.ragged import NO_LABEL, NOBODY, RaggedBatch, StepBatch
+from babelfit.batches.ragged import NOBODY, RaggedBatch, StepBatch, has_gold
 from babelfit.devices import ranks
-from babelfit.encoder.encoder import encode_targets, layers
+from babelfit.encoder.encoder import layers
 from babelfit.finetuning.recipe import Recipe
-from babelfit.heads.heads import HEADS, Kept
+from babelfit.heads import HEADS
+from babelfit.heads.head import Outputs
 from babelfit.scoring.metrics import MAIN_METRIC, build_metrics
 from babelfit.scoring.objectives import objectives
 
@@ -60,7 +61,7 @@ class Finetuner(LightningModule):
         self.numbers: dict[str, torch.Tensor | float] = {}  # of the latest step, for the log
         self.gradient_norm: torch.Tensor | None = None  # of the latest step; none where a scaler looks after it
         self.predicted: list[dict[str, torch.Tensor]] = []
-        """Of each batch, on the device: index, language and gold, (targets,) each, and what the head keeps."""
+        """Of each batch, on the device: index, language, gold and the head's outputs, (targets, ...) each."""
         self.shown: dict[str, float] = {}  # beside the progress bar: what was logged last
         self._main_metric = MAIN_METRIC[head]
         label_names = [name for _, name in sorted((model.config.id2label or {}).items())]
@@ -131,14 +132,15 @@ class Finetuner(LightningModule):
         for layer in layers(self.model):
             fully_shard(layer, mesh=mesh)
         fully_shard(self, mesh=mesh)
-        # What is left is gathered before this method, rather than before `forward`, which nobody calls.
-        register_fsdp_forward_method(self, "_head_logits")
+        # What is left is gathered before these methods, rather than before `forward`, which nobody calls.
+        register_fsdp_forward_method(self, "_loss")
+        register_fsdp_forward_method(self, "_outputs")
 
     def _loss(self, batch: RaggedBatch) -> torch.Tensor:
-        return self.head.summed_loss(self._head_logits(batch), self.head.columns(self.model, batch.gold))
+        return self.head.loss(self.model, batch)
 
-    def _head_logits(self, batch: RaggedBatch) -> torch.Tensor:
-        return self.head.logits(self.model, encode_targets(self.model, batch))
+    def _outputs(self, batch: RaggedBatch) -> Outputs:
+        return self.head.outputs(self.model, batch)
 
     def _backward(self, loss: torch.Tensor) -> None:
         with torch.autocast(self.device.type, enabled=False):
@@ -213,12 +215,14 @@ class Finetuner(LightningModule):
         """Count right and wrong predictions, by language."""
         # Lightning's validation within training is not in inference mode; sharded weights cannot be.
         with torch.inference_mode(self._alone):
-            kept = self._kept(batch, self.head.validated)
-            labels = self.head.columns(self.model, batch.gold)
+            outputs = self._outputs_in_parts(batch)
+        is_counted = outputs.pop("active", has_gold(batch.gold))
+        if "logits" in outputs:
+            outputs = {"preds": outputs["logits"].argmax(-1), "target": batch.gold}
         for number in set(batch.languages.tolist()) - {NOBODY}:
-            chosen = (batch.languages == number) & (labels != NO_LABEL)
+            chosen = (batch.languages == number) & is_counted
             metrics = self.metrics[self.languages[number]].to(self.device)
-            mine = {name: values[chosen] for name, values in kept.items()}
+            mine = {name: values[chosen] for name, values in outputs.items()}
             metrics.update(**mine, sentences=batch.indices[chosen])
 
     def on_validation_epoch_end(self) -> None:
@@ -246,19 +250,15 @@ class Finetuner(LightningModule):
 
     def predict_step(self, batch: RaggedBatch, _: int) -> int:
         """Predict a ragged batch and say how many sequences it has; a tensor, Lightning would wait for."""
-        gold = self.head.columns(self.model, batch.gold)
-        self.predicted.append(
-            {"index": batch.indices, "language": batch.languages, "gold": gold} | self._kept(batch, self.head.predicted)
-        )
+        of_batch = {"index": batch.indices, "language": batch.languages, "gold": batch.gold}
+        self.predicted.append(of_batch | self._outputs_in_parts(batch))
         return batch.num_sequences
 
-    def _kept(self, batch: RaggedBatch, keep: Callable[[torch.Tensor, torch.Tensor], Kept]) -> Kept:
-        """Run a batch in as many parts as memory asks for, and keep of each only what is read later."""
+    def _outputs_in_parts(self, batch: RaggedBatch) -> Outputs:
+        """Run a batch in as many parts as memory asks for."""
 
-        def whole() -> Kept:
-            found = [
-                keep(self._head_logits(part), self.head.columns(self.model, part.gold)) for part in self._parts(batch)
-            ]
+        def whole() -> Outputs:
+            found = [self._outputs(part) for part in self._parts(batch)]
             return {name: torch.cat([one[name] for one in found]) for name in found[0]}
 
         return self._budget.within(whole, alone=self._alone)

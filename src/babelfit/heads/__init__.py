@@ -1,1 +1,15 @@
 """Heads: what turns hidden states into logits, loss and outputs."""
+
+from transformers import AutoModelForSequenceClassification, AutoModelForTokenClassification
+
+from babelfit.heads.classification import Classification
+from babelfit.heads.head import Head
+from babelfit.heads.masked import MaskedTokens
+
+__all__ = ["HEADS", "Head"]
+
+HEADS: dict[str, Head] = {
+    "sequence_classification": Classification(AutoModelForSequenceClassification),
+    "token_classification": Classification(AutoModelForTokenClassification),
+    "masked_language_modeling": MaskedTokens(),
+}

@@ -29,6 +29,12 @@ def label_order(config: PreTrainedConfig, *, label_names: Sequence[str], aliases
     return [output_of[name] for name in label_names]
 
 
+def name_outputs(config: PreTrainedConfig, names: Sequence[str]) -> None:
+    """Name the outputs of a model in its config, in this order."""
+    config.id2label = dict(enumerate(names))
+    config.label2id = {name: label_id for label_id, name in enumerate(names)}
+
+
 def has_own_labels(config: PreTrainedConfig) -> bool:
     """Tell whether a model's labels have names, rather than the LABEL_0, LABEL_1 that stand for none."""
     return any(not str(name).startswith("LABEL_") for name in (config.id2label or {}).values())

@@ -24,8 +24,8 @@ from transformers import PreTrainedModel
 
 from babelfit.batches.budget import TokenBudget
 from babelfit.batches.ragged import RaggedBatch, StepBatch
-from babelfit.encoder.encoder import encode_targets, layers
-from babelfit.heads.heads import Head
+from babelfit.encoder.encoder import layers
+from babelfit.heads import Head
 
 STATES = 2
 """What AdamW keeps of each trained number: two running means, in the type of the weights."""
@@ -152,7 +152,7 @@ def _trained(
             before = live.now
             live.mark()
             with _precision(devices):
-                loss = _loss(model, head=head, batch=batch.to(devices.kind))
+                loss = head.loss(model, batch.to(devices.kind))
             activations = max(activations, live.since_mark - before)
             loss.backward()
             del loss
@@ -165,12 +165,8 @@ def _predicted(model: PreTrainedModel, *, head: Head, batch: RaggedBatch, device
     """Run a batch forward alone; return the most that is held besides the weights."""
     model.eval()
     with live.counting(model), torch.no_grad(), _precision(devices):
-        _loss(model, head=head, batch=batch.to(devices.kind))
+        head.loss(model, batch.to(devices.kind))
         return live.peak
-
-
-def _loss(model: PreTrainedModel, *, head: Head, batch: RaggedBatch) -> torch.Tensor:
-    return head.summed_loss(head.logits(model, encode_targets(model, batch)), head.columns(model, batch.gold))
 
 
 def _precision(devices: Devices) -> torch.autocast:

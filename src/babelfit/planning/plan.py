@@ -30,7 +30,7 @@ from babelfit.encoder import vocabulary
 from babelfit.encoder.encoder import depths
 from babelfit.errors import UserError
 from babelfit.finetuning import building
-from babelfit.heads.heads import HEADS
+from babelfit.heads import HEADS
 from babelfit.planning import footprint
 from babelfit.planning.advice import memory_advice
 from babelfit.planning.footprint import Devices, Footprint, Heaviest, in_words

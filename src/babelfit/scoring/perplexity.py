@@ -16,7 +16,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from babelfit.batches.ragged import NO_LABEL, Array
+from babelfit.batches.ragged import Array
 from babelfit.config.schema import DataConfig, EncoderConfig
 from babelfit.data import MultilingualDataModule
 from babelfit.errors import UserError
@@ -103,7 +103,7 @@ def records(columns: Mapping[str, Array], *, indices: Array, expected: Array) ->
     counted = np.bincount(examples, minlength=len(indices))
     if not np.array_equal(counted, expected):
         raise RuntimeError(f"{counted.sum():,} predictions for {expected.sum():,} masked tokens")
-    is_active = columns["gold"] != NO_LABEL
+    is_active = columns["active"]
 
     def summed(values: Array) -> Array:
         return np.bincount(examples, weights=np.where(is_active, values, 0.0), minlength=len(indices))

@@ -9,11 +9,11 @@ import pytest
 import torch
 from tiny import KINDS, model, ragged, without_dropout
 
-from babelfit.encoder.agreement import choose_attention
 from babelfit.encoder.encoder import checkpoint_activations, depths, encode, freeze, max_tokens
 from babelfit.encoder.loading import files_read
 from babelfit.errors import UserError
-from babelfit.heads.heads import HEADS, summed_loss
+from babelfit.heads import HEADS
+from babelfit.heads.classification import summed_loss
 
 HEAD = "sequence_classification"
 NUM_LAYERS = 3
@@ -43,7 +43,7 @@ def test_what_has_no_stack_of_layers_has_no_depths() -> None:
 def test_embeddings_and_the_lowest_layers_are_frozen_and_nothing_else(kind: str, embeddings: bool, layers: int) -> None:
     made = model(kind)
     freeze(made, embeddings=embeddings, layers=layers)
-    choose_attention(made, head=HEADS[HEAD], max_length=60)
+    HEADS[HEAD].ready(made, max_length=60)
     batch = ragged([3, 20])
     made.train()
     summed_loss(HEADS[HEAD].logits(made, encode(made, batch)[batch.targets]), batch.gold).backward()
@@ -85,7 +85,7 @@ def test_activations_run_again_give_the_same_gradients(kind: str) -> None:
     checkpoint_activations(again)
     runs: dict[str, int] = {}
     for name, made in (("plain", plain), ("again", again)):
-        choose_attention(made, head=HEADS[HEAD], max_length=60)
+        HEADS[HEAD].ready(made, max_length=60)
         made.train()
         runs[name] = 0
 
@@ -106,7 +106,7 @@ def test_activations_run_again_above_frozen_embeddings_and_layers() -> None:
     made = model("xlm-roberta")
     freeze(made, embeddings=True, layers=1)
     checkpoint_activations(made)
-    choose_attention(made, head=HEADS[HEAD], max_length=60)
+    HEADS[HEAD].ready(made, max_length=60)
     batch = ragged([3, 20])
     made.train()
     asked: list[bool] = []

@@ -8,11 +8,11 @@ import torch
 from tiny import KINDS, model, ragged, without_dropout
 from transformers import PreTrainedModel
 
-from babelfit.encoder.agreement import choose_attention
 from babelfit.encoder.encoder import encode_targets
 from babelfit.encoder.vocabulary import ActiveEmbedding, take_active, whole_again
 from babelfit.errors import UserError
-from babelfit.heads.heads import HEADS, summed_loss
+from babelfit.heads import HEADS
+from babelfit.heads.classification import summed_loss
 
 LENGTHS = [3, 40, 1, 17]
 NONE = np.zeros(0, dtype=np.int64)
@@ -20,7 +20,7 @@ NONE = np.zeros(0, dtype=np.int64)
 
 def ready(kind: str, head: str, ids: np.ndarray[Any, Any] | None = None) -> PreTrainedModel:
     made = model(kind, head=head, **without_dropout(kind)).train()
-    choose_attention(made, head=HEADS[head], max_length=60)
+    HEADS[head].ready(made, max_length=60)
     if ids is not None:
         take_active(made, ids, only_validated=NONE)
     return made
@@ -35,11 +35,11 @@ def trained(made: PreTrainedModel, head: str, *, among: torch.Tensor | None = No
     losses = []
     for _ in range(steps):
         made.zero_grad()
-        logits = HEADS[head].logits(made, encode_targets(made, batch))
-        labels = HEADS[head].columns(made, batch.gold)
-        if among is not None:
-            logits, labels = logits[:, among], torch.searchsorted(among, labels)
-        loss = summed_loss(logits, labels)
+        if among is None:
+            loss = HEADS[head].loss(made, batch)
+        else:
+            logits = HEADS[head].logits(made, encode_targets(made, batch))
+            loss = summed_loss(logits[:, among], torch.searchsorted(among, batch.gold))
         loss.backward()
         torch.nn.utils.clip_grad_norm_(made.parameters(), 1.0)
         optimizer.step()
@@ -114,7 +114,7 @@ def test_what_fills_up_rectangles_has_a_row() -> None:
     made = model("deberta-v2")
     made.config.pad_token_id = 7
     made.get_input_embeddings().padding_idx = None
-    choose_attention(made, head=HEADS["sequence_classification"], max_length=60)
+    HEADS["sequence_classification"].ready(made, max_length=60)
     ids = np.unique(ragged(LENGTHS).input_ids.numpy())
     take_active(made, ids[ids != 7], only_validated=NONE)
     batch = ragged(LENGTHS)

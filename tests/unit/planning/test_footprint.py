@@ -13,7 +13,7 @@ from babelfit.batches.ragged import StepBatch
 from babelfit.encoder import attention
 from babelfit.encoder.encoder import checkpoint_activations, freeze
 from babelfit.finetuning.watching import FiniteLoss
-from babelfit.heads.heads import HEADS
+from babelfit.heads import HEADS
 from babelfit.planning import footprint
 from babelfit.planning.footprint import Devices, Footprint, Heaviest
 

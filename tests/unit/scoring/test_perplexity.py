@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from babelfit.batches.ragged import NO_LABEL
 from babelfit.errors import UserError
 from babelfit.predictions import prediction_files
 from babelfit.predictions.prediction_files import MaskedPrediction
@@ -24,7 +23,7 @@ RECORDS = [
 def columns(**changes: list[Any]) -> dict[str, np.ndarray[Any, Any]]:
     given = {
         "index": [7, 2, 2, 7, 7],
-        "gold": [4, 5, NO_LABEL, 6, 7],
+        "active": [True, True, False, True, True],
         "right": [True, False, False, True, False],
         "nll": [0.5, 1.0, 0.0, 0.25, 2.0],
     } | changes
