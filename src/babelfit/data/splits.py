@@ -76,7 +76,7 @@ def read_split(
             **measuring.of_tokens(encoded["input_ids"], special=special, unknown=unknown),
         }
 
-    schema = _schema(token_type_ids="token_type_ids" in tokenizer.model_input_names, gold=task.gold_type)
+    schema = _schema(token_type_ids="token_type_ids" in tokenizer.model_input_names, gold_type=task.gold_type)
     digests = source.sha256()
     dataset, facts = tokenized(
         {
