@@ -187,8 +187,11 @@ class MultilingualDataModule(LightningDataModule, ABC):
         return Masking.of(self.tokenizer, share=self.mask_share, among=among)
 
     def known_gold(self, split: str, language: str) -> Array:
-        """Return the gold of all targets that have it: (targets, ...)."""
-        gold = gold_values(pc.list_flatten(self.open(split, language).data["gold"]))
+        """Return the gold of all targets that have it: (targets, ...); of text nothing, as that is its own gold."""
+        columns = self.open(split, language).data
+        if "gold" not in columns.column_names:
+            return np.empty(0)
+        gold = gold_values(pc.list_flatten(columns["gold"]))
         return np.asarray(gold[has_gold(gold)])
 
     def targets(self, split: str, language: str) -> tuple[Array, Array]:

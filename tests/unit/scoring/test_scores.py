@@ -44,11 +44,14 @@ def test_what_is_written_is_read_back(tmp_path: Path, task: Task) -> None:
     score_files.write(scores, tmp_path)
 
     assert score_files.read_all(tmp_path) == [scores]
-    assert json.loads((tmp_path / "scores" / "test.json").read_text())["languages"]["de"].items() >= {
-        **VALUES[task.name],
-        "examples": 8,
-        "interval": None,
-    }.items()
+    assert (
+        json.loads((tmp_path / "scores" / "test.json").read_text())["languages"]["de"].items()
+        >= {
+            **VALUES[task.name],
+            "examples": 8,
+            "interval": None,
+        }.items()
+    )
 
 
 @pytest.mark.parametrize("task", KINDS[:3], ids=lambda task: task.name)
@@ -87,7 +90,11 @@ def test_an_older_file_has_groups_without_intervals() -> None:
         ({"measures": []}, "metric 'accuracy' is none of its measures"),
         ({"measures": [{"key": "accuracy"}]}, "measures.0.title"),
         (
-            {"measures": [{"key": "accuracy", "title": "a", "unit": "percent", "better": "higher", "shown": "nowhere"}]},
+            {
+                "measures": [
+                    {"key": "accuracy", "title": "a", "unit": "percent", "better": "higher", "shown": "nowhere"}
+                ]
+            },
             "none of its measures is shown",
         ),
         (

@@ -288,7 +288,10 @@ def test_scores_of_numbers_are_correlations_and_may_be_below_zero(tmp_path: Path
     gold = [0.0, 1.0, 2.0, 3.0, 5.0, 4.5]
     said = {"en": [0.1, 1.0, 1.5, 3.0, 4.0, 5.0], "de": [5.0, 4.0, 4.5, 2.0, 1.0, 3.0]}
     for language, numbers in said.items():
-        records = [Rating(index=index, gold=pair[0], predicted=pair[1]) for index, pair in enumerate(zip(gold, numbers, strict=True))]
+        records = [
+            Rating(index=index, gold=pair[0], predicted=pair[1])
+            for index, pair in enumerate(zip(gold, numbers, strict=True))
+        ]
         prediction_files.write(
             prediction_files.path(tmp_path, split="test", language=language),
             [*records, Rating(index=len(gold), gold=None, predicted=1.0)],
