@@ -109,10 +109,9 @@ def test_an_old_folder_is_reported_anew_with_the_scores_it_had(babelfit: Verb, n
         assert "| own dev" in report
 
 
-def test_an_old_run_on_text_is_told_from_the_others(babelfit: Verb) -> None:
-    said = babelfit("report", "outputs/text", status=2)
+def test_an_old_run_on_text_is_reported_as_it_was(babelfit: Verb) -> None:
+    babelfit("report", "outputs/text")
 
-    assert "scores of masked tokens" in said
     for path in ("scores/validation.json", "report.md"):
         assert (OUTPUTS / "text" / path).read_bytes() == (OLD / "text" / path).read_bytes()
 

@@ -81,8 +81,8 @@ def theirs(model: PreTrainedModel, data: XNLI, folder: Path) -> tuple[list[float
             return loss
 
     dataset = data.open("train", "en")
-    rows = dataset.select(epoch_order(len(dataset), seed=SEED, epoch=0)).select_columns(["input_ids", "labels"])
-    rows = rows.map(lambda row: {"labels": row["labels"][0]})
+    rows = dataset.select(epoch_order(len(dataset), seed=SEED, epoch=0)).select_columns(["input_ids", "gold"])
+    rows = rows.map(lambda row: {"labels": row["gold"][0]}, remove_columns="gold")
     arguments = TrainingArguments(
         output_dir=str(folder),
         per_device_train_batch_size=BATCH_SIZE,

@@ -180,7 +180,7 @@ class MultilingualDataModule(LightningDataModule, ABC):
 
     @cached_property
     def masking(self) -> Masking | None:
-        """What masks tokens, of text alone; only now, because what is put in their place may be what is read alone."""
+        """What masks tokens, None but for text; built when it is asked for, as replacements may be of what is read."""
         if self.mask_share is None:
             return None
         among = self._read_ids if self._vocabulary == "active" else None

@@ -76,7 +76,7 @@ def read_split(
             **measuring.of_tokens(encoded["input_ids"], special=special, unknown=unknown),
         }
 
-    schema = _schema(token_type_ids="token_type_ids" in tokenizer.model_input_names, gold=task.gold_type)
+    schema = _schema(token_type_ids="token_type_ids" in tokenizer.model_input_names, gold_type=task.gold_type)
     digests = source.sha256()
     dataset, facts = tokenized(
         {
@@ -171,12 +171,13 @@ def _counted(numbers: Mapping[str, int]) -> str:
     return f" ({told})" if told else ""
 
 
-def _schema(*, token_type_ids: bool, gold: pa.DataType) -> pa.Schema:
+def _schema(*, token_type_ids: bool, gold_type: pa.DataType) -> pa.Schema:
     """Lay out a tokenized example: its sequences end to end, their lengths, its targets and what it is."""
     of_tokens = ["input_ids", "token_type_ids"] if token_type_ids else ["input_ids"]
     lists = [pa.field(name, pa.list_(pa.int32())) for name in (*of_tokens, "windows", "targets")]
-    of_row = [("gold", pa.list_(gold)), ("index", pa.int64()), ("truncated", pa.bool_()), *measuring.COLUMNS.items()]
-    return pa.schema([*lists, *(pa.field(name, kind) for name, kind in of_row)])
+    lists.append(pa.field("gold", pa.list_(gold_type)))
+    of_text = [pa.field(name, kind) for name, kind in measuring.COLUMNS.items()]
+    return pa.schema([*lists, pa.field("index", pa.int64()), pa.field("truncated", pa.bool_()), *of_text])
 
 
 def _token_counts(dataset: Dataset) -> dict[str, Any]:

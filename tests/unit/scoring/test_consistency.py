@@ -1,91 +1,96 @@
 """Consistency is as counted by hand, and rows that are not the same items are refused."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
 from itertools import chain
-from typing import Any
 
 import numpy as np
 import pytest
-from babelfit.scoring.answers import Answers
 
+from babelfit.batches.ragged import NO_LABEL
 from babelfit.errors import UserError
 from babelfit.run import manifest
-from babelfit.scoring.consistency import consistency
-from babelfit.statistics.bootstrap import Array
+from babelfit.scoring.consistency import align, consistency
+from babelfit.scoring.scores import Consistency, DifferentGold
+from babelfit.statistics.sums import Array
+from babelfit.tasks.task import TargetAnswers
 
 GOLD = (0, 1, 2, 0)
 
 
-def said(predicted: Sequence[int], gold: Sequence[int] = GOLD, *, indices: Sequence[int] | None = None) -> Answers:
+def said(
+    predicted: Sequence[int], gold: Sequence[int] = GOLD, *, indices: Sequence[int] | None = None
+) -> TargetAnswers:
     rows = np.arange(len(predicted))
-    return Answers(
-        rows=rows if indices is None else np.array(indices),
+    return TargetAnswers(
         indices=rows if indices is None else np.array(indices),
         examples=rows,
         gold=np.array(gold),
         predicted=np.array(predicted),
-        confidences=None,
     )
 
 
 def compared(
-    answers: Mapping[str, Answers], dropped: Mapping[str, Collection[int]] | None = None, cut: Collection[str] = ()
-) -> dict[str, Any]:
-    return consistency(answers, dropped=dropped or {}, cut=cut, source_languages=["en"])
+    answers: Mapping[str, TargetAnswers],
+    dropped: Mapping[str, Collection[int]] | None = None,
+    cut: Collection[str] = (),
+) -> Consistency:
+    rows = {language: theirs.indices for language, theirs in answers.items()}
+    given = {language: theirs.with_gold() for language, theirs in answers.items()}
+    items = align(given, rows=rows, dropped=dropped or {}, cut=cut)
+    return consistency(given, items=items, rows=rows, source_languages=["en"])
 
 
 def test_the_shares_are_those_counted_by_hand() -> None:
     # Right: en 0 1 2, de 0 1 3, sw 0 2. Alike: en and de in 0 1, en and sw in 0 2 3, de and sw in 0; all in 0.
     found = compared({"en": said((0, 1, 2, 1)), "de": said((0, 1, 0, 0)), "sw": said((0, 2, 2, 1))})
 
-    assert found["languages"] == ["en", "de", "sw"]
-    assert (found["items"], found["left_out"]) == (4, 0)
-    assert found["alike"] == [[1, 0.5, 0.75], [0.5, 1, 0.25], [0.75, 0.25, 1]]
-    assert found["both_right"] == [[0.75, 0.5, 0.5], [0.5, 0.75, 0.25], [0.5, 0.25, 0.5]]
+    assert found.languages == ["en", "de", "sw"]
+    assert (found.items, found.left_out) == (4, 0)
+    assert found.alike == [[1, 0.5, 0.75], [0.5, 1, 0.25], [0.75, 0.25, 1]]
+    assert found.both_right == [[0.75, 0.5, 0.5], [0.5, 0.75, 0.25], [0.5, 0.25, 0.5]]
     third = pytest.approx(1 / 3)
-    assert found["alike_if_right"] == [
+    assert found.alike_if_right == [
         [1, pytest.approx(2 / 3), pytest.approx(2 / 3)],
         [pytest.approx(2 / 3), 1, third],
         [1, 0.5, 1],
     ]
-    assert (found["all_alike"], found["all_right"]) == (0.25, 0.25)
-    assert found["all_alike_if_right"] == {"en": third}
+    assert (found.all_alike, found.all_right) == (0.25, 0.25)
+    assert found.all_alike_if_right == {"en": third}
 
 
 def test_a_share_of_nothing_is_none() -> None:
     found = compared({"en": said((1, 0, 0, 1)), "de": said(GOLD)})
 
-    assert found["alike_if_right"][0] == [None, None]
-    assert found["all_alike_if_right"] == {"en": None}
+    assert found.alike_if_right[0] == [None, None]
+    assert found.all_alike_if_right == {"en": None}
 
 
 def test_a_row_dropped_in_one_language_is_left_out_of_all_and_counted() -> None:
     answers = {"en": said(GOLD), "de": said((0, 2, 1), (0, 2, 0), indices=(0, 2, 3))}
     found = compared(answers, {"de": {1}})
 
-    assert (found["items"], found["left_out"]) == (3, 1)
-    assert found["all_alike"] == pytest.approx(2 / 3)
+    assert (found.items, found.left_out) == (3, 1)
+    assert found.all_alike == pytest.approx(2 / 3)
 
 
 def test_a_row_without_gold_in_one_language_is_left_out_of_all() -> None:
-    de = replace(said((0, 2, 0), (0, 2, 0), indices=(0, 2, 3)), rows=np.arange(4))
+    de = said((0, 1, 2, 0), (0, NO_LABEL, 2, 0))
     found = compared({"en": said(GOLD), "de": de})
 
-    assert (found["items"], found["left_out"]) == (3, 1)
+    assert (found.items, found.left_out) == (3, 1)
 
 
 def test_the_first_rows_that_a_limit_leaves_may_differ_where_rows_were_dropped() -> None:
     answers = {"en": said((0, 1, 2), (0, 1, 2)), "de": said((0, 2, 0), (0, 2, 0), indices=(0, 2, 3))}
 
-    assert compared(answers, {"de": {1}}, cut=["en", "de"])["items"] == 2
+    assert compared(answers, {"de": {1}}, cut=["en", "de"]).items == 2
 
 
 def test_rows_behind_a_limit_near_the_end_are_no_sign_of_other_items() -> None:
     # Of 5 rows the limit of 4 leaves 4 in en, and in de all 3 that were not dropped.
     answers = {"en": said(GOLD), "de": said((0, 2, 1), (0, 2, 1), indices=(0, 2, 4))}
     dropped = {"de": {1, 3}}
-    assert compared(answers, dropped, cut=["en"])["items"] == 2
+    assert compared(answers, dropped, cut=["en"]).items == 2
 
     with pytest.raises(UserError, match=r"1 rows stand in one of them only, .* row 4"):
         compared(answers, dropped)
@@ -98,7 +103,7 @@ def test_a_limit_hides_no_row_that_is_missing_before_it() -> None:
         compared(answers, cut=["en", "de"])
 
 
-def evaluated(golds: Mapping[str, Array], dropped: Mapping[str, Sequence[Array]], limit: int | None) -> dict[str, Any]:
+def evaluated(golds: Mapping[str, Array], dropped: Mapping[str, Sequence[Array]], limit: int | None) -> Consistency:
     """Compare languages whose rows are read as data read them: dropped for some reasons, then cut by the limit."""
     answers, entries = {}, {}
     for language, gold in golds.items():
@@ -132,8 +137,8 @@ def test_no_limit_makes_parallel_rows_of_which_some_were_dropped_other_items(see
         for limit in (None, *range(1, num_rows + 2)):
             found = evaluated(dict.fromkeys(languages, gold), dropped, limit)
             kept = [set(np.flatnonzero(~np.any(masks, axis=0))[:limit]) for masks in dropped.values()]
-            assert found["items"] == len(set.intersection(*kept))
-            assert found["different_gold"]["items"] == 0
+            assert found.items == len(set.intersection(*kept))
+            assert found.different_gold.items == 0
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -155,8 +160,8 @@ def test_gold_that_differs_a_little_is_counted() -> None:
     other[[7, 9]] = 1
     found = compared({"en": said(gold, gold), "de": said(other, other)})
 
-    assert found["different_gold"] == {"items": 2, "languages": {"en": 0, "de": 2}}
-    assert found["all_right"] == 1
+    assert found.different_gold == DifferentGold(items=2, languages={"en": 0, "de": 2})
+    assert found.all_right == 1
 
 
 def test_gold_that_differs_much_is_refused() -> None:
@@ -172,7 +177,7 @@ def test_gold_that_differs_where_a_third_language_has_no_gold_is_refused() -> No
     gold = np.zeros(100, dtype=int)
     other = gold.copy()
     other[50:] = 1
-    sw = replace(said(gold[:50], gold[:50]), rows=np.arange(100))
+    sw = said(gold, np.where(np.arange(100) < 50, gold, NO_LABEL).tolist())
 
     with pytest.raises(UserError, match="en and de are not parallel: 50 of 100 gold labels differ"):
         compared({"en": said(gold, gold), "de": said(other, other), "sw": sw})

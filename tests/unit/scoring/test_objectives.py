@@ -5,10 +5,13 @@ import sys
 from typing import Any
 
 import pytest
+from made_scores import scores as made_scores
+from made_tasks import NER, NLI, TOKENS
 
 from babelfit.config.values import OBJECTIVES
 from babelfit.errors import UserError
 from babelfit.scoring.objectives import dev_languages, objectives, of_scores
+from babelfit.tasks import Task
 
 SCORES = {"en": 0.75, "de": 0.5, "sw": 0.125, "ur": 0.25}
 
@@ -43,14 +46,11 @@ def test_an_objective_that_lacks_a_score_is_left_out_rather_than_made_of_fewer()
     assert objectives({}, source_languages=["en"], languages=["en"]) == {}
 
 
-@pytest.mark.parametrize("metric", ["accuracy", "f1"])
-def test_a_score_file_is_read_by_its_main_metric(metric: str) -> None:
-    other = {"accuracy": "f1", "f1": "accuracy"}[metric]
-    scores = {
-        "metric": metric,
-        "source_languages": ["en"],
-        "languages": {language: {metric: score, other: 0.0, "examples": 8} for language, score in SCORES.items()},
-    }
+@pytest.mark.parametrize("task", [NLI, NER, TOKENS], ids=lambda task: task.name)
+def test_scores_are_read_by_the_measure_that_selects(task: Task) -> None:
+    others = dict.fromkeys((measure.key for measure in task.measures), 0.0)
+    values = {one: {**others, task.selecting.key: score, "examples": 8} for one, score in SCORES.items()}
+    scores = made_scores(task, values)
 
     assert of_scores(scores, languages=None) == objectives(SCORES, source_languages=["en"], languages=list(SCORES))
     assert of_scores(scores, languages=["sw", "ur"])["mean_dev"] == 0.1875

@@ -1,19 +1,29 @@
 """Scores follow from prediction files alone: right, complete and the same bytes every time."""
 
+import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from made_tasks import Rating, Similarity
+from scipy.stats import pearsonr, spearmanr
 
 from babelfit.errors import UserError
 from babelfit.predictions import prediction_files
-from babelfit.predictions.prediction_files import Prediction
-from babelfit.reports import words
-from babelfit.reports.markdown import markdown
+from babelfit.scoring import scores as score_files
 from babelfit.scoring import scoring
+from babelfit.scoring.scores import Resamples, Scores
+from babelfit.scoring.scoring import SplitFacts
+from babelfit.tasks import Classification
+from babelfit.tasks.classification import LabelPrediction
+from babelfit.transfer.numbers import transfer_numbers
 
 NAMES = ("yes", "no", "maybe")
+FACTS = SplitFacts(
+    data="xnli", split="test", task=Classification(labels=NAMES), is_parallel=False, source_languages=("en",)
+)
 Pair = tuple[str, str | None]
 
 # Predicted and gold. en: 3 of 4 right; de: 2 of 4; sw: 1 of 2, and one row without gold.
@@ -26,25 +36,22 @@ GOLDEN: dict[str, list[Pair]] = {
 
 def keep(folder: Path, language: str, pairs: Sequence[Pair]) -> None:
     records = [
-        Prediction(index=index, gold=gold, predicted=predicted, probabilities={predicted: 1.0})
+        LabelPrediction(index=index, gold=gold, predicted=predicted, probabilities={predicted: 1.0})
         for index, (predicted, gold) in enumerate(pairs)
     ]
     prediction_files.write(prediction_files.path(folder, split="test", language=language), records)
 
 
-def score(folder: Path, *source_languages: str, is_parallel: bool = False, **notes: object) -> dict[str, Any]:
-    return scoring.score(
-        folder,
-        data="xnli",
-        split="test",
-        head="sequence_classification",
-        label_names=NAMES,
-        is_parallel=is_parallel,
-        source_languages=source_languages or ("en",),
-        examples={},
-        dropped={},
-        notes=notes,
-    )
+def score(folder: Path, *source_languages: str, **facts: Any) -> Scores:
+    return scoring.score(folder, replace(FACTS, source_languages=source_languages or ("en",), **facts))
+
+
+def written(scores: Scores, folder: Path, **changes: object) -> Path:
+    """Write scores, with parts of the document changed."""
+    score_files.write(scores, folder)
+    file = folder / "scores" / f"{scores.split}.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | changes))
+    return file
 
 
 @pytest.fixture
@@ -58,16 +65,15 @@ def test_the_numbers_are_those_counted_by_hand(golden: Path) -> None:
     scores = score(golden)
 
     # F1 by class, yes, no, maybe. en: 1, 2/3, 2/3; de: 2/3, 0, 2/3; sw: 0, 2/3, and no maybe among those scored.
-    counted = ("accuracy", "f1", "examples", "unlabelled")
     assert {
-        language: {key: value for key, value in values.items() if key in counted}
-        for language, values in scores["languages"].items()
+        language: (values.values, values.examples, values.unlabelled) for language, values in scores.languages.items()
     } == {
-        "en": {"accuracy": 0.75, "f1": pytest.approx(7 / 9), "examples": 4},
-        "de": {"accuracy": 0.5, "f1": pytest.approx(4 / 9), "examples": 4},
-        "sw": {"accuracy": 0.5, "f1": pytest.approx(1 / 3), "examples": 2, "unlabelled": 1},
+        "en": ({"accuracy": 0.75, "f1": pytest.approx(7 / 9)}, 4, None),
+        "de": ({"accuracy": 0.5, "f1": pytest.approx(4 / 9)}, 4, None),
+        "sw": ({"accuracy": 0.5, "f1": pytest.approx(1 / 3)}, 2, 1),
     }
-    assert {key: value for key, value in scores["transfer"].items() if key != "intervals"} == {
+    transfer = score_files.as_document(scores)["transfer"]
+    assert {key: value for key, value in transfer.items() if key != "intervals"} == {
         "source": 0.75,
         "target_mean": 0.5,
         "mean": pytest.approx(7 / 12),
@@ -78,33 +84,44 @@ def test_the_numbers_are_those_counted_by_hand(golden: Path) -> None:
 
 
 def test_the_frame_says_what_was_scored(golden: Path) -> None:
-    scores = score(golden)
+    said = score_files.as_document(score(golden))
 
-    assert {key: scores[key] for key in ("schema", "data", "split", "metric", "source_languages")} == {
-        "schema": 1,
+    keys = ("schema", "data", "task", "labels", "parallel", "split", "metric", "source_languages", "few_shot_unit")
+    assert {key: said[key] for key in keys} == {
+        "schema": 2,
         "data": "xnli",
+        "task": "classification",
+        "labels": ["yes", "no", "maybe"],
+        "parallel": False,
         "split": "test",
         "metric": "accuracy",
         "source_languages": ["en"],
+        "few_shot_unit": "examples of each label",
     }
-    assert "synthetic" not in scores
-    assert score(golden, synthetic=True)["synthetic"] is True
+    assert said["measures"] == [
+        {"key": "accuracy", "title": "accuracy", "unit": "percent", "better": "higher"},
+        {"key": "f1", "title": "macro F1", "unit": "percent", "better": "higher"},
+    ]
+    assert said["languages"]["en"].keys() >= {"accuracy", "f1", "examples", "interval"}
+    assert "synthetic" not in said
+    assert score(golden, synthetic=True).synthetic is True
 
 
 def test_a_prediction_without_gold_is_counted_and_moves_no_score(golden: Path) -> None:
-    labelled = score(golden)["languages"]["de"]
+    labelled = score(golden).languages["de"]
     keep(golden, "de", [*GOLDEN["de"], ("yes", None), ("no", None)])
 
-    assert score(golden)["languages"]["de"] == labelled | {"unlabelled": 2}
+    assert score(golden).languages["de"] == replace(labelled, unlabelled=2)
 
 
 def test_a_language_without_any_gold_is_named_and_in_no_mean(golden: Path) -> None:
     keep(golden, "sw", [("yes", None), ("no", None)])
     scores = score(golden)
 
-    assert scores["unscored_languages"] == ["sw"]
-    assert list(scores["languages"]) == ["en", "de"]
-    assert scores["transfer"]["target_mean"] == 0.5
+    assert scores.unscored_languages == ["sw"]
+    assert list(scores.languages) == ["en", "de"]
+    assert scores.transfer is not None
+    assert scores.transfer.target_mean == 0.5
 
 
 def test_damaged_predictions_are_refused_with_their_file(golden: Path) -> None:
@@ -126,15 +143,15 @@ def test_damaged_predictions_are_refused_with_their_file(golden: Path) -> None:
 def test_source_languages_stand_first_and_in_their_own_order(
     golden: Path, source_languages: tuple[str, ...], order: list[str]
 ) -> None:
-    assert list(score(golden, *source_languages)["languages"]) == order
+    assert list(score(golden, *source_languages).languages) == order
 
 
 def test_the_same_predictions_give_the_same_bytes(golden: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
-    scoring.write(score(golden), golden)
+    score_files.write(score(golden), golden)
     again = tmp_path_factory.mktemp("again")
     for language in reversed(GOLDEN):
         keep(again, language, GOLDEN[language])
-    scoring.write(score(again), again)
+    score_files.write(score(again), again)
 
     assert (again / "scores" / "test.json").read_bytes() == (golden / "scores" / "test.json").read_bytes()
     assert [path.name for path in (again / "scores").iterdir()] == ["test.json"]
@@ -151,36 +168,24 @@ def test_the_order_of_lines_moves_no_score(golden: Path) -> None:
 def test_the_scores_of_all_splits_are_read_back(golden: Path) -> None:
     scores = score(golden)
     for split in ("validation", "test"):
-        scoring.write(scores | {"split": split}, golden)
+        score_files.write(replace(scores, split=split), golden)
 
-    assert scoring.read_all(golden) == [scores, scores | {"split": "validation"}]
+    assert score_files.read_all(golden) == [scores, replace(scores, split="validation")]
 
 
 def test_a_file_that_lost_its_end_is_not_scored(golden: Path) -> None:
     with pytest.raises(UserError, match=r"de\.jsonl: 4 predictions for 5 examples"):
-        scoring.score(
-            golden,
-            data="xnli",
-            split="test",
-            head="sequence_classification",
-            label_names=NAMES,
-            is_parallel=False,
-            source_languages=["en"],
-            examples={"de": 5},
-            dropped={},
-            notes={},
-        )
+        score(golden, examples={"de": 5})
 
 
 @pytest.mark.parametrize(
     "damage", ["{", "[]", "{}", '{"schema": 1, "metric": "accuracy", "languages": [], "transfer": {}}']
 )
 def test_scores_that_are_none_are_named(golden: Path, damage: str) -> None:
-    scoring.write(score(golden), golden)
-    (golden / "scores" / "test.json").write_text(damage)
+    written(score(golden), golden).write_text(damage)
 
     with pytest.raises(UserError, match=r"test\.json holds no scores"):
-        scoring.read_all(golden)
+        score_files.read_all(golden)
 
 
 @pytest.mark.parametrize(
@@ -201,36 +206,38 @@ def test_scores_that_are_none_are_named(golden: Path, damage: str) -> None:
     ],
 )
 def test_a_part_of_the_scores_that_is_not_as_written_is_named(golden: Path, key: str, damage: object) -> None:
-    scoring.write(score(golden, is_parallel=True) | {key: damage}, golden)
+    written(score(golden, is_parallel=True), golden, **{key: damage})
 
     with pytest.raises(UserError, match=rf"test\.json holds no scores \(it\.{key}"):
-        scoring.read_all(golden)
+        score_files.read_all(golden)
 
 
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "1e999", "9" * 400, "9" * 5000])
 def test_numbers_that_are_none_are_named(golden: Path, number: str) -> None:
-    scoring.write(score(golden), golden)
-    file = golden / "scores" / "test.json"
+    file = written(score(golden), golden)
     file.write_text(file.read_text().replace('"accuracy": 0.75', f'"accuracy": {number}'))
 
     with pytest.raises(UserError, match=r"test\.json holds no scores"):
-        scoring.read_all(golden)
+        score_files.read_all(golden)
 
 
 def test_each_language_has_its_interval_calibration_and_confusion(golden: Path) -> None:
-    scores = score(golden)["languages"]["en"]
+    scores = score(golden).languages["en"]
 
-    low, high = scores["interval"]
-    assert 0 <= low < scores["accuracy"] < high <= 1
-    assert scores["ece"] == 0.25, "sure of everything, and right in 3 of 4"
-    assert scores["confusion"] == {"labels": list(NAMES), "counts": [[1, 0, 0], [0, 1, 0], [0, 1, 1]]}
+    assert scores.interval is not None
+    low, high = scores.interval
+    assert 0 <= low < scores.values["accuracy"] < high <= 1
+    assert scores.ece == 0.25, "sure of everything, and right in 3 of 4"
+    assert scores.confusion is not None
+    assert (scores.confusion.labels, scores.confusion.counts) == (list(NAMES), [[1, 0, 0], [0, 1, 0], [0, 1, 1]])
 
 
 def test_predictions_without_probabilities_have_no_calibration(tmp_path: Path) -> None:
-    records = [Prediction(index=0, gold="yes", predicted="yes", probabilities={})]
+    records = [LabelPrediction(index=0, gold="yes", predicted="yes", probabilities={})]
     prediction_files.write(prediction_files.path(tmp_path, split="test", language="en"), records)
 
-    assert {"ece", "calibration"}.isdisjoint(score(tmp_path)["languages"]["en"])
+    english = score(tmp_path).languages["en"]
+    assert (english.ece, english.calibration) == (None, None)
 
 
 def test_items_of_parallel_data_are_drawn_together_and_compared(golden: Path) -> None:
@@ -238,38 +245,27 @@ def test_items_of_parallel_data_are_drawn_together_and_compared(golden: Path) ->
     keep(golden, "sw", [("no", "yes"), ("no", "no"), ("yes", "maybe"), ("yes", None)])
     together, apart = score(golden, is_parallel=True), score(golden)
 
-    assert together["resamples"] == {"number": 2000, "of": "items"}
-    assert apart["resamples"] == {"number": 2000, "of": "examples of each language"}
-    assert together["transfer"]["intervals"] != apart["transfer"]["intervals"]
-    assert together["consistency"]["languages"] == ["en", "de", "sw"]
-    assert (together["consistency"]["items"], together["consistency"]["left_out"]) == (3, 1)
-    assert "consistency" not in apart
+    assert (together.resamples, apart.resamples) == (
+        Resamples(number=2000, of="items"),
+        Resamples(number=2000, of="examples of each language"),
+    )
+    assert together.transfer is not None
+    assert apart.transfer is not None
+    assert together.transfer.intervals != apart.transfer.intervals
+    assert together.consistency is not None
+    assert together.consistency.languages == ["en", "de", "sw"]
+    assert (together.consistency.items, together.consistency.left_out) == (3, 1)
+    assert apart.consistency is None
 
 
 def test_rows_that_are_not_parallel_after_all_are_scored_and_said_not_to_be(golden: Path) -> None:
     keep(golden, "sw", [*GOLDEN["de"], ("yes", "yes")])
     scores = score(golden, is_parallel=True)
 
-    assert scores["not_parallel"].startswith("en and sw are not parallel: 1 rows stand in one of them only")
-    assert "consistency" not in scores
-    assert scores["resamples"]["of"] == "examples of each language"
-    assert scores["languages"].keys() == {"en", "de", "sw"}
-
-
-def test_scores_of_an_older_file_are_read_and_shown(golden: Path) -> None:
-    new = score(golden)
-    kept = ("accuracy", "f1", "examples")
-    old = {key: new[key] for key in ("schema", "data", "split", "metric", "source_languages")} | {
-        "languages": {one: {key: values[key] for key in kept} for one, values in new["languages"].items()},
-        "transfer": {key: value for key, value in new["transfer"].items() if key != "intervals"},
-    }
-    scoring.write(old, golden)
-    [again] = scoring.read_all(golden)
-
-    assert words.table(again).row_count == 3
-    page = markdown([again], facts={})
-    assert "| en English | 75.0 | 77.8 | 4 | source |" in page
-    assert "ECE" not in page
+    assert str(scores.not_parallel).startswith("en and sw are not parallel: 1 rows stand in one of them only")
+    assert scores.consistency is None
+    assert scores.resamples == Resamples(number=2000, of="examples of each language")
+    assert scores.languages.keys() == {"en", "de", "sw"}
 
 
 def test_groups_have_the_intervals_of_items_that_are_drawn_together(tmp_path: Path) -> None:
@@ -278,24 +274,48 @@ def test_groups_have_the_intervals_of_items_that_are_drawn_together(tmp_path: Pa
     keep(tmp_path, "de", [right, wrong] * 20)
     keep(tmp_path, "nl", [wrong, right] * 20)
     keep(tmp_path, "ru", [right, wrong] * 20)
-    together, apart = (score(tmp_path, is_parallel=one)["groups"]["family"] for one in (True, False))
+    together, apart = (score(tmp_path, is_parallel=one).groups for one in (True, False))
 
-    assert together["Germanic"]["interval"] == [0.5, 0.5]
+    assert together is not None
+    assert apart is not None
+    assert together.family["Germanic"].interval == [0.5, 0.5]
     # Of 40 coins, the 95 % in the middle are 14 to 26 heads; of twice as many, 31 to 49. Give or take one.
-    assert together["Slavic"]["interval"] == pytest.approx([14 / 40, 26 / 40], abs=0.026)
-    assert apart["Germanic"]["interval"] == pytest.approx([31 / 80, 49 / 80], abs=0.026)
+    assert together.family["Slavic"].interval == pytest.approx([14 / 40, 26 / 40], abs=0.026)
+    assert apart.family["Germanic"].interval == pytest.approx([31 / 80, 49 / 80], abs=0.026)
 
 
-def test_groups_of_an_older_file_have_no_interval_and_are_read(golden: Path) -> None:
-    old = score(golden)
-    for grouping in ("family", "script", "pretraining"):
-        for group in old["groups"][grouping].values():
-            del group["interval"]
-    scoring.write(old, golden)
-    [again] = scoring.read_all(golden)
+def test_scores_of_numbers_are_correlations_and_may_be_below_zero(tmp_path: Path) -> None:
+    gold = [0.0, 1.0, 2.0, 3.0, 5.0, 4.5]
+    said = {"en": [0.1, 1.0, 1.5, 3.0, 4.0, 5.0], "de": [5.0, 4.0, 4.5, 2.0, 1.0, 3.0]}
+    for language, numbers in said.items():
+        records = [Rating(index=index, gold=pair[0], predicted=pair[1]) for index, pair in enumerate(zip(gold, numbers, strict=True))]
+        prediction_files.write(
+            prediction_files.path(tmp_path, split="test", language=language),
+            [*records, Rating(index=len(gold), gold=None, predicted=1.0)],
+        )
+    scores = score(tmp_path, task=Similarity(), is_parallel=True)
 
-    assert "| Germanic | de | 50.0 | -25.0 |" in markdown([again], facts={})
-    broken = old | {"groups": {"family": {"Germanic": {"languages": [], "mean": 0, "gap": None, "interval": [1]}}}}
-    scoring.write(broken, golden)
-    with pytest.raises(UserError, match="interval"):
-        scoring.read_all(golden)
+    for language, numbers in said.items():
+        values = scores.languages[language]
+        assert values.values == {
+            "pearson": pytest.approx(pearsonr(gold, numbers).statistic),
+            "spearman": pytest.approx(spearmanr(gold, numbers).statistic),
+            "mse": pytest.approx(sum((one - other) ** 2 for one, other in zip(gold, numbers, strict=True)) / len(gold)),
+        }
+        assert (values.examples, values.unlabelled) == (6, 1)
+        assert values.interval is not None
+        assert values.interval[0] <= values.values["pearson"] <= values.interval[1]
+    assert scores.transfer is not None
+    assert scores.transfer.gap == pytest.approx(scores.main["en"] - scores.main["de"])
+    assert scores.transfer.gap > 1
+    assert scores.consistency is None, "no two numbers are the same answer"
+    assert scores.resamples == Resamples(number=2000, of="items")
+    score_files.write(scores, tmp_path)
+    assert score_files.read_all(tmp_path) == [scores]
+
+
+@pytest.mark.parametrize("source", [0.0, -0.25])
+def test_of_a_source_that_is_not_above_zero_nothing_is_retained(source: float) -> None:
+    numbers = transfer_numbers({"en": source, "de": 0.5}, source_languages=["en"])
+
+    assert (numbers["retention"], numbers["gap"]) == (None, source - 0.5)

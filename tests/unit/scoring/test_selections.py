@@ -2,18 +2,18 @@
 
 import json
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from made_runs import labels, write_run
+from made_tasks import NLI
 
-from babelfit.datasets.xnli import XNLI
 from babelfit.errors import UserError
+from babelfit.files import documents
 from babelfit.predictions import prediction_files
-from babelfit.reports.selection_sheets import sheets
-from babelfit.reports.sheets import markdown
+from babelfit.scoring import scores as score_files
 from babelfit.scoring import selections
+from babelfit.scoring.selections import Selection, Selections
 
 RANKINGS = {
     "source_dev": [{"step": 20, "score": 0.9}],
@@ -37,28 +37,23 @@ def answers(right: int) -> list[Any]:
 
 
 @pytest.fixture
-def found(tmp_path: Path) -> dict[str, Any]:
+def found(tmp_path: Path) -> Selections:
     write_run(tmp_path, {language: answers(right) for language, right in RIGHT[20,].items()})
     chosen = selections.choices(RANKINGS, languages=["en", "de", "sw"], averages=True)
     for steps, by_language in RIGHT.items():
         for language, right in by_language.items() if steps != (20,) else ():
             folder = selections.folder_of(steps, run=tmp_path)
             prediction_files.write(prediction_files.path(folder, split="test", language=language), answers(right))
-    data: Any = SimpleNamespace(
-        head=XNLI.head,
-        label_names=XNLI.label_names,
-        is_parallel=True,
-        read={"test": {language: {"examples": 10} for language in ("en", "de", "sw")}},
-    )
-    found = selections.compared(tmp_path, data=data, split="test", chosen=chosen)
-    (tmp_path / selections.FILE).write_text(json.dumps(found))
+    (own,) = score_files.read_all(tmp_path)
+    found = selections.compare(tmp_path, task=NLI, own=own, chosen=chosen)
+    selections.write(found, tmp_path)
     assert selections.read(tmp_path) == found
     return found
 
 
-def by(found: dict[str, Any], name: str) -> dict[str, Any]:
-    (one,) = (one for one in found["selections"] if one["by"] == name)
-    return dict(one)
+def by(found: Selections, name: str) -> Selection:
+    (one,) = (one for one in found.selections if one.by == name)
+    return one
 
 
 @pytest.mark.parametrize(
@@ -72,64 +67,33 @@ def by(found: dict[str, Any], name: str) -> dict[str, Any]:
     ],
 )
 def test_each_selection_scores_by_its_own_checkpoints(
-    found: dict[str, Any], name: str, steps: dict[str, list[int]], scores: dict[str, float], price: float | None
+    found: Selections, name: str, steps: dict[str, list[int]], scores: dict[str, float], price: float | None
 ) -> None:
     one = by(found, name)
 
-    assert one["steps"] == steps
-    assert one["languages"] == pytest.approx(scores)
-    assert one["transfer"]["source"] == pytest.approx(scores["en"])
-    assert one["transfer"]["target_mean"] == pytest.approx((scores["de"] + scores["sw"]) / 2)
-    assert (one["price"] is None) == (price is None)
-    if price is not None:
-        assert one["price"]["target_mean"] == pytest.approx(price)
-        low, high = one["price"]["interval"]
+    assert one.steps == steps
+    assert one.languages == pytest.approx(scores)
+    assert one.transfer.source == pytest.approx(scores["en"])
+    assert one.transfer.target_mean == pytest.approx((scores["de"] + scores["sw"]) / 2)
+    assert (one.price is None) == (price is None)
+    if one.price is not None and price is not None:
+        assert one.price.target_mean == pytest.approx(price)
+        assert one.price.interval is not None
+        low, high = one.price.interval
         assert low <= price <= high
         assert low < high
 
 
-def test_the_price_is_resampled_on_the_same_items(found: dict[str, Any]) -> None:
+def test_the_price_is_resampled_on_the_same_items(found: Selections) -> None:
     """The items of de that step 30 alone has right are the only ones that can make a difference in de."""
-    low, high = by(found, "oracle")["price"]["interval"]
+    price = by(found, "oracle").price
+    assert price is not None
+    assert price.interval is not None
+    low, high = price.interval
 
     # 3 of 10 in de and 2 of 10 in sw, both among the same ten items: neither is ever below 0.
     assert low >= 0
     assert high <= 0.5
-
-
-def test_the_table_has_a_row_a_selection(found: dict[str, Any]) -> None:
-    summary, by_language = sheets(found)
-    page = markdown(summary, level=2)
-
-    assert page.startswith("## Checkpoints otherwise selected: xnli, test, accuracy in percent\n")
-    rows = [[cell.strip(" *") for cell in line.strip("|").split("|")] for line in page.splitlines() if "|" in line][2:]
-    assert [row[:5] for row in rows] == [
-        ["source dev", "20", "90.0", "45.0", "40.0 sw"],
-        ["mean dev", "10", "80.0", "55.0", "50.0 de"],
-        ["own dev (oracle)", "10 to 30", "90.0", "70.0", "60.0 sw"],
-        ["last", "30", "70.0", "55.0", "30.0 sw"],
-        ["mean of last 2", "20 30", "90.0", "60.0", "50.0 sw"],
-    ]
-    assert [row[5].split(" ")[0] for row in rows] == ["", "+10.0", "+25.0", "+10.0", "+15.0"]
-    assert "These rows are those that selected" not in page
-    assert "true zero-shot" in page
-    assert "These rows are those that selected" in markdown(sheets(found | {"split": "validation"})[0])
-    assert by_language.columns == ("language", "source dev", "mean dev", "own dev (oracle)", "last", "mean of last 2")
-    assert by_language.rows[1] == ["de German", "50.0", "50.0", "80.0", "80.0", "70.0"]
-
-
-@pytest.mark.parametrize(
-    ("more", "told"),
-    [
-        ({"regime": "few_shot"}, "Regime: few"),
-        ({"contaminated": {"languages": ["en"], "why": "trained on it"}}, "Contaminated: the model was trained on it."),
-    ],
-)
-def test_what_is_not_zero_shot_is_not_called_so(found: dict[str, Any], more: dict[str, Any], told: str) -> None:
-    page = markdown(sheets(found | more)[0])
-
-    assert "true zero-shot" not in page
-    assert told in page
 
 
 @pytest.mark.parametrize(
@@ -144,9 +108,17 @@ def test_what_is_no_selections_is_refused(tmp_path: Path, damaged: str) -> None:
 
 
 @pytest.mark.parametrize("steps", [{}, {"en": []}])
-def test_a_selection_without_steps_is_refused(tmp_path: Path, found: dict[str, Any], steps: dict[str, Any]) -> None:
-    found["selections"][1]["steps"] = steps
-    (tmp_path / selections.FILE).write_text(json.dumps(found))
+def test_a_selection_without_steps_is_refused(tmp_path: Path, found: Selections, steps: dict[str, Any]) -> None:
+    document = documents.dumped(found)
+    document["selections"][1]["steps"] = steps
+    (tmp_path / selections.FILE).write_text(json.dumps(document))
 
     with pytest.raises(UserError, match="a selection has no steps"):
         selections.read(tmp_path)
+
+
+def test_an_older_file_is_read_as_if_it_said_its_measure(tmp_path: Path, found: Selections) -> None:
+    document = {key: value for key, value in documents.dumped(found).items() if key != "measure"} | {"schema": 1}
+    (tmp_path / selections.FILE).write_text(json.dumps(document))
+
+    assert selections.read(tmp_path) == found

@@ -1,20 +1,29 @@
 """Intervals are those of scipy's bootstrap, and cover what they promise to cover."""
 
+from collections.abc import Mapping
 from itertools import product
 
 import numpy as np
 import pytest
 from scipy.stats import bootstrap as scipy_bootstrap
 
-from babelfit.statistics.bootstrap import Array, Parts, interval, resampled, transfer_intervals
+from babelfit.statistics import bootstrap
+from babelfit.statistics.bootstrap import Key, interval, transfer_intervals
+from babelfit.statistics.sums import Array, Counts, ratio
 
 
-def parts(numerators: Array, denominators: Array | None = None, *, indices: Array | None = None) -> Parts:
-    return Parts(
+def parts(numerators: Array, denominators: Array | None = None, *, indices: Array | None = None) -> Counts:
+    below = np.ones_like(numerators) if denominators is None else denominators
+    return Counts(
         indices=np.arange(len(numerators)) if indices is None else indices,
-        numerators=numerators,
-        denominators=np.ones_like(numerators) if denominators is None else denominators,
+        rows=np.column_stack([numerators, below]).astype(float),
     )
+
+
+def resampled(
+    given: Mapping[Key, Counts], *, together: bool, num_resamples: int = bootstrap.NUM_RESAMPLES
+) -> dict[Key, Array]:
+    return bootstrap.resampled(given, ratio, together=together, num_resamples=num_resamples)
 
 
 def sentences(generator: np.random.Generator, count: int) -> tuple[Array, Array]:

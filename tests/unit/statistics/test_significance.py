@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy.stats import permutation_test
 
-from babelfit.statistics.bootstrap import Array, Parts
 from babelfit.statistics.significance import holm, mcnemar, permutation_p, swapped, verdict
+from babelfit.statistics.sums import Array, Counts, f1, sums
 
 
 def test_mcnemar_is_the_binomial_of_the_discordant_examples() -> None:
@@ -31,13 +31,15 @@ def test_the_permutation_p_counts_differences_that_are_as_extreme() -> None:
     assert permutation_p(np.zeros(9), observed=0.0) == 1
 
 
-def spans(right: Array, gold: Array) -> Parts:
-    return Parts(indices=np.arange(len(gold)), numerators=2 * right, denominators=2 * gold)
+def spans(right: Array, gold: Array) -> Counts:
+    return Counts(indices=np.arange(len(gold)), rows=np.column_stack([right, 2 * gold]).astype(float))
 
 
-def permuted_p(first: Parts, second: Parts, *, num_permutations: int = 10_000) -> float:
-    [differences] = swapped({"en": (first, second)}, together=False, num_permutations=num_permutations).values()
-    return permutation_p(differences, observed=second.score - first.score)
+def permuted_p(first: Counts, second: Counts, *, num_permutations: int = 10_000) -> float:
+    pairs = {"en": (first, second)}
+    [differences] = swapped(pairs, f1, together=False, num_permutations=num_permutations).values()
+    observed = float(f1(sums(second.rows)) - f1(sums(first.rows)))
+    return permutation_p(differences, observed=observed)
 
 
 def test_three_sentences_that_favour_one_side_prove_nothing() -> None:
@@ -70,10 +72,10 @@ def test_an_item_is_swapped_in_every_language_or_in_none() -> None:
     gold = np.ones(30, dtype=int)
     first, second = (spans(generator.integers(0, 2, 30), gold) for _ in range(2))
     pairs = {"en": (first, second), "de": (second, first)}
-    found = swapped(pairs, together=True, num_permutations=200)
+    found = swapped(pairs, f1, together=True, num_permutations=200)
     assert np.allclose(found["en"], -found["de"])
 
-    apart = swapped(pairs, together=False, num_permutations=200)
+    apart = swapped(pairs, f1, together=False, num_permutations=200)
     assert not np.allclose(apart["en"], -apart["de"])
 
 
