@@ -4,7 +4,8 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from made_tasks import NER, NLI
+import numpy as np
+from made_tasks import NER, NLI, Rating
 
 from babelfit.files import documents
 from babelfit.predictions import prediction_files
@@ -23,6 +24,14 @@ def labels(right: Sequence[int], *, gold: str = "entailment", wrong: str = "neut
         LabelPrediction(index=index, gold=gold, predicted=gold if one else wrong, probabilities={})
         for index, one in enumerate(right)
     ]
+
+
+def ratings(correlation: float, *, seed: int, count: int = 300) -> list[Rating]:
+    """Make records of numbers that go together with gold about so much; of all seeds the gold is the same."""
+    gold, noise = (np.random.default_rng(one).normal(size=count) for one in (0, seed))
+    predicted = correlation * gold + np.sqrt(1 - correlation**2) * noise
+    pairs = zip(gold.tolist(), predicted.tolist(), strict=True)
+    return [Rating(index=index, gold=one, predicted=other) for index, (one, other) in enumerate(pairs)]
 
 
 def write_run(

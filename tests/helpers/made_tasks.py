@@ -14,6 +14,7 @@ from babelfit.statistics.sums import PLAIN, Array, Counts, Measure, no_sums, rat
 from babelfit.tasks import Classification, MaskedTokens, Tagging, Task
 from babelfit.tasks.mistakes import MistakeWords, Shown
 from babelfit.tasks.task import TargetAnswers
+from babelfit.tasks.text_answers import TextAnswer
 
 NLI = Classification(labels=("entailment", "neutral", "contradiction"), texts=("premise", "hypothesis"))
 NER = Tagging(labels=("O", "B-PER", "I-PER", "B-ORG", "I-ORG", "B-LOC", "I-LOC"))
@@ -56,6 +57,7 @@ class Similarity(Task):
     head = "sequence_classification"
     pipeline = "text-classification"
     gold_type = pa.float32()
+    is_exchanged = True
     record = Rating
     mistakes = MistakeWords(wrong="off", first="the farthest first", extent="off by")
     measures = (
@@ -108,6 +110,10 @@ class Similarity(Task):
             gold=np.array([np.nan if one.gold is None else one.gold for one in records]),
             predicted=np.array([one.predicted for one in records], dtype=float),
         )
+
+    def as_text(self, record: Rating) -> TextAnswer:
+        gold = None if record.gold is None else [str(record.gold)]
+        return TextAnswer(index=record.index, gold=gold, predicted=[str(record.predicted)])
 
     def is_right(self, record: Rating) -> bool | None:
         return None if record.gold is None else record.predicted == record.gold

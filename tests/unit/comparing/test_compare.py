@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
-from made_runs import labels, write_run
+from made_runs import labels, ratings, write_run
+from made_tasks import TOKENS, Similarity
 from rich.console import Console
 from scipy.stats import ttest_ind
 
@@ -22,6 +23,8 @@ from babelfit.comparing.scored_runs import folders
 from babelfit.errors import UserError
 from babelfit.reports.sheets import Sheet, markdown, terminal
 from babelfit.scoring.scores import Contaminated, Resamples
+from babelfit.tasks import TASKS, Classification
+from babelfit.tasks.masked_tokens import MaskedPrediction
 from babelfit.tasks.tagging import TagPrediction
 
 CONFIGS = Path(__file__).parents[1] / "config" / "configs"
@@ -126,6 +129,117 @@ def test_spans_are_compared_over_sentences(tmp_path: Path) -> None:
     assert found.test == "paired permutation test over sentences (Yeh 2000)"
     assert [row.verdict for row in found.languages] == ["can't tell", "better"]
     assert found.resamples.of == "examples of each language"
+
+
+def test_a_run_on_data_that_nobody_knows_by_name_is_compared_as_its_scores_say(tmp_path: Path) -> None:
+    task = Classification(labels=("no", "yes"))
+    generator = np.random.default_rng(3)
+    pair = []
+    for name, rate in (("one", 0.5), ("other", 0.7)):
+        records = {
+            language: labels((generator.random(300) < rate).astype(int), gold="yes", wrong="no")
+            for language in ("en", "sw")
+        }
+        pair.append(str(write_run(tmp_path / name, records, data="questions", task=task, is_parallel=True)))
+    document = compare(pair, split=None)
+    [found] = document.comparisons
+
+    assert (document.data, document.task) == ("questions", "classification")
+    assert found.test.startswith("McNemar's exact test")
+    assert found.resamples.of == "items"
+    assert [row.verdict for row in found.languages] == ["better", "better"]
+
+
+@pytest.fixture
+def similarity(monkeypatch: pytest.MonkeyPatch) -> Similarity:
+    """A task of numbers, scored by Pearson's r, that is known here."""
+    monkeypatch.setitem(TASKS, Similarity.name, Similarity)
+    return Similarity()
+
+
+def test_correlations_below_zero_are_compared_by_permutation_and_not_in_percent(
+    tmp_path: Path, similarity: Similarity
+) -> None:
+    pair = []
+    for number, (name, sw) in enumerate((("one", -0.6), ("other", 0.2))):
+        records = {"en": ratings(-0.5, seed=10 + number), "sw": ratings(sw, seed=20 + number)}
+        pair.append(str(write_run(tmp_path / name, records, data="sts", task=similarity, is_parallel=True)))
+    document = compare(pair, split=None)
+    [found] = document.comparisons
+    rows = {row.language: row for row in found.languages}
+
+    assert found.test == "paired permutation test over examples (Yeh 2000)"
+    assert found.resamples.of == "items"
+    for language, row in rows.items():
+        for score, folder in ((row.first, pair[0]), (row.second, pair[1])):
+            lines = (Path(folder) / "predictions" / "test" / f"{language}.jsonl").read_text().splitlines()
+            gold, predicted = np.array([[json.loads(line)[key] for line in lines] for key in ("gold", "predicted")])
+            assert score == pytest.approx(np.corrcoef(gold, predicted)[0, 1])
+        assert row.interval is not None
+        assert row.interval[0] <= row.difference <= row.interval[1]
+    assert rows["sw"].first < 0 < rows["sw"].second
+    assert (rows["en"].verdict, rows["sw"].verdict) == ("can't tell", "better")
+    assert found.target_mean is not None
+    assert found.target_mean.verdict == "better"
+    [sheet] = sheets(document)
+    assert sheet.title == "sts, test: Pearson's r"
+    assert sheet.rows[1][1] == f"{rows['sw'].first:.3f}"
+    assert "points" not in markdown(sheet)
+
+
+def test_seeds_of_correlations_are_tested_by_their_spread(tmp_path: Path, similarity: Similarity) -> None:
+    for side, sw in (("one", -0.6), ("other", 0.2)):
+        for seed in range(2):
+            records = {"en": ratings(0.5, seed=seed), "sw": ratings(sw, seed=20 + seed)}
+            folder = write_run(tmp_path / side / str(seed), records, data="sts", task=similarity, is_parallel=True)
+            with_config(str(folder), seed=seed)
+    document = compare([f"{tmp_path}/one", f"{tmp_path}/other"], split=None)
+    mean = document.comparisons[0].target_mean
+
+    assert mean is not None
+    assert mean.seeds is not None
+    page = markdown(sheets(document)[0])
+    assert f"standard deviations over seeds {mean.seeds.first_sd:.4f} and {mean.seeds.second_sd:.4f}; 95 %" in page
+
+
+def test_a_score_of_ranks_is_compared_and_not_tested(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Ranks(Similarity):
+        name = "ranks"
+        measures = (Similarity.measures[1], Similarity.measures[0])
+
+    monkeypatch.setitem(TASKS, Ranks.name, Ranks)
+    pair = [
+        str(write_run(tmp_path / name, {"sw": ratings(rate, seed=5)}, data="sts", task=Ranks(), is_parallel=True))
+        for name, rate in (("one", 0.2), ("other", 0.9))
+    ]
+    document = compare(pair, split=None)
+    [row] = document.comparisons[0].languages
+
+    assert row.first < row.second
+    assert (row.p, row.interval, row.verdict) == (None, None, "can't tell")
+    assert "p: none, for Spearman's rho is no sum over examples" in markdown(sheets(document)[0])
+
+
+def test_runs_on_masked_tokens_are_refused(tmp_path: Path) -> None:
+    records = {"en": [MaskedPrediction(index=0, masked=3, right=1, nll=2.5)]}
+    pair = [str(write_run(tmp_path / name, records, data="text", task=TOKENS)) for name in ("one", "other")]
+
+    with pytest.raises(UserError, match=r"test\.json: scores of masked tokens, which this command does not read"):
+        compare(pair, split=None)
+
+
+def test_the_document_has_its_keys_in_order(tmp_path: Path, pair: tuple[str, str]) -> None:
+    cli.main(["compare", *pair, "--json", str(tmp_path / "c.json")])
+    found = json.loads((tmp_path / "c.json").read_text())
+    [comparison] = found["comparisons"]
+
+    assert " ".join(found) == "schema data task split metric measure synthetic comparisons"
+    assert " ".join(comparison) == "first second test resamples languages left_out target_mean"
+    assert " ".join(comparison["languages"][0]) == (
+        "language is_target first second difference interval only_first_right only_second_right p p_holm verdict"
+    )
+    assert " ".join(comparison["target_mean"]) == "languages first second difference interval p verdict"
+    assert found["measure"] == {"key": "accuracy", "title": "accuracy", "unit": "percent", "better": "higher"}
 
 
 def test_three_examples_prove_no_target_mean(tmp_path: Path) -> None:

@@ -6,14 +6,16 @@ import re
 from pathlib import Path
 
 import pytest
-from made_runs import labels, write_run
+from made_runs import labels, ratings, write_run
+from made_tasks import Similarity
 from rich.console import Console
 
 from babelfit.commands import cli
-from babelfit.comparing.matrix import matrix, sheets, write_page
+from babelfit.comparing.matrix import draw, matrix, sheets, write_page
 from babelfit.errors import UserError
 from babelfit.reports.sheets import terminal
 from babelfit.scoring.scores import Contaminated, FewShotNote
+from babelfit.tasks import TASKS
 
 RIGHT = {"en": [1, 1, 1, 0], "de": [1, 1, 0, 0], "sw": [1, 0, 0, 0]}
 
@@ -50,6 +52,37 @@ def test_what_was_trained_on_is_marked(runs: list[str]) -> None:
         ["en", "25.0", "50.0", "75.0*", "37.5"],
         ["en+de", "25.0", "50.0*", "75.0*", "25.0"],
     ]
+
+
+def test_correlations_below_zero_on_data_that_nobody_knows_by_name_make_a_matrix(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(TASKS, Similarity.name, Similarity)
+    runs = [
+        str(
+            write_run(
+                tmp_path / source,
+                {"en": ratings(0.5, seed=1), "sw": ratings(rate, seed=2)},
+                data="sts",
+                task=Similarity(),
+                is_parallel=True,
+                sources=[source],
+            )
+        )
+        for source, rate in (("en", -0.6), ("sw", 0.9))
+    ]
+    found = matrix(runs, split=None)
+    [sheet] = sheets(found, most_columns=None)
+    write_page(found, path=tmp_path / "matrix.html")
+    draw(found, path=tmp_path / "matrix.png")
+
+    assert sheet.title == "sts, test: Pearson's r, by source languages"
+    low, high = (row.scores[1] for row in found.rows)
+    assert low < 0 < high
+    assert [row[2] for row in sheet.rows] == [f"{low:.3f}", f"{high:.3f}*"]
+    page = (tmp_path / "matrix.html").read_text()
+    shades = {score: shade for shade, score in re.findall(r"background:(#\w+);color:#\w+\">([-\d.]+)", page)}
+    assert (shades[f"{low:.3f}"], shades[f"{high:.3f}"]) == ("#00224e", "#fee838")
 
 
 def test_runs_of_the_same_sources_are_told_apart(tmp_path: Path, runs: list[str]) -> None:

@@ -2,16 +2,21 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+from made_runs import ratings
+from made_tasks import Similarity
 
 from babelfit.commands import cli
 from babelfit.predictions import prediction_files
-from babelfit.predictions.prediction_files import AnyPrediction, Prediction, TagPrediction
-from babelfit.scoring import scoring
+from babelfit.predictions.prediction_files import Record
+from babelfit.scoring.scores import read_all
+from babelfit.tasks import TASKS
+from babelfit.tasks.classification import LabelPrediction
+from babelfit.tasks.tagging import TagPrediction
 
 XNLI = {"en": ["entailment", "neutral", "contradiction"], "de": ["entailment", "neutral", "contradiction"]}
 PAWSX = ["0", "1", "1"]
@@ -59,8 +64,8 @@ def kept(run: Path, language: str) -> list[dict[str, Any]]:
 
 
 def scores(run: Path) -> Mapping[str, float]:
-    [found] = scoring.read_all(run)
-    return {language: values[found["metric"]] for language, values in found["languages"].items()}
+    [found] = read_all(run)
+    return found.main
 
 
 def test_a_submission_is_scored_and_reported(in_folder: Path, data: Path) -> None:
@@ -169,8 +174,9 @@ def test_labels_are_those_of_the_files_and_dropped_rows_are_not_scored(in_folder
 
     assert scores(run) == {"en": pytest.approx(2 / 3), "de": 1.0}
     assert [record["index"] for record in kept(run, "de")] == [0, 2]
-    [found] = scoring.read_all(run)
-    assert (found["consistency"]["items"], found["consistency"]["left_out"]) == (2, 1)
+    [found] = read_all(run)
+    assert found.consistency is not None
+    assert (found.consistency.items, found.consistency.left_out) == (2, 1)
 
 
 @pytest.mark.parametrize("regime", [None, "translate_test"])
@@ -179,9 +185,9 @@ def test_what_a_strangers_model_saw_is_not_guessed(data: Path, tmp_path: Path, r
     told = [] if regime is None else ["--regime", regime]
     cli.main(["import-predictions", str(given), "--format", "xtreme", "--data", "xnli", "--folder", str(data),
               "--name", "theirs", *told])  # fmt: skip
-    [found] = scoring.read_all(Path("outputs/theirs"))
+    [found] = read_all(Path("outputs/theirs"))
 
-    assert found["regime"] == (regime or "unknown")
+    assert found.regime == (regime or "unknown")
     assert f"- regime: {regime or 'not known'}" in Path("outputs/theirs/report.md").read_text().replace("\\", "")
 
 
@@ -201,20 +207,22 @@ def test_plain_tsv_has_an_index_and_probabilities(in_folder: Path, data: Path) -
     run = run_import(file, data, name="table", format="tsv")
 
     assert scores(run) == {"en": pytest.approx(2 / 3)}
-    [found] = scoring.read_all(run)
-    assert found["languages"]["en"]["ece"] == pytest.approx((0.1 + 0.6 + 0) / 3)
+    [found] = read_all(run)
+    assert found.languages["en"].ece == pytest.approx((0.1 + 0.6 + 0) / 3)
 
 
 @pytest.mark.parametrize("of", ["xnli", "pawsx", "wikiann"])
 @pytest.mark.parametrize("format", ["xtreme", "tsv"])
 def test_what_is_exported_comes_back_the_same(in_folder: Path, data: Path, of: str, format: str) -> None:
-    made: dict[str, list[AnyPrediction]] = {
+    made: dict[str, list[Record]] = {
         "xnli": [
-            Prediction(index=row, gold=gold, predicted="neutral", probabilities={"entailment": 0.25, "neutral": 0.75})
+            LabelPrediction(
+                index=row, gold=gold, predicted="neutral", probabilities={"entailment": 0.25, "neutral": 0.75}
+            )
             for row, gold in enumerate(XNLI["en"])
         ],
         "pawsx": [
-            Prediction(index=row, gold=gold, predicted="paraphrase", probabilities={"paraphrase": 0.75})
+            LabelPrediction(index=row, gold=gold, predicted="paraphrase", probabilities={"paraphrase": 0.75})
             for row, gold in enumerate(["not_paraphrase", "paraphrase", "paraphrase"])
         ],
         "wikiann": [
@@ -235,12 +243,99 @@ def test_what_is_exported_comes_back_the_same(in_folder: Path, data: Path, of: s
     assert records == expected
 
 
+NEUTRAL = LabelPrediction(index=0, gold=None, predicted="neutral", probabilities={})
+
+
+def ours(in_folder: Path, records: Sequence[Record], **known: Any) -> None:
+    """Make a run of ours, with predictions of test in German, of which its manifest knows something."""
+    prediction_files.write(prediction_files.path(in_folder / "ours", split="test", language="de"), records)
+    write(in_folder / "ours" / "manifest.json", json.dumps(known))
+
+
+def refused_export(capsys: pytest.CaptureFixture[str], *, format: str) -> str:
+    capsys.readouterr()
+    with pytest.raises(SystemExit, match="2"):
+        cli.main(["export-predictions", "ours", "--format", format, "--to", "out"])
+    assert not Path("out").exists()
+    return " ".join(capsys.readouterr().err.split())
+
+
+def test_a_run_on_data_that_nobody_knows_by_name_is_exported_as_its_manifest_says(
+    in_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    record = LabelPrediction(index=0, gold="yes", predicted="no", probabilities={"no": 0.75, "yes": 0.25})
+    ours(in_folder, [record], **with_rows("questions", de=1), task="classification", labels=["no", "yes"], aliases={})
+    cli.main(["export-predictions", "ours", "--format", "tsv", "--to", "out/tsv"])
+
+    table = "index\tgold\tpredicted\tno\tyes\n0\tyes\tno\t0.75\t0.25\n"
+    assert Path("out/tsv/test-de.tsv").read_text() == table
+    with pytest.raises(SystemExit, match="2"):
+        cli.main(["export-predictions", "ours", "--format", "xtreme", "--to", "out/xtreme"])
+    assert "XTREME does not have questions; use --format tsv" in " ".join(capsys.readouterr().err.split())
+
+
+def test_a_label_that_the_manifest_does_not_have_is_refused(
+    in_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ours(in_folder, [NEUTRAL], data="questions", task="classification", labels=["no", "yes"], aliases={})
+
+    assert "predicted 'neutral' is no label; expected one of no, yes" in refused_export(capsys, format="tsv")
+
+
+def test_spellings_are_those_that_the_manifest_knows(in_folder: Path) -> None:
+    record = LabelPrediction(index=0, gold=None, predicted="not_paraphrase", probabilities={})
+    known = with_rows("pawsx", de=1) | {"task": "classification", "labels": ["not_paraphrase", "paraphrase"]}
+    ours(in_folder, [record], **known, aliases={"n": "not_paraphrase", "y": "paraphrase"})
+    cli.main(["export-predictions", "ours", "--format", "xtreme", "--to", "out"])
+
+    assert Path("out/pawsx/test-de.tsv").read_text() == "n\n"
+
+
+def test_numbers_are_exported_as_they_are(in_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(TASKS, Similarity.name, Similarity)
+    [record, *_] = records = ratings(-0.5, seed=1, count=3)
+    ours(in_folder, records, data="sts", task="similarity", labels=[], aliases={})
+    cli.main(["export-predictions", "ours", "--format", "tsv", "--to", "out"])
+
+    _, first, *_ = Path("out/test-de.tsv").read_text().splitlines()
+    assert record.gold is not None
+    assert first == f"0\t{round(record.gold, 6)}\t{round(record.predicted, 6)}"
+
+
+def test_masked_tokens_stand_in_no_files_of_others(
+    in_folder: Path, data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told = "text has no labels, so there are no predictions of it in files of other forms"
+    prediction = LabelPrediction(index=0, gold=None, predicted="a", probabilities={})
+    for known in ({"data": "text"}, {"data": "text", "task": "masked_tokens", "labels": [], "aliases": {}}):
+        ours(in_folder, [prediction], **known)
+        assert told in refused_export(capsys, format="tsv")
+    write(in_folder / "theirs" / "test-en.tsv", "a\n")
+    assert told in refused(capsys, in_folder / "theirs", data, of="text")
+
+
+@pytest.mark.parametrize("known", [{"data": "questions"}, {"splits": {}}])
+def test_an_older_manifest_of_data_that_nobody_knows_is_refused(
+    in_folder: Path, capsys: pytest.CaptureFixture[str], known: dict[str, Any]
+) -> None:
+    ours(in_folder, [NEUTRAL], **known)
+
+    told = refused_export(capsys, format="tsv")
+    assert f"names no dataset (data: {known.get('data')!r}): expected one of xnli, pawsx, wikiann, text" in told
+
+
+def test_a_task_that_is_not_known_here_is_refused(in_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    ours(in_folder, [NEUTRAL], data="own", task="parsing", labels=[], aliases={})
+
+    assert "task 'parsing' is not known here" in refused_export(capsys, format="tsv")
+
+
 def with_rows(data: str, **rows: int) -> dict[str, Any]:
     return {"data": data, "splits": {"test": {one: {"files": [], "rows": count} for one, count in rows.items()}}}
 
 
 def test_the_exported_files_are_those_of_xtreme(in_folder: Path) -> None:
-    record = Prediction(index=0, gold=None, predicted="not_paraphrase", probabilities={})
+    record = LabelPrediction(index=0, gold=None, predicted="not_paraphrase", probabilities={})
     prediction_files.write(prediction_files.path(in_folder / "ours", split="test", language="de"), [record])
     write(in_folder / "ours" / "manifest.json", json.dumps(with_rows("pawsx", de=1)))
     cli.main(["export-predictions", "ours", "--format", "xtreme", "--to", "out"])
@@ -346,9 +441,7 @@ def test_a_file_of_an_unknown_language_is_told_of(
 
 
 def test_nothing_is_overwritten_by_an_export(in_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    record = Prediction(index=0, gold=None, predicted="neutral", probabilities={})
-    prediction_files.write(prediction_files.path(in_folder / "ours", split="test", language="de"), [record])
-    write(in_folder / "ours" / "manifest.json", json.dumps({"data": "xnli"}))
+    ours(in_folder, [NEUTRAL], data="xnli")
     write(in_folder / "out" / "test-de.tsv", "mine")
 
     with pytest.raises(SystemExit, match="2"):
@@ -359,10 +452,10 @@ def test_nothing_is_overwritten_by_an_export(in_folder: Path, capsys: pytest.Cap
 
 @pytest.mark.parametrize("of", ["xnli", "wikiann"])
 def test_probabilities_that_some_rows_lack_are_not_exported(in_folder: Path, of: str) -> None:
-    records: dict[str, list[AnyPrediction]] = {
+    records: dict[str, list[Record]] = {
         "xnli": [
-            Prediction(index=0, gold=None, predicted="neutral", probabilities={"neutral": 0.75}),
-            Prediction(index=1, gold=None, predicted="neutral", probabilities={}),
+            LabelPrediction(index=0, gold=None, predicted="neutral", probabilities={"neutral": 0.75}),
+            LabelPrediction(index=1, gold=None, predicted="neutral", probabilities={}),
         ],
         "wikiann": [
             TagPrediction(index=0, gold=None, predicted=["O"], probabilities=[0.75]),
@@ -387,7 +480,7 @@ def test_a_manifest_that_names_no_dataset_is_refused(in_folder: Path, capsys: py
 
 
 def test_a_submission_is_complete_or_is_not_written_at_all(in_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    record = Prediction(index=0, gold=None, predicted="neutral", probabilities={})
+    record = LabelPrediction(index=0, gold=None, predicted="neutral", probabilities={})
     for language in ("de", "en"):
         prediction_files.write(prediction_files.path(in_folder / "ours", split="test", language=language), [record])
     manifests = {"1 rows have no prediction, the first is row 1": with_rows("xnli", de=1, en=2)}
@@ -401,7 +494,7 @@ def test_a_submission_is_complete_or_is_not_written_at_all(in_folder: Path, caps
 
 
 def test_predictions_that_lost_their_end_are_not_exported(in_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    record = Prediction(index=0, gold=None, predicted="neutral", probabilities={})
+    record = LabelPrediction(index=0, gold=None, predicted="neutral", probabilities={})
     prediction_files.write(prediction_files.path(in_folder / "ours", split="test", language="de"), [record])
     known = with_rows("xnli", de=2)
     known["splits"]["test"]["de"]["examples"] = 2
@@ -414,7 +507,7 @@ def test_predictions_that_lost_their_end_are_not_exported(in_folder: Path, capsy
 
 
 def test_a_dropped_row_has_no_line_in_a_submission(in_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    records = [Prediction(index=row, gold=None, predicted="paraphrase", probabilities={}) for row in (0, 2)]
+    records = [LabelPrediction(index=row, gold=None, predicted="paraphrase", probabilities={}) for row in (0, 2)]
     prediction_files.write(prediction_files.path(in_folder / "ours", split="test", language="de"), records)
     told = with_rows("pawsx", de=3)
     told["splits"]["test"]["de"]["dropped"] = {"untranslated, NS": [1]}
