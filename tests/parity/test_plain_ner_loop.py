@@ -19,7 +19,7 @@ from transformers import (
 )
 
 from babelfit.batches.steps import epoch_order
-from babelfit.data import WikiANN
+from babelfit.datasets import WikiANN
 from babelfit.encoder.loading import load_tokenizer
 from babelfit.finetuning.recipe import Recipe
 
@@ -58,7 +58,7 @@ def model(shared: Path, data: WikiANN) -> PreTrainedModel:
     """XLM-R with its whole vocabulary, else small, without dropout."""
     config = AutoConfig.from_pretrained(
         shared / "xlmr_base",
-        num_labels=len(data.label_names),
+        num_labels=len(data.task.labels),
         num_hidden_layers=2,
         hidden_size=64,
         num_attention_heads=4,

@@ -12,7 +12,8 @@ import numpy as np
 from babelfit.config import config_files
 from babelfit.config.regimes import in_words
 from babelfit.config.schema import TrainConfig
-from babelfit.data import DATA, MultilingualDataModule
+from babelfit.data import MultilingualDataModule
+from babelfit.datasets import DATASETS as DATA
 from babelfit.errors import UserError
 from babelfit.files.untrusted_files import check_folder
 from babelfit.predictions import prediction_files

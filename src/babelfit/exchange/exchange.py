@@ -9,8 +9,9 @@ from babelfit import evaluation
 from babelfit.batches.ragged import NO_LABEL
 from babelfit.config.regimes import UNKNOWN
 from babelfit.config.schema import EvaluateConfig, TrainConfig
-from babelfit.data import DATA, LabelledDataModule, MultilingualDataModule
-from babelfit.data.building import build_data
+from babelfit.data import LabelledDataModule, MultilingualDataModule
+from babelfit.datasets import DATASETS as DATA
+from babelfit.datasets.building import build_data
 from babelfit.encoder.loading import load_tokenizer
 from babelfit.errors import UserError
 from babelfit.exchange import prediction_formats

@@ -10,7 +10,7 @@ from typing import Any
 from huggingface_hub import EvalResult, ModelCardData
 
 from babelfit.config.schema import TrainConfig
-from babelfit.data import DATA
+from babelfit.datasets import DATASETS as DATA
 from babelfit.files import atomic_files
 from babelfit.files.escaping import escaped
 from babelfit.languages.facts import LANGUAGE_NAMES

@@ -16,7 +16,8 @@ import jinja2
 import pyarrow as pa
 from markupsafe import Markup
 
-from babelfit.data import DATA, LabelledDataModule, MultilingualDataModule
+from babelfit.data import LabelledDataModule, MultilingualDataModule
+from babelfit.datasets import DATASETS as DATA
 from babelfit.errors import UserError
 from babelfit.files import atomic_files
 from babelfit.languages.facts import LANGUAGE_NAMES

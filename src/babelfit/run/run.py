@@ -18,7 +18,7 @@ from typing import Any
 
 from babelfit.config import config_files
 from babelfit.config.regimes import in_words
-from babelfit.config.schema import EvaluateConfig, TrainConfig
+from babelfit.config.schema import EvaluateConfig, LabelledConfig, TrainConfig
 from babelfit.devices import ranks
 from babelfit.devices.preemption import Preempted
 from babelfit.errors import Pruned, UserError
@@ -159,13 +159,15 @@ class Run:
         config, selected = self.config(), self.status()["selected"]
         is_of_tokens = config.head.name == "masked_language_modeling"
         score = f"perplexity {math.exp(-selected['score']):.2f}" if is_of_tokens else f"{100 * selected['score']:.1f}"
-        per_label = config.head.name == "sequence_classification"
-        regime = in_words(config.data.regime, **asdict(config.data.few_shot), per_label=per_label)
+        saw = {"vocabulary": config.encoder.vocabulary}
+        if isinstance(config.data, LabelledConfig):
+            per_label = config.head.name == "sequence_classification"
+            saw = {"regime": in_words(config.data.regime, **asdict(config.data.few_shot), per_label=per_label)}
         return {
             "run": config.name,
             "encoder": f"{config.encoder.path}{'' if config.encoder.pretrained else ', from random weights'}",
             "trained on": ", ".join(config.data.train_languages),
-            **({"vocabulary": config.encoder.vocabulary} if is_of_tokens else {"regime": regime}),
+            **saw,
             "seed": str(config.seed),
             "checkpoint": f"step {selected['step']} of {selected['of']}, chosen by {selected['by']} ({score})",
         }

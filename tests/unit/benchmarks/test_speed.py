@@ -12,7 +12,8 @@ import tiny
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from babelfit.data import DATA, MultilingualDataModule
+from babelfit.data import MultilingualDataModule
+from babelfit.datasets import DATASETS
 from babelfit.encoder.loading import load_tokenizer
 
 SCRIPTS = Path(__file__).resolve().parents[3] / "benchmarks"
@@ -68,7 +69,7 @@ def flat(lists: Iterable[list[int]]) -> list[int]:
 
 
 def data_of(name: str, tokenizer: Any) -> MultilingualDataModule:
-    return DATA[name](
+    return DATASETS[name](
         folder="sample",
         revision=None,
         train_languages=["en"],
@@ -88,7 +89,7 @@ def data_of(name: str, tokenizer: Any) -> MultilingualDataModule:
 def test_the_trainer_gets_our_rows(script: ModuleType, name: str) -> None:
     data = data_of(name, load_tokenizer("mini"))
     ours = data.open("train", "en")
-    theirs = script.peer_rows(ours, head=data.head)
+    theirs = script.peer_rows(ours, head=data.task.head)
     assert list(theirs["length"]) == [length for row in ours["windows"] for length in row]
     assert [len(ids) for ids in theirs["input_ids"]] == list(theirs["length"])
     assert flat(theirs["input_ids"]) == flat(ours["input_ids"])
