@@ -24,7 +24,7 @@ from babelfit.batches.steps import epoch_order
 from babelfit.commands.compose import compose_config
 from babelfit.config.schema import EvaluateConfig, TrainConfig, checked
 from babelfit.data import MultilingualDataModule
-from babelfit.data.building import build_data
+from babelfit.datasets.building import build_data
 from babelfit.encoder.loading import load_tokenizer
 from babelfit.errors import UserError
 from babelfit.heads import HEADS
@@ -200,7 +200,7 @@ def prepare(task: dict[str, Any]) -> dict[str, Any]:
         task["encoder"],
         pretrained=False,
         overrides=task["fields"],
-        label_names=data.label_names,
+        label_names=data.task.labels,
         max_length=data.max_length,
     )
     model.save_pretrained(task["model"])

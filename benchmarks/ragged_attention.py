@@ -25,11 +25,11 @@ from transformers import AutoModelForSequenceClassification
 from babelfit.batches.ragged import RaggedBatch
 from babelfit.commands.compose import compose_config
 from babelfit.config.schema import TrainConfig, checked
+from babelfit.datasets.building import build_data
 from babelfit.encoder import attention
 from babelfit.encoder.dropout import take_faster_dropout
 from babelfit.encoder.encoder import compile_layers, encode, use_kernel
 from babelfit.encoder.loading import load_config, load_tokenizer
-from babelfit.evaluation import build_data
 
 HERE = Path(__file__).resolve().parent
 SHARED = HERE.parents[1] / "shared" / "data"

@@ -14,9 +14,9 @@ from rich.console import Console
 
 from babelfit.batches.ragged import NOBODY, Array, token_ids
 from babelfit.changes.vocabulary import take_active
-from babelfit.config.schema import DataConfig, EncoderConfig, EvaluateConfig, TrainerConfig
+from babelfit.config.schema import DataConfig, EncoderConfig, EvaluateConfig, LabelledConfig, TrainerConfig
 from babelfit.data import MultilingualDataModule
-from babelfit.data.building import build_data, chosen_split
+from babelfit.datasets.building import build_data, chosen_split
 from babelfit.devices import ranks
 from babelfit.devices.launch import check_devices, num_workers
 from babelfit.devices.lightning import stopped_by_keyboard
@@ -107,7 +107,7 @@ def _facts_of(model: str, *, trained_on: DataConfig) -> dict[str, str]:
 
 def active_ids(data: MultilingualDataModule, *, encoder: EncoderConfig) -> Array | None:
     """Return the ids that masked tokens are guessed from in a training; None: from all, or there are none masked."""
-    return data.token_ids()[0] if data.masking is not None and encoder.vocabulary == "active" else None
+    return data.token_ids()[0] if data.mask_share is not None and encoder.vocabulary == "active" else None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -261,23 +261,23 @@ def _split_facts(
     active: Array | None,
 ) -> SplitFacts:
     """Return what is known of a split's predictions, given what the manifest says of its languages."""
-    trained_on, contaminated, few_shot = training.data, None, None
-    if trained_on.name == data.data_name and trained_on.train_split == split:
-        languages, why = data.contamination(split, train_languages=trained_on.train_languages)
-        contaminated = Contaminated(languages=languages, why=why)
-    regime = None
-    if data.task.compares_languages:
-        # How the rows are read is this evaluation's, how the model was trained is not.
-        own = data.regime if "translate_test" in (data.regime, trained_on.regime) else trained_on.regime
-        regime = training.regime or own
-    if regime == "few_shot":
-        few_shot = FewShotNote(k=trained_on.few_shot.k, languages=trained_on.few_shot.languages)
+    trained_on, contaminated, regime, few_shot = training.data, None, None, None
+    if isinstance(trained_on, LabelledConfig):
+        if trained_on.name == data.data_name and trained_on.train_split == split:
+            languages, why = data.contamination(split, train_languages=trained_on.train_languages)
+            contaminated = Contaminated(languages=languages, why=why)
+        if data.task.compares_languages:
+            # How the rows are read is this evaluation's, how the model was trained is not.
+            own = data.regime if "translate_test" in (data.regime, trained_on.regime) else trained_on.regime
+            regime = training.regime or own
+        if regime == "few_shot":
+            few_shot = FewShotNote(k=trained_on.few_shot.k, languages=trained_on.few_shot.languages)
     num_ids = len(data.tokenizer) if active is None else len(active)
     return SplitFacts(
         data=data.data_name,
         split=split,
         task=data.task,
-        is_parallel=data.is_parallel,
+        is_parallel=data.dataset.is_parallel,
         source_languages=trained_on.train_languages,
         examples={language: entry["examples"] for language, entry in read.items()},
         dropped={language: set(chain(*entry["dropped"].values())) for language, entry in read.items()},
@@ -287,6 +287,6 @@ def _split_facts(
         regime=regime,
         few_shot=few_shot,
         vocabulary=None
-        if data.masking is None
+        if data.mask_share is None
         else f"{'all' if active is None else 'the'} {num_ids:,} ids{'' if active is None else ' of the text read'}",
     )

@@ -8,11 +8,12 @@ import numpy as np
 from datasets import Dataset, Features, Value
 from datasets import Sequence as ListOf
 
-from babelfit.data import MultilingualDataModule
+from babelfit.data import DatasetFacts, MultilingualDataModule
 from babelfit.datasets.xnli import COLUMNS, SPELLINGS
 from babelfit.rows.encoding import cache_folder
 from babelfit.rows.readers import read_tsv
 from babelfit.sample import write_nli
+from babelfit.tasks import MaskedTokens
 
 FEATURES = Features(
     {
@@ -40,8 +41,7 @@ class _Here:
 class MadeText(MultilingualDataModule):
     """Premises of the sample's NLI part, one an example."""
 
-    data_name = "made"
-    head = "masked_language_modeling"
+    dataset = DatasetFacts(name="made", task=MaskedTokens())
     mask_share = 0.15
     origin = _Here()
 

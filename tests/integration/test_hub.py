@@ -20,7 +20,8 @@ from hub_server import StandIn
 from huggingface_hub import constants
 
 from babelfit.commands import cli
-from babelfit.data import DATA, MultilingualDataModule
+from babelfit.data import MultilingualDataModule
+from babelfit.datasets import DATASETS
 from babelfit.encoder import loading
 from babelfit.errors import UserError
 from babelfit.files import hub as babelfit_hub
@@ -28,7 +29,7 @@ from babelfit.heads import HEADS
 from babelfit.heads.loading import load_model
 
 ROOT = Path(__file__).resolve().parents[2]
-NAMES = [name for name in hub_repos.DATASETS if name in DATA]
+NAMES = [name for name in hub_repos.DATASETS if name in DATASETS]
 XNLI = hub_repos.DATASETS["xnli"]
 
 
@@ -36,7 +37,7 @@ def built(name: str = "xnli", **settings: Any) -> MultilingualDataModule:
     defaults = {"folder": None, "revision": None, "train_languages": ["en"], "languages": ["en", "de", "fr"]}
     limit = dict.fromkeys(("train", "validation", "test"))
     sizes = {"max_length": 32, "batch_size": 4, "tokens_per_device": 256, "seed": 0}
-    return DATA[name](
+    return DATASETS[name](
         **defaults | settings, **sizes, limit=limit, train_split="train", tokenizer=loading.load_tokenizer("mini")
     )
 
@@ -86,7 +87,7 @@ def write_as_text(name: str, folder: Path) -> Path:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_rows_from_the_hub_are_those_of_text_files(name: str, hub: StandIn, tmp_path: Path) -> None:
-    (_, _), (commit, _) = commits(hub, "dataset", DATA[name].hub_repo)
+    (_, _), (commit, _) = commits(hub, "dataset", DATASETS[name].dataset.hub_repo)
     folder = write_as_text(name, tmp_path / "text")
     here, there = built(name, folder=str(folder)), built(name)
 
@@ -95,7 +96,7 @@ def test_rows_from_the_hub_are_those_of_text_files(name: str, hub: StandIn, tmp_
             assert rows(there, split, language) == rows(here, split, language)
             assert here.read[split][language]["layout"] == "XTREME"
             assert there.read[split][language]["layout"] == "Hub parquet"
-    assert there.origin.facts() == {"hub": DATA[name].hub_repo, "revision": commit}
+    assert there.origin.facts() == {"hub": DATASETS[name].dataset.hub_repo, "revision": commit}
     assert here.origin.facts() == {"folder": str(folder)}
 
 

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from babelfit.data import XNLI, MultilingualDataModule, WikiANN
+from babelfit.data import MultilingualDataModule
+from babelfit.datasets import XNLI, WikiANN
 from babelfit.encoder.loading import MINI, load_tokenizer
 from babelfit.rows.leaks import told
 

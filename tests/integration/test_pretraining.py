@@ -18,7 +18,7 @@ from safetensors.torch import load_file
 from tiny import RANDOM, write_folder
 from transformers import AutoModelForMaskedLM, AutoTokenizer, pipeline
 
-from babelfit.data import DATA
+from babelfit.datasets import DATASETS
 from babelfit.finetuning.finetuner import Finetuner
 from babelfit.sample import write_nli
 from babelfit.statistics.sums import PERPLEXITY
@@ -34,7 +34,7 @@ TEXT = ("data.name=made", "head=masked_language_modeling", "data.train_languages
 
 @pytest.fixture
 def pretrain(train: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
-    monkeypatch.setitem(DATA, "made", MadeText)
+    monkeypatch.setitem(DATASETS, "made", MadeText)
     return lambda *arguments: train(*TEXT, *arguments)
 
 

@@ -19,7 +19,7 @@ from transformers import AttentionInterface
 
 from babelfit.batches.ragged import RaggedBatch
 from babelfit.checkpoints.checkpoints import Checkpoints
-from babelfit.data import DATA
+from babelfit.datasets import DATASETS
 from babelfit.encoder import attention
 from babelfit.finetuning.finetuner import Finetuner
 
@@ -48,7 +48,7 @@ class Waits(TorchDispatchMode):
 def test_no_step_waits_for_the_device_but_those_that_are_logged(
     train: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
 ) -> None:
-    monkeypatch.setitem(DATA, "made", MadeText)
+    monkeypatch.setitem(DATASETS, "made", MadeText)
     waits = Waits()
     training_step, at_end, tolist = Finetuner.training_step, Checkpoints.on_train_batch_end, torch.Tensor.tolist
 

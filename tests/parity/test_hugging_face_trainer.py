@@ -18,7 +18,7 @@ from transformers import (
 from transformers import Trainer as HuggingFaceTrainer
 
 from babelfit.batches.steps import epoch_order
-from babelfit.data import XNLI
+from babelfit.datasets import XNLI
 from babelfit.encoder.loading import load_tokenizer
 from babelfit.finetuning.recipe import Recipe
 

@@ -19,7 +19,7 @@ from transformers import (
 )
 
 from babelfit.batches.steps import epoch_order
-from babelfit.data import WikiANN
+from babelfit.datasets import WikiANN
 from babelfit.encoder.loading import load_tokenizer
 from babelfit.finetuning.recipe import Recipe
 

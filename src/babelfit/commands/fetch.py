@@ -27,7 +27,7 @@ def fetch(given: argparse.Namespace) -> None:
     """Download the encoder and the data that a configuration names, where they come from the Hub."""
     from babelfit.commands.compose import compose_config
     from babelfit.config.schema import TrainConfig, checked
-    from babelfit.data.building import build_data
+    from babelfit.datasets.building import build_data
     from babelfit.encoder import loading
     from babelfit.files import hub
 

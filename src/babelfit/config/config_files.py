@@ -12,7 +12,7 @@ from babelfit.config.values import by_full_key
 from babelfit.errors import UserError
 from babelfit.files.untrusted_files import read_yaml
 
-VERSION = 2
+VERSION = 3
 """Version of config.yaml; a run folder of an older version stays readable."""
 
 NEW_IN_2: dict[str, dict[str, Any]] = {
@@ -38,6 +38,9 @@ NEW_IN_2: dict[str, dict[str, Any]] = {
     "trainer": {"attention": "auto", "compile": False, "workers": None},
 }
 """What version 1 did without being asked."""
+
+LEFT_IN_3 = ("revision", "train_split", "regime", "few_shot")
+"""What is about labelled data, and stood without effect in the data of text, up to version 2."""
 
 
 def differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
@@ -84,4 +87,7 @@ def load(path: Path, kind: type[Config]) -> Config:
     for section, added in NEW_IN_2.items():
         if version == 1 and isinstance(sections.get(section), dict):
             sections[section].update(added)
+    data = values.get("data")
+    if version < 3 and isinstance(data, dict) and data.get("name") == "text":
+        values["data"] = {key: value for key, value in data.items() if key not in LEFT_IN_3}
     return checked(OmegaConf.create(values), kind)

@@ -30,15 +30,19 @@ class FewShot:
 class DataConfig:
     name: str
     folder: str | None
-    revision: str | None
     train_languages: list[str]
     languages: list[str] | None
     max_length: int
     limit: Limit
+    sampling_exponent: float | None
+
+
+@dataclass
+class LabelledConfig(DataConfig):
+    revision: str | None
     train_split: str
     regime: str
     few_shot: FewShot
-    sampling_exponent: float | None
 
 
 @dataclass
@@ -55,6 +59,10 @@ class TextConfig(DataConfig):
     undecodable: str
     reset_positions: bool
     mask_share: float
+
+
+DATA_OPTIONS: dict[str, type[DataConfig]] = {"text": TextConfig}
+"""The options of data, by their name, that are no labelled dataset."""
 
 
 @dataclass
@@ -186,8 +194,9 @@ def checked(config: DictConfig, kind: type[Config]) -> Config:
         # How trials are chosen is no part of any of them.
         config = OmegaConf.masked_copy(config, [str(key) for key in config if key != "sweep"])
     schema = OmegaConf.structured(kind)
-    if OmegaConf.select(config, "data.name") == "text":
-        schema.data = OmegaConf.structured(TextConfig)
+    if kind is not MultirunConfig:
+        options = DATA_OPTIONS.get(OmegaConf.select(config, "data.name"), LabelledConfig)
+        schema.data = OmegaConf.structured(options)
     try:
         merged = OmegaConf.merge(schema, config)
         missing = sorted(OmegaConf.missing_keys(merged))

@@ -8,7 +8,7 @@ import logging
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import Any, ClassVar, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import pyarrow.compute as pc
@@ -23,6 +23,7 @@ from babelfit.batches.masking import Masking, num_fixed
 from babelfit.batches.ragged import Array, Examples, gold_values, has_gold, token_ids
 from babelfit.batches.steps import EvaluationBatches, Steps, TrainingSteps
 from babelfit.data import splits
+from babelfit.data.facts import DatasetFacts
 from babelfit.devices import ranks
 from babelfit.errors import UserError
 from babelfit.tasks.task import Task
@@ -44,10 +45,8 @@ class Place(Protocol):
 class MultilingualDataModule(LightningDataModule, ABC):
     """Text in several languages, tokenized and cut into steps."""
 
-    data_name: ClassVar[str]
-    task: Task
-    is_parallel: ClassVar[bool] = False  # row i of every language is the same item
-    hub_repo: ClassVar[str | None] = None  # the dataset on the Hub
+    dataset: DatasetFacts
+    train_split: str = "train"  # the split of the dataset that is trained on
     mask_share: float | None = None  # of text alone, whose tokens are masked and guessed
     reset_positions: bool = False  # in the second sentence of a pair
 
@@ -99,6 +98,16 @@ class MultilingualDataModule(LightningDataModule, ABC):
                 "one example must fit"
             )
 
+    @property
+    def data_name(self) -> str:
+        """Return the name of the dataset."""
+        return self.dataset.name
+
+    @property
+    def task(self) -> Task:
+        """Return what its examples are."""
+        return self.dataset.task
+
     # Reading
 
     @abstractmethod
@@ -138,8 +147,8 @@ class MultilingualDataModule(LightningDataModule, ABC):
             "task": self.task.name,
             "labels": list(self.task.labels),
             "aliases": dict(self.task.aliases),
-            "parallel": self.is_parallel,
-            "hub_repo": self.hub_repo,
+            "parallel": self.dataset.is_parallel,
+            "hub_repo": self.dataset.hub_repo,
             "origin": self.origin.facts(),
         }
 
@@ -147,6 +156,24 @@ class MultilingualDataModule(LightningDataModule, ABC):
         """Return of which languages the scores of a split that was trained on are no measure, and why."""
         why = f"trained on the {split} split of {' and '.join(train_languages)}"
         return list(train_languages), why
+
+    def check_selectable(self) -> None:
+        """Raise UserError where the validation split of a source or a dev language has no gold, or is not there."""
+        there = self.origin.available("validation", languages=self.validated_languages)
+        for language in self.train_languages:
+            if not self.has_gold("validation", language):
+                files = ", ".join(entry["path"] for entry in self.read["validation"][language]["files"])
+                raise UserError(
+                    f"{files}: no gold labels to choose a checkpoint by, in {self.data_name} validation {language}; "
+                    "give a file with labels"
+                )
+        for language in self.dev_languages:
+            if language not in there or not self.has_gold("validation", language):
+                raise UserError(
+                    f"{self.data_name} validation {language}: no gold labels, which the objective or "
+                    "checkpoint.compare needs; give a file with labels, or objective_languages (to compare: "
+                    "data.languages) without this one"
+                )
 
     def prepare(self, split: str, *, languages: Sequence[str]) -> None:
         """Tokenize a split in some languages where it is not yet, and tell its size and what was cut or dropped."""

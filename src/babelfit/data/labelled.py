@@ -1,42 +1,34 @@
-"""What every labelled dataset does: find the rows of its splits and languages in files, and tokenize them once.
+"""The DataModule of every labelled dataset: find the rows of its splits and languages in files, tokenize them once.
 
-A dataset adds facts (languages, labels, row counts, layouts) and how a row becomes tokens.
+What one dataset has and another has not, its facts say.
 """
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property, partial
-from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
-import pyarrow as pa
 from datasets import Dataset
 
 from babelfit.config import regimes
 from babelfit.data import splits
 from babelfit.data.base import MultilingualDataModule
-from babelfit.data.checks import check_place
+from babelfit.data.facts import DatasetFacts
 from babelfit.data.few_shot import sample_few
 from babelfit.data.splits import num_labelled, read_split
 from babelfit.errors import UserError
 from babelfit.languages.facts import checked_languages
 from babelfit.rows import encoding, leaks, measuring, readers, sources
-from babelfit.rows.origin import Origin
+from babelfit.rows.origin import SAMPLE, Origin
 
 
 class LabelledDataModule(MultilingualDataModule):
     """One multilingual dataset: text, labels and languages, in splits that are what they are."""
 
-    known_rows: ClassVar[Mapping[str, Mapping[str, int]]]  # language -> split -> rows of a whole copy
-    layouts: ClassVar[tuple[sources.Layout, ...]]  # also those of the repository on the Hub
-    written_in: ClassVar[str | None] = None  # the original training rows, of which the others are translations
-    hub_languages: ClassVar[tuple[str, ...]] = ()  # evaluated from the Hub, if nothing else is asked for
-    sample_languages: ClassVar[tuple[str, ...]] = ()
-    sample_rows: ClassVar[Mapping[str, int]] = {}
-
     origin: Origin
 
     def __init__(
         self,
+        dataset: DatasetFacts,
         *,
         folder: str | None,
         revision: str | None,
@@ -50,41 +42,30 @@ class LabelledDataModule(MultilingualDataModule):
         pin_memory: bool = False,
         **settings: Any,
     ) -> None:
-        check_place(type(self), folder=folder, regime=regime, train_split=train_split)
+        """Take the facts about a dataset, and the settings of a configuration."""
+        _check_place(dataset, folder=folder, regime=regime, train_split=train_split)
         # Before anything is tokenized, and before the tokenizer's fingerprint is taken.
-        self.task.check_tokenizer(settings["tokenizer"])
+        dataset.task.check_tokenizer(settings["tokenizer"])
         origin = Origin(
-            self.data_name,
+            dataset.name,
             folder=folder,
-            repo=self.hub_repo,
+            repo=dataset.hub_repo,
             revision=revision,
-            layouts=self.layouts,
-            write_sample=self.write_sample,
-            translated_into=self.written_in if regime == "translate_test" else None,
+            layouts=dataset.layouts,
+            write_sample=None if dataset.sample is None else dataset.sample.write,
+            translated_into=dataset.written_in if regime == "translate_test" else None,
         )
-        known = self.sample_languages if origin.is_sample else tuple(self.known_rows)
-        train_languages = checked_languages(train_languages, key="train_languages", known=known, of=self.data_name)
-        others = [language for language in known if language != self.written_in]
-        train_languages = regimes.trained_languages(
-            regime,
-            train_languages,
-            written_in=self.written_in,
-            translated=origin.translated(others) if regime == "translate_train_all" else (),
-            of=self.data_name,
+        # Of a whole copy: language -> split -> rows.
+        rows = dataset.sample.rows if dataset.sample is not None and origin.is_sample else dataset.rows
+        train_languages, languages, few_shot_languages = _chosen_languages(
+            dataset,
+            origin,
+            known=tuple(rows),
+            train_languages=train_languages,
+            languages=languages,
+            regime=regime,
+            few_shot=few_shot or {},
         )
-        if languages is None:
-            languages = self.hub_languages if origin.is_hub else origin.evaluable(known)
-        languages = checked_languages(languages, key="languages", known=known, of=self.data_name)
-        few_shot_languages: list[str] = []
-        few_shot = few_shot or {}
-        if regime == "few_shot":
-            few_shot_languages = regimes.few_shot_languages(
-                few_shot["languages"],
-                evaluated=languages,
-                source_languages=train_languages,
-                known=known,
-                of=self.data_name,
-            )
         super().__init__(
             train_languages=train_languages,
             languages=languages,
@@ -95,17 +76,11 @@ class LabelledDataModule(MultilingualDataModule):
             pin_memory=pin_memory,
             **settings,
         )
+        self.dataset = dataset
         self.origin = origin
         self.train_split = train_split
-        self.few_shot = few_shot
-
-    @staticmethod
-    def write_sample(folder: Path) -> None:
-        """Write the bundled synthetic sample in one of the layouts, for a dataset that has `sample_languages`."""
-
-    def dropped(self, table: pa.Table) -> Mapping[str, pa.ChunkedArray]:
-        """Say which rows are no examples: a mask for each reason."""
-        return {}
+        self.few_shot = few_shot or {}
+        self._rows = rows
 
     def download(self) -> None:
         """Download what a run reads where that comes from the Hub: training and dev data, and all that can be scored.
@@ -144,26 +119,28 @@ class LabelledDataModule(MultilingualDataModule):
             task=self.task,
             max_length=self.max_length,
             limit=self.limit[split],
-            dropped=self.dropped,
+            dropped=self.dataset.dropped,
             draw=few,
-            expected=self.sample_rows[theirs] if self.origin.is_sample else self.known_rows[language][theirs],
+            expected=self._rows[language][theirs],
             # Of a part that the user asked for, or of the sample, which is as it is, nothing can be said.
             is_part=self.limit[split] is not None or self.origin.is_sample or few is not None,
         )
 
     def leaks(self) -> dict[str, dict[str, Any]]:
         """Look for rows of the splits read so far among those trained on, if these were read."""
-        return leaks.find(self.read, opened=self._datasets, is_parallel=self.is_parallel)
+        return leaks.find(self.read, opened=self._datasets, is_parallel=self.dataset.is_parallel)
 
     @cached_property
     def _fingerprint(self) -> dict[str, str]:
-        """Hash what turns rows into tokens: the tokenizer, the dataset's own code and that of all datasets."""
-        own = [cls.__module__ for cls in type(self).__mro__ if issubclass(cls, LabelledDataModule)]
+        """Hash what turns rows into tokens: the tokenizer, the files of facts and task, and the code of all data."""
         common = [module.__name__ for module in (readers, sources, splits, measuring, encoding)]
-        own.append(type(self.task).__module__)
+        heirs = (cls for cls in type(self).__mro__ if issubclass(cls, LabelledDataModule))
+        own = [cls.__module__ for cls in heirs if cls is not LabelledDataModule]
+        # Facts that stand in no file of their own may be others the next time.
+        own = own or [f"the dataset {self.data_name}"]
         return {
             "tokenizer": encoding.tokenizer_fingerprint(self.tokenizer),
-            "code": encoding.code_fingerprint([name for name in own if name != __name__] + common),
+            "code": encoding.code_fingerprint([*own, type(self.task).__module__, *common]),
         }
 
     def prepare(self, split: str, *, languages: Sequence[str]) -> None:
@@ -188,6 +165,58 @@ class LabelledDataModule(MultilingualDataModule):
     def contamination(self, split: str, *, train_languages: Sequence[str]) -> tuple[list[str], str]:
         """Return of which languages the scores of a split that was trained on are no measure, and why."""
         languages, why = super().contamination(split, train_languages=train_languages)
-        if not self.is_parallel:
+        if not self.dataset.is_parallel:
             return languages, why
-        return list(self.known_rows), f"{why}, of which the other languages' rows are translations"
+        return list(self.dataset.rows), f"{why}, of which the other languages' rows are translations"
+
+
+def _check_place(dataset: DatasetFacts, *, folder: str | None, regime: str, train_split: str) -> None:
+    """Raise UserError where the rows that a regime asks for cannot be in a place of this kind; nothing is looked at."""
+    name = dataset.name
+    if folder is None and dataset.hub_repo is None:
+        raise UserError(f"data.folder=null: {name} is not on the Hub; give a folder")
+    if folder == SAMPLE and dataset.sample is None:
+        raise UserError(f"data.folder={SAMPLE}: {name} has no bundled sample; give a folder")
+    if regime == "translate_test" and folder in (None, SAMPLE) and dataset.written_in is not None:
+        raise UserError(
+            f"data.regime=translate_test: {'the Hub' if folder is None else 'the sample'} has no dev and test rows of "
+            f"{name} translated into '{dataset.written_in}': give a folder that has them, data.folder=FOLDER"
+        )
+    if train_split != "train" and regime not in ("zero_shot", "translate_test"):
+        raise UserError(
+            f"data.regime={regime} is about training rows, and data.train_split={train_split} takes others: leave it "
+            "at data.train_split=train"
+        )
+
+
+def _chosen_languages(
+    dataset: DatasetFacts,
+    origin: Origin,
+    *,
+    known: Sequence[str],
+    train_languages: Sequence[str],
+    languages: Sequence[str] | None,
+    regime: str,
+    few_shot: Mapping[str, Any],
+) -> tuple[list[str], list[str], list[str]]:
+    """Return the languages that are trained on, those that are evaluated, and those of which a few are trained on.
+
+    `known` are all that there may be. Raises UserError for others, and for those that a regime makes no sense for.
+    """
+    others = [language for language in known if language != dataset.written_in]
+    trained = regimes.trained_languages(
+        regime,
+        checked_languages(train_languages, key="train_languages", known=known, of=dataset.name),
+        written_in=dataset.written_in,
+        translated=origin.translated(others) if regime == "translate_train_all" else (),
+        of=dataset.name,
+    )
+    if languages is None:
+        languages = dataset.hub_languages if origin.is_hub else origin.evaluable(known)
+    evaluated = checked_languages(languages, key="languages", known=known, of=dataset.name)
+    if regime != "few_shot":
+        return trained, evaluated, []
+    few = regimes.few_shot_languages(
+        few_shot["languages"], evaluated=evaluated, source_languages=trained, known=known, of=dataset.name
+    )
+    return trained, evaluated, few

@@ -12,6 +12,7 @@ from datasets import Dataset
 
 from babelfit.batches.masking import mask_id
 from babelfit.data.base import MultilingualDataModule
+from babelfit.data.facts import DatasetFacts
 from babelfit.errors import UserError
 from babelfit.languages.facts import checked_languages
 from babelfit.rows import encoding, measuring
@@ -25,8 +26,7 @@ from babelfit.text.splits import Held, TextSplit, limited
 class Text(MultilingualDataModule):
     """Text in the languages that a folder has of it, parallel text in pairs of them."""
 
-    data_name = "text"
-    task = MaskedTokens()
+    dataset = DatasetFacts(name="text", task=MaskedTokens())
 
     origin: Corpora
 
@@ -42,19 +42,10 @@ class Text(MultilingualDataModule):
         mask_share: float,
         train_languages: Sequence[str],
         languages: Sequence[str] | None,
-        revision: str | None = None,
-        train_split: str = "train",
-        regime: str = "zero_shot",
-        few_shot: Mapping[str, Any] | None = None,
         num_workers: int = 0,
         pin_memory: bool = False,
         **settings: Any,
     ) -> None:
-        if (revision, train_split, regime) != (None, "train", "zero_shot"):
-            raise UserError(
-                f"data.revision={revision}, data.train_split={train_split}, data.regime={regime} are about labelled "
-                "data: with data=text leave them at null, train and zero_shot"
-            )
         self._columns = dict(columns)
         self._undecodable = undecodable
         self._held_out = held_out

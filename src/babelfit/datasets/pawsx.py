@@ -5,12 +5,12 @@ All facts about the dataset and how its files lie; not how files are found or re
 
 from collections.abc import Mapping
 from functools import partial
-from pathlib import Path
+from typing import Any, final
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from babelfit.data.labelled import LabelledDataModule
+from babelfit.data import DatasetFacts, LabelledDataModule, Sample
 from babelfit.rows.readers import read_parquet, read_translations, read_tsv
 from babelfit.rows.sources import HUB_PARQUET, TRANSLATED, Layout
 from babelfit.sample import PARAPHRASE_LANGUAGES, PARAPHRASE_ROWS, write_paraphrase
@@ -63,25 +63,28 @@ LAYOUTS = (
 )
 
 
+def untranslated(table: pa.Table) -> Mapping[str, pa.ChunkedArray]:
+    """Find the rows in which a sentence was not translated."""
+    return {f"untranslated, {PLACEHOLDER}": pc.or_(*(pc.equal(table[column], PLACEHOLDER) for column in TEXTS))}
+
+
+@final
 class PAWSX(LabelledDataModule):
     """PAWS-X with its English training rows and their translations."""
 
-    data_name = "pawsx"
-    task = Classification(labels=LABELS, texts=TEXTS, aliases={"0": "not_paraphrase", "1": "paraphrase"})
-    known_rows = dict.fromkeys(LANGUAGES, ROWS)
-    layouts = LAYOUTS
-    hub_repo = "google-research-datasets/paws-x"
-    hub_languages = LANGUAGES
-    is_parallel = True
-    written_in = "en"
-    sample_languages = PARAPHRASE_LANGUAGES
-    sample_rows = PARAPHRASE_ROWS
+    dataset = DatasetFacts(
+        name="pawsx",
+        task=Classification(labels=LABELS, texts=TEXTS, aliases={"0": "not_paraphrase", "1": "paraphrase"}),
+        rows=dict.fromkeys(LANGUAGES, ROWS),
+        layouts=LAYOUTS,
+        hub_repo="google-research-datasets/paws-x",
+        hub_languages=LANGUAGES,
+        is_parallel=True,
+        written_in="en",
+        sample=Sample(rows=dict.fromkeys(PARAPHRASE_LANGUAGES, PARAPHRASE_ROWS), write=write_paraphrase),
+        dropped=untranslated,
+    )
 
-    @staticmethod
-    def write_sample(folder: Path) -> None:
-        """Write the sample's paraphrase part."""
-        write_paraphrase(folder)
-
-    def dropped(self, table: pa.Table) -> Mapping[str, pa.ChunkedArray]:
-        """Drop the rows in which a sentence was not translated."""
-        return {f"untranslated, {PLACEHOLDER}": pc.or_(*(pc.equal(table[column], PLACEHOLDER) for column in TEXTS))}
+    def __init__(self, **settings: Any) -> None:
+        """Take the settings that every labelled dataset takes."""
+        super().__init__(self.dataset, **settings)

@@ -4,9 +4,9 @@ All facts about the dataset and how its files lie; not how files are found or re
 """
 
 from functools import partial
-from pathlib import Path
+from typing import Any, final
 
-from babelfit.data.labelled import LabelledDataModule
+from babelfit.data import DatasetFacts, LabelledDataModule, Sample
 from babelfit.rows.readers import read_tagged, read_tagged_parquet
 from babelfit.rows.sources import HUB_PARQUET, Layout
 from babelfit.sample import NER_LANGUAGES, NER_ROWS, write_ner
@@ -67,20 +67,20 @@ LAYOUTS = (
 )
 
 
+@final
 class WikiANN(LabelledDataModule):
     """Named entities in sentences of Wikipedia in 176 languages, not parallel."""
 
-    data_name = "wikiann"
-    task = Tagging(labels=LABELS)
-    known_rows = ROWS
-    layouts = LAYOUTS
-    hub_repo = "unimelb-nlp/wikiann"
-    hub_languages = tuple(XTREME_LANGUAGES.split())
-    is_parallel = False
-    sample_languages = NER_LANGUAGES
-    sample_rows = NER_ROWS
+    dataset = DatasetFacts(
+        name="wikiann",
+        task=Tagging(labels=LABELS),
+        rows=ROWS,
+        layouts=LAYOUTS,
+        hub_repo="unimelb-nlp/wikiann",
+        hub_languages=tuple(XTREME_LANGUAGES.split()),
+        sample=Sample(rows=dict.fromkeys(NER_LANGUAGES, NER_ROWS), write=write_ner),
+    )
 
-    @staticmethod
-    def write_sample(folder: Path) -> None:
-        """Write the sample's NER part."""
-        write_ner(folder)
+    def __init__(self, **settings: Any) -> None:
+        """Take the settings that every labelled dataset takes."""
+        super().__init__(self.dataset, **settings)

@@ -4,9 +4,9 @@ All facts about the dataset and how its files lie; not how files are found or re
 """
 
 from functools import partial
-from pathlib import Path
+from typing import Any, final
 
-from babelfit.data.labelled import LabelledDataModule
+from babelfit.data import DatasetFacts, LabelledDataModule, Sample
 from babelfit.rows.readers import read_parquet, read_translations, read_tsv
 from babelfit.rows.sources import HUB_PARQUET, TRANSLATED, Layout
 from babelfit.sample import NLI_LANGUAGES, NLI_ROWS, write_nli
@@ -65,21 +65,22 @@ LAYOUTS = (
 )
 
 
+@final
 class XNLI(LabelledDataModule):
     """XNLI with the English training rows of MultiNLI and their translations."""
 
-    data_name = "xnli"
-    task = Classification(labels=LABELS, texts=("premise", "hypothesis"), aliases=ALIASES)
-    known_rows = dict.fromkeys(LANGUAGES, ROWS)
-    layouts = LAYOUTS
-    hub_repo = "facebook/xnli"
-    hub_languages = LANGUAGES
-    is_parallel = True
-    written_in = "en"
-    sample_languages = NLI_LANGUAGES
-    sample_rows = NLI_ROWS
+    dataset = DatasetFacts(
+        name="xnli",
+        task=Classification(labels=LABELS, texts=("premise", "hypothesis"), aliases=ALIASES),
+        rows=dict.fromkeys(LANGUAGES, ROWS),
+        layouts=LAYOUTS,
+        hub_repo="facebook/xnli",
+        hub_languages=LANGUAGES,
+        is_parallel=True,
+        written_in="en",
+        sample=Sample(rows=dict.fromkeys(NLI_LANGUAGES, NLI_ROWS), write=write_nli),
+    )
 
-    @staticmethod
-    def write_sample(folder: Path) -> None:
-        """Write the sample's NLI part."""
-        write_nli(folder)
+    def __init__(self, **settings: Any) -> None:
+        """Take the settings that every labelled dataset takes."""
+        super().__init__(self.dataset, **settings)

@@ -8,8 +8,10 @@ from pathlib import Path
 from babelfit import evaluation, tasks
 from babelfit.config.regimes import UNKNOWN
 from babelfit.config.schema import EvaluateConfig, TrainConfig
-from babelfit.data import DATA, LabelledDataModule, MultilingualDataModule
-from babelfit.data.building import build_data
+from babelfit.data import MultilingualDataModule
+from babelfit.data.facts import DatasetFacts
+from babelfit.datasets import DATASETS
+from babelfit.datasets.building import build_data
 from babelfit.encoder.loading import load_tokenizer
 from babelfit.errors import UserError
 from babelfit.exchange import prediction_formats
@@ -45,10 +47,12 @@ def import_predictions(
     from other files, or of a model with other sources. Raises UserError then, with file and line.
     """
     chosen = replace(config.data, folder=data_folder, train_languages=list(sources))
-    files = _files(given, format=format, data=_labelled(chosen.name), split=split)
+    facts = DATASETS[chosen.name].dataset
+    _check_exchanged(facts.task, data=facts.name)
+    files = _files(given, format=format, data=facts, split=split)
     data = build_data(
         chosen,
-        head=DATA[chosen.name].task.head,
+        head=facts.task.head,
         languages=list(files),
         # Of the rows only gold is needed; which tokenizer reads them does not matter.
         tokenizer=load_tokenizer(config.encoder.path),
@@ -78,21 +82,14 @@ def import_predictions(
         manifest.add(folder, splits=data.read, imported={split: imported})
         for language, theirs in records.items():
             prediction_files.write(prediction_files.path(folder, split=split, language=language), theirs)
-        facts = {
+        in_words = {
             "predictions": f"imported from {origin} ({format})",
             "source languages": f"{', '.join(sources)}, as --sources says; not checked",
             "regime": f"{regime}, as --regime says; not checked" if regime else "not known; --regime says it",
         }
-        training = evaluation.Training(data=chosen, facts=facts, regime=regime or UNKNOWN)
+        training = evaluation.Training(data=chosen, facts=in_words, regime=regime or UNKNOWN)
         evaluation.report(data=data, split=split, folder=folder, training=training)
     return folder
-
-
-def _labelled(name: str) -> type[LabelledDataModule]:
-    data = DATA[name]
-    _check_exchanged(data.task, data=name)
-    assert issubclass(data, LabelledDataModule)
-    return data
 
 
 def _check_exchanged(task: Task, *, data: str) -> None:
@@ -101,14 +98,14 @@ def _check_exchanged(task: Task, *, data: str) -> None:
         raise UserError(f"{data} has no labels, so there are no predictions of it in files of other forms")
 
 
-def _files(given: Path, *, format: str, data: type[LabelledDataModule], split: str) -> dict[str, Path]:
+def _files(given: Path, *, format: str, data: DatasetFacts, split: str) -> dict[str, Path]:
     """Find the file of each language; raises UserError where there is none."""
     if given.is_dir():
         check_folder(given)
     found: dict[str, Path] = {}
-    patterns = [Path(_pattern(data.data_name, format=format, split=split))]
+    patterns = [Path(_pattern(data.name, format=format, split=split))]
     patterns.append(Path(patterns[0].name))
-    for language in data.known_rows:
+    for language in data.rows:
         names = [Path(str(pattern).replace("{language}", language)) for pattern in patterns]
         places = [given / name for name in names] if given.is_dir() else [given] * (given.name == names[0].name)
         for place in places:
@@ -117,10 +114,10 @@ def _files(given: Path, *, format: str, data: type[LabelledDataModule], split: s
     known = set(found.values())
     others = [one for pattern in patterns for one in given.glob(str(pattern).replace("{language}", "*"))]
     for other in sorted(set(others) - known):
-        log.warning("%s is left out: %s has no such language, or another file of it", other, data.data_name)
+        log.warning("%s is left out: %s has no such language, or another file of it", other, data.name)
     if not found:
         raise UserError(
-            f"{given} has no predictions of {data.data_name} {split}: expected a file a language, named "
+            f"{given} has no predictions of {data.name} {split}: expected a file a language, named "
             f"{' or '.join(dict.fromkeys(map(str, patterns)))}, or the folder of them"
         )
     return found
@@ -131,7 +128,7 @@ def _pattern(data: str, *, format: str, split: str) -> str:
     if format == TSV:
         return f"{split}-{{language}}.tsv"
     # Only here is a dataset looked up by its name: it is one of XTREME's, or it is not.
-    for layout in getattr(DATA.get(data), "layouts", ()):
+    for layout in DATASETS[data].dataset.layouts if data in DATASETS else ():
         if layout.name == "XTREME":
             return str(layout.patterns[split])
     raise UserError(f"--format {XTREME}: XTREME does not have {data}; use --format {TSV}")

@@ -180,14 +180,14 @@ class Finetuner(LightningModule):
         self.dev_scores.reset()
         for language, values in scores.items():
             for name, value in values.items():
-                self.log(f"validation/{name}/{language}", value)
+                self.log(f"validation/{name}/{language}", _double(value))
         main = {language: values[self.task.selecting.key] for language, values in scores.items()}
         found = {"source_dev": sum(main[one] for one in self.source_languages) / len(self.source_languages)}
         if self.dev_languages:
             others = objectives(main, source_languages=self.source_languages, languages=self.dev_languages)
             found = {**others, **found}
         for name, value in found.items():
-            self.log(name, value)
+            self.log(name, _double(value))
             if name in ("source_dev", self.objective):
                 self.shown[name] = value
         # Lightning logs at this number instead of at a count of its own, which loses its place in a resume.
@@ -224,3 +224,8 @@ class Finetuner(LightningModule):
 def _mixed(*numbers: int) -> int:
     """Mix numbers into one seed."""
     return int(np.random.SeedSequence(numbers).generate_state(1)[0])
+
+
+def _double(score: float) -> torch.Tensor:
+    """Return a score as it is: Lightning would round a plain number to single precision."""
+    return torch.tensor(score, dtype=torch.float64)

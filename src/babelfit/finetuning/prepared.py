@@ -11,10 +11,9 @@ from transformers import PreTrainedModel
 
 from babelfit.changes.change import Change, changes_of
 from babelfit.checkpoints.rankings import kept
-from babelfit.config.schema import TrainConfig
+from babelfit.config.schema import LabelledConfig, TrainConfig
 from babelfit.data import MultilingualDataModule
-from babelfit.data.building import build_data, chosen_split
-from babelfit.data.checks import check_selectable
+from babelfit.datasets.building import build_data, chosen_split
 from babelfit.devices.launch import check_devices, num_workers
 from babelfit.encoder.dropout import take_faster_dropout
 from babelfit.encoder.encoder import choose_kernels, is_ragged
@@ -162,10 +161,10 @@ def prepare(config: TrainConfig) -> Prepared:
         source_languages=data.train_languages,
         compare=config.checkpoint.compare,
     )
-    _warn(config)
+    _warn(config, data=data)
     # All data are read before anything is trained, so that a missing file is known now and not after the last step.
     data.prepare("train", languages=data.trained_languages)
-    check_selectable(data)
+    data.check_selectable()
     data.prepare("validation", languages=data.validated_languages)
     scored = _scored(config, data=data)
     for split, languages in scored.items():
@@ -185,12 +184,12 @@ def _check_scores(config: TrainConfig, *, data: MultilingualDataModule) -> None:
             )
 
 
-def _warn(config: TrainConfig) -> None:
+def _warn(config: TrainConfig, *, data: MultilingualDataModule) -> None:
     """Log what is allowed and probably not meant."""
-    if config.data.train_split != "train":
+    if data.train_split != "train":
         log.warning(
             "training on the %s split: scores on it, and the checkpoint that they select, are no measure of learning",
-            config.data.train_split,
+            data.train_split,
         )
     if config.encoder.freeze_embeddings and not config.encoder.pretrained:
         log.warning(
@@ -212,10 +211,12 @@ def _scored(config: TrainConfig, *, data: MultilingualDataModule) -> dict[str, l
 
 def _with_languages(config: TrainConfig, *, data: MultilingualDataModule) -> TrainConfig:
     """Name the languages that null stood for, and those that a regime trains on."""
-    few_shot = replace(config.data.few_shot, languages=data.few_shot_languages or config.data.few_shot.languages)
+    named = replace(config.data, languages=data.languages, train_languages=data.train_languages)
+    if isinstance(named, LabelledConfig) and data.few_shot_languages:
+        named = replace(named, few_shot=replace(named.few_shot, languages=data.few_shot_languages))
     return replace(
         config,
-        data=replace(config.data, languages=data.languages, train_languages=data.train_languages, few_shot=few_shot),
+        data=named,
         # Where training reads them, other ones are another run.
         objective_languages=data.dev_languages or config.objective_languages,
     )

@@ -7,7 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from babelfit.data import DATA
+from babelfit.datasets import DATASETS
 from babelfit.languages.facts import LANGUAGE_NAMES
 from babelfit.predictions import prediction_files
 from babelfit.reports.mistakes import Mistakes, mistakes
@@ -85,7 +85,7 @@ def _records(folder: Path, *, scores: Scores, task: Task, entries: Mapping[str, 
 def _texts(scores: Scores, *, entries: Mapping[str, Any]) -> dict[str, pa.Table | str]:
     """Read the text of each language, or say why it is not there."""
     # How the files of a dataset are read is code, which no manifest can hold.
-    layouts = getattr(DATA.get(scores.data), "layouts", ())
+    layouts = DATASETS[scores.data].dataset.layouts if scores.data in DATASETS else ()
     return {
         language: read_again(entries[language], layouts=layouts, dataset=scores.data, language=language)
         if language in entries

@@ -9,7 +9,7 @@ from pathlib import Path
 from huggingface_hub import EvalResult, ModelCardData
 
 from babelfit import tasks
-from babelfit.config.schema import TrainConfig
+from babelfit.config.schema import LabelledConfig, TrainConfig
 from babelfit.files import atomic_files
 from babelfit.files.escaping import escaped
 from babelfit.reports import words
@@ -117,7 +117,8 @@ def _body(
     pipeline: str,
 ) -> str:
     lines = [f"# {escaped(config.name)}", "", *data_notes(all_scores, doubts=doubts)]
-    known = dict(facts) | {"data": f"{config.data.name}, {config.data.train_split}"}
+    split = config.data.train_split if isinstance(config.data, LabelledConfig) else "train"
+    known = dict(facts) | {"data": f"{config.data.name}, {split}"}
     lines += [f"- {name}: {escaped(value)}" for name, value in known.items()]
     for scores in all_scores:
         lines += _table(scores)

@@ -32,7 +32,7 @@ class Origin:
         repo: str | None,
         revision: str | None,
         layouts: Sequence[sources.Layout],
-        write_sample: Callable[[Path], None],
+        write_sample: Callable[[Path], None] | None = None,
         translated_into: str | None = None,
     ) -> None:
         """Take a folder, `sample`, or None for the repository of the Hub.
@@ -50,6 +50,7 @@ class Origin:
         self._revision = revision
         self._downloaded: set[str] = set()
         if self.is_sample:
+            assert write_sample is not None
             self._folder = written_sample(dataset, write=write_sample)
 
     def facts(self) -> dict[str, Any]:

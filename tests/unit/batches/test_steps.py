@@ -11,9 +11,9 @@ from babelfit.commands.compose import introduce_to_hydra
 from babelfit.config.config_files import load, save
 from babelfit.config.schema import TextConfig, TrainConfig, checked
 from babelfit.data import Text
+from babelfit.datasets.building import build_data
 from babelfit.encoder.loading import MINI, load_tokenizer
 from babelfit.errors import UserError
-from babelfit.evaluation import build_data
 
 CONF = Path(__file__).resolve().parents[3] / "conf"
 NAMES = ["Amina", "Boris", "Chen", "Dalia", "Emre", "Fatima", "Goran", "Hana"]
@@ -80,6 +80,13 @@ def test_keys_of_text_are_none_of_other_data() -> None:
     introduce_to_hydra()
     with initialize_config_dir(config_dir=str(CONF)), pytest.raises(UserError, match=r"data.held_out"):
         checked(compose("train", ["+data.held_out=3"]), TrainConfig)
+
+
+@pytest.mark.parametrize("key", ["revision", "train_split", "regime", "few_shot"])
+def test_keys_of_labelled_data_are_none_of_text(key: str) -> None:
+    assert not hasattr(composed().data, key)
+    with pytest.raises(UserError, match=f"^data.{key}: "):
+        composed(f"+data.{key}=null")
 
 
 def test_an_epoch_takes_languages_and_pairs_by_their_share(folder: Path) -> None:

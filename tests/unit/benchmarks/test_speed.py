@@ -12,7 +12,8 @@ import tiny
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from babelfit.data import DATA, MultilingualDataModule
+from babelfit.data import MultilingualDataModule
+from babelfit.datasets import DATASETS
 from babelfit.encoder.loading import load_tokenizer
 
 SCRIPTS = Path(__file__).resolve().parents[3] / "benchmarks"
@@ -68,7 +69,7 @@ def flat(lists: Iterable[list[int]]) -> list[int]:
 
 
 def data_of(name: str, tokenizer: Any) -> MultilingualDataModule:
-    return DATA[name](
+    return DATASETS[name](
         folder="sample",
         revision=None,
         train_languages=["en"],

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import MissingConfigException
 
 from babelfit.commands.compose import introduce_to_hydra
-from babelfit.config.schema import EvaluateConfig, TrainConfig, checked
+from babelfit.config.schema import EvaluateConfig, LabelledConfig, TextConfig, TrainConfig, checked
 
 CONF = Path(__file__).resolve().parents[3] / "conf"
 CHOICES = sorted(
@@ -45,6 +47,18 @@ def test_every_dataset_composes_for_an_evaluation(choice: str) -> None:
 
     assert config.data is not None
     assert config.data.train_languages == ([] if choice == "text" else ["en"])
+
+
+def test_what_labelled_datasets_share_is_in_each_of_them_and_no_choice_of_its_own() -> None:
+    choices = GlobalHydra.instance().config_loader().get_group_options("data")
+
+    assert choices == ["pawsx", "text", "wikiann", "xnli", "xnli_sample"], "what --help offers"
+    for choice in choices:
+        config = train(f"data={choice}").data
+        assert type(config) is (TextConfig if choice == "text" else LabelledConfig)
+        assert choice == "text" or (config.max_length, config.train_languages) == (128, ["en"])
+    with pytest.raises(MissingConfigException, match="Could not find 'data/_labelled'"):
+        train("data=_labelled")
 
 
 @pytest.mark.parametrize("choice", [choice for group, choice in CHOICES if group == "trainer"])

@@ -1,5 +1,6 @@
 """A configuration is checked once, whole and at the door; a mistake is told with its full key."""
 
+from dataclasses import asdict, replace
 from operator import attrgetter
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from omegaconf import OmegaConf
 
 from babelfit.commands.compose import introduce_to_hydra
 from babelfit.config.config_files import VERSION, differences, load, save
-from babelfit.config.schema import EvaluateConfig, FewShot, TrainConfig, checked
+from babelfit.config.schema import EvaluateConfig, FewShot, TextConfig, TrainConfig, checked
 from babelfit.errors import UserError
 
 CONF = Path(__file__).resolve().parents[3] / "conf"
@@ -315,6 +316,26 @@ def test_a_configuration_of_an_older_version_stays_readable() -> None:
         assert attrgetter(key)(upgraded) == meaning
 
 
+def test_text_of_an_older_version_is_the_same_run_without_the_keys_of_labelled_data(tmp_path: Path) -> None:
+    """The file is one that version 2 wrote."""
+    older = Path(__file__).with_name("configs") / "version-2-text.yaml"
+    upgraded = load(older, TrainConfig)
+    options = ("folder=sample", "train_languages=[de,en-de]", "languages=[de,en-de]", "max_length=48", "held_out=100",
+               "reset_positions=true", "limit.validation=24")  # fmt: skip
+    with initialize_config_dir(config_dir=str(CONF)):
+        today = checked(compose("train", ["data=text", *(f"data.{option}" for option in options)]), TrainConfig)
+
+    assert "regime: zero_shot" in older.read_text(), "or the test shows nothing"
+    assert isinstance(upgraded.data, TextConfig)
+    assert differences(asdict(upgraded), asdict(replace(upgraded, data=today.data))) == []
+    save(upgraded, tmp_path / "config.yaml")
+    assert load(tmp_path / "config.yaml", TrainConfig) == upgraded
+    # From version 3 on they are as unknown there as any other key.
+    (tmp_path / "config.yaml").write_text(older.read_text().replace("version: 2", f"version: {VERSION}"))
+    with pytest.raises(UserError, match=r"data\.revision: .*TextConfig"):
+        load(tmp_path / "config.yaml", TrainConfig)
+
+
 def test_an_evaluation_of_an_older_version_gets_no_keys_of_a_run(tmp_path: Path) -> None:
     with initialize_config_dir(config_dir=str(CONF)):
         config = checked(compose("evaluate", ["model=x", "data=xnli"]), EvaluateConfig)
@@ -328,7 +349,7 @@ def test_an_evaluation_of_an_older_version_gets_no_keys_of_a_run(tmp_path: Path)
 @pytest.mark.parametrize(
     ("content", "told"),
     [
-        (b"version: 99\nname: x\n", "version 99; this babelfit reads versions 1 to 2"),
+        (b"version: 99\nname: x\n", "version 99; this babelfit reads versions 1 to 3"),
         (b"name: x\n", "has no version"),
         (b"", "has no version"),
         (b"- 1\n", "has no version"),

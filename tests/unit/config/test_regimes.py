@@ -11,9 +11,9 @@ import pytest
 from datasets import Dataset
 
 from babelfit.config.regimes import REGIMES, trained_languages
-from babelfit.data import PAWSX, XNLI, MultilingualDataModule, WikiANN
+from babelfit.data import MultilingualDataModule
 from babelfit.data.few_shot import sample_few
-from babelfit.datasets import xnli
+from babelfit.datasets import PAWSX, XNLI, WikiANN, xnli
 from babelfit.encoder.loading import MINI, load_tokenizer
 from babelfit.errors import UserError
 from babelfit.rows import sources
@@ -368,7 +368,7 @@ def test_a_target_language_without_training_rows_is_told_before_anything_is_trai
 
 def test_every_dataset_with_a_language_of_origin_has_places_for_its_translations() -> None:
     for kind in (XNLI, PAWSX):
-        held = {split for layout in kind.layouts for split in layout.patterns}
-        assert kind.written_in == "en"
+        held = {split for layout in kind.dataset.layouts for split in layout.patterns}
+        assert kind.dataset.written_in == "en"
         assert f"{sources.TRANSLATED}test" in held
-    assert WikiANN.written_in is None
+    assert WikiANN.dataset.written_in is None

@@ -8,8 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from babelfit.data import PAWSX
-from babelfit.datasets import pawsx
+from babelfit.datasets import PAWSX, pawsx
 from babelfit.encoder.loading import MINI, load_tokenizer
 from babelfit.errors import UserError
 from babelfit.rows import sources

@@ -185,8 +185,8 @@ def test_parquet_that_names_its_tags_in_another_order_is_refused(tmp_path: Path,
 def test_the_known_languages_are_the_hubs_and_hold_xtremes_forty() -> None:
     assert len(wikiann.ROWS) == 176
     assert list(wikiann.ROWS) == sorted(wikiann.ROWS)
-    assert len(wikiann.WikiANN.hub_languages) == 40
-    assert set(wikiann.WikiANN.hub_languages) <= set(wikiann.ROWS)
+    assert len(wikiann.WikiANN.dataset.hub_languages) == 40
+    assert set(wikiann.WikiANN.dataset.hub_languages) <= set(wikiann.ROWS)
     assert wikiann.ROWS["sw"] == {"train": 1000, "validation": 1000, "test": 1000}
 
 

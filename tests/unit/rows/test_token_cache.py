@@ -6,14 +6,16 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tiny import tokenizer
 
-from babelfit.data import PAWSX, MultilingualDataModule
+from babelfit.data import LabelledDataModule, MultilingualDataModule
+from babelfit.datasets import PAWSX
 from babelfit.encoder.loading import MINI, load_tokenizer, located
 from babelfit.rows.encoding import cache_folder, tokenizer_fingerprint
 
@@ -21,42 +23,54 @@ SPLITS = ("train", "validation", "test")
 MODULE = """
 from functools import partial
 
-from babelfit.data.labelled import LabelledDataModule
+from babelfit.data import DatasetFacts, LabelledDataModule
 from babelfit.rows.readers import read_tsv
 from babelfit.rows.sources import Layout
-from babelfit.rows.encoding import encode_texts
+from babelfit.tasks import Classification
 
 COLUMNS = {"first": ("first",), "second": ("second",), "label": ("label",)}
 SPELLINGS = {"0": "no", "1": "yes"}
+LABELS = ("no", "yes")
 
-
-class Invented(LabelledDataModule):
-    data_name = "invented"
-    head = "sequence_classification"
-    label_names = ("no", "yes")
-    known_rows = {"en": {"train": 2, "validation": 2, "test": 2}}
-    is_parallel = False
-    layouts = (
+FACTS = DatasetFacts(
+    name="invented",
+    task=Classification(labels=LABELS, texts=("first", "second")),
+    rows={"en": {"train": 2, "validation": 2, "test": 2}},
+    layouts=(
         Layout(
             name="one file a split",
             patterns={split: f"{split}-{{language}}.tsv" for split in ("train", "validation", "test")},
             read=partial(read_tsv, columns=COLUMNS, spellings=SPELLINGS),
         ),
-    )
+    ),
+)
 
-    def encode(self, table):
-        return encode_texts(table, tokenizer=self.tokenizer, texts=("first", "second"), max_length=self.max_length)
+
+class Invented(LabelledDataModule):
+    dataset = FACTS
+
+    def __init__(self, **settings):
+        super().__init__(self.dataset, **settings)
 """
 DROPPED = """
-    def dropped(self, table):
-        import pyarrow.compute as pc
+def dropped(table):
+    import pyarrow.compute as pc
 
-        return {"a": pc.equal(table["second"], "a")}
+    return {"a": pc.equal(table["second"], "a")}
+
+
+FACTS = DatasetFacts(
+    dropped=dropped,
 """
 
 NUM_ROWS = 200_000
+MODULE_FACTS = """FACTS = DatasetFacts(
+    name="invented",
+    task=Classification(labels=LABELS, texts=("first", "second")),
+"""
 LONG_ROWS = """
-    def encode(self, table):
+class LongRows(Classification):
+    def encode(self, table, *, tokenizer, max_length):
         import numpy as np
         import pyarrow as pa
 
@@ -70,6 +84,11 @@ LONG_ROWS = """
             "targets": lists(1),
             "truncated": [False] * table.num_rows,
         }
+
+
+FACTS = DatasetFacts(
+    name="invented",
+    task=LongRows(labels=LABELS, texts=("first", "second")),
 """
 OPENED = """
 import sys
@@ -113,8 +132,10 @@ def imported() -> type[MultilingualDataModule]:
     return found
 
 
-def built(cls: type[MultilingualDataModule], folder: Path, *, with_tokenizer: Any = None) -> MultilingualDataModule:
-    return cls(
+def built(
+    kind: Callable[..., MultilingualDataModule], folder: Path, *, with_tokenizer: Any = None
+) -> MultilingualDataModule:
+    return kind(
         folder=str(folder),
         revision=None,
         train_languages=["en"],
@@ -163,8 +184,8 @@ def test_an_exported_tokenizer_is_the_same_as_its_original(folder: Path) -> None
     ("old", "new", "expected"),
     [
         ('{"0": "no", "1": "yes"}', '{"1": "no", "0": "yes"}', [[1], [0]]),
-        ('("no", "yes")\n    known', '("yes", "no")\n    known', [[1], [0]]),
-        ("    def encode", f"{DROPPED}\n    def encode", [[1]]),
+        ('("no", "yes")', '("yes", "no")', [[1], [0]]),
+        ("FACTS = DatasetFacts(\n", DROPPED, [[1]]),
     ],
     ids=["spellings", "labels", "dropped"],
 )
@@ -201,7 +222,22 @@ def test_a_dataset_without_source_is_tokenized_each_time(folder: Path) -> None:
     assert num_tokenized() == 2
 
 
-@pytest.mark.parametrize("name", ["rows.readers", "rows.sources", "data.splits", "rows.encoding", "datasets.pawsx"])
+def test_facts_that_stand_in_no_file_are_tokenized_each_time(folder: Path) -> None:
+    for old, new in (('("no", "yes")', '("no", "yes")'), ('("no", "yes")', '("yes", "no")')):
+        (folder / "invented_data.py").write_text(MODULE.replace(old, new))
+        imported()
+        facts = sys.modules["invented_data"].FACTS
+        of_facts = built(partial(LabelledDataModule, facts), folder)
+        assert labels(of_facts) == labels(built(imported(), folder))
+        assert of_facts.facts()["labels"] == list(facts.task.labels)
+
+    assert num_tokenized() == 4
+
+
+CODE = ("rows.readers", "rows.sources", "data.splits", "rows.encoding", "datasets.pawsx", "tasks.classification")
+
+
+@pytest.mark.parametrize("name", CODE)
 def test_the_code_of_all_datasets_counts(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def key() -> Mapping[str, str]:
         return built(PAWSX, tmp_path)._fingerprint
@@ -219,7 +255,7 @@ def test_the_code_of_all_datasets_counts(name: str, tmp_path: Path, monkeypatch:
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="private memory is read from Linux's /proc")
 def test_what_is_tokenized_is_mapped_and_not_loaded(folder: Path) -> None:
     (folder / "train-en.tsv").write_text("train\ta\t0\n" * NUM_ROWS)
-    (folder / "invented_data.py").write_text(MODULE.split("    def encode")[0] + LONG_ROWS)
+    (folder / "invented_data.py").write_text(MODULE.replace(MODULE_FACTS, LONG_ROWS))
     built(imported(), folder).open("train", "en")
     path = os.pathsep.join([str(Path(__file__).parent), str(Path(__file__).parents[2] / "helpers"), str(folder)])
 

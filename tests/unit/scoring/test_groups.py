@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from babelfit.data import DATA, LabelledDataModule
+from babelfit.datasets import DATASETS
 from babelfit.languages.facts import LANGUAGES
 from babelfit.scoring import groups as language_groups
 from babelfit.scoring.scores import Group, Groups
@@ -83,8 +83,8 @@ def test_without_a_source_there_is_no_gap() -> None:
 
 
 def test_every_language_of_the_datasets_has_its_facts() -> None:
-    for data in (one for one in DATA.values() if issubclass(one, LabelledDataModule)):
-        for language in data.known_rows:
+    for data in DATASETS.values():
+        for language in data.dataset.rows:
             assert LANGUAGES[language].family
             assert LANGUAGES[language].script
 

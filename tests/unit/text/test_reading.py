@@ -263,7 +263,6 @@ BAD: dict[str, tuple[dict[str, str | bytes], dict[str, Any], str]] = {
     "three fields": ({"en-sw.tsv": "a\tb\nc\td\te\n"}, {}, r"line 2: found 3 tab-separated fields; expected 2"),
     "one field": ({"en-sw.tsv": "a\n"}, {}, r"en-sw.tsv, line 1: found 1 tab-separated fields; expected 2"),
     "a pair in plain text": ({"en-sw.txt": "a"}, {}, r"en-sw.txt: text in two languages, en-sw, comes as en-sw.tsv"),
-    "a regime": ({"sw.txt": "a"}, {"regime": "few_shot"}, r"data.regime=few_shot are about labelled data"),
 }  # fmt: skip
 
 

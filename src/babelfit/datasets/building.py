@@ -7,7 +7,8 @@ from dataclasses import asdict
 from transformers import PreTrainedTokenizerFast
 
 from babelfit.config.schema import DataConfig
-from babelfit.data import DATA, MultilingualDataModule
+from babelfit.data import MultilingualDataModule
+from babelfit.datasets import DATASETS
 from babelfit.errors import UserError
 
 log = logging.getLogger(__name__)
@@ -29,12 +30,12 @@ def build_data(
     """Build the DataModule that a configuration names; raise UserError for an unknown one or another head."""
     settings = asdict(chosen) | {"languages": languages}
     name = settings.pop("name")
-    if name not in DATA:
-        raise UserError(f"data.name={name}: must be one of {', '.join(DATA)}")
-    own = DATA[name].task.head
+    if name not in DATASETS:
+        raise UserError(f"data.name={name}: must be one of {', '.join(DATASETS)}")
+    own = DATASETS[name].dataset.task.head
     if head != own:
         raise UserError(f"head={head}: {name} needs head={own}, which data={name} chooses by itself")
-    return DATA[name](
+    return DATASETS[name](
         **settings,
         tokenizer=tokenizer,
         tokens_per_device=tokens_per_device,
