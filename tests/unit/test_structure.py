@@ -10,44 +10,6 @@ ROOT = Path(__file__).resolve().parents[2]
 SOURCE = ROOT / "src" / "babelfit"
 TREES = {path.relative_to(SOURCE).as_posix(): ast.parse(path.read_text()) for path in sorted(SOURCE.rglob("*.py"))}
 
-# What is still to be mended; a line here that is no longer true fails, too.
-CIRCLES = {
-    "batches.masking batches.ragged",
-    "data.checks data.labelled",
-    "planning.advice planning.plan",
-    "planning.plan planning.probe",
-    "text.corpora text.passages",
-}
-FOR_TYPES_ALONE = {
-    "batches/ragged.py",
-    "data/checks.py",
-    "planning/advice.py",
-    "planning/probe.py",
-    "text/passages.py",
-}
-ASK_WHICH_TASK = {
-    "comparing/compare.py",
-    "comparing/scored_runs.py",
-    "data/labelled.py",
-    "evaluation.py",
-    "exchange/exchange.py",
-    "finetuning/building.py",
-    "run/run.py",
-    "scoring/answers.py",
-    "scoring/metrics.py",
-    "scoring/scoring.py",
-    "training.py",
-}
-LONG_FUNCTIONS = {
-    "data/labelled.py __init__",
-    "data/splits.py read_split",
-    "encoder/loading.py load_model",
-    "scoring/scoring.py score",
-    "text/splits.py read_text",
-    "training.py fit",
-    "training.py train",
-}
-
 
 def test_no_two_files_import_each_other_also_by_way_of_others() -> None:
     graph = grimp.build_graph("babelfit", cache_dir=None)
@@ -57,7 +19,7 @@ def test_no_two_files_import_each_other_also_by_way_of_others() -> None:
         for imported in graph.find_modules_directly_imported_by(importer)
         if graph.chain_exists(importer=imported, imported=importer)
     }
-    assert circles == CIRCLES
+    assert circles == set()
 
 
 def test_nothing_of_ours_is_imported_for_types_alone() -> None:
@@ -68,12 +30,12 @@ def test_nothing_of_ours_is_imported_for_types_alone() -> None:
         if isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING")
         if re.search(r"\b(from|import) (babelfit|\.)", ast.unparse(node))
     }
-    assert found == FOR_TYPES_ALONE
+    assert found == set()
 
 
 def test_nobody_asks_which_task_or_head_it_is() -> None:
     asks = re.compile(r'(head|task)(\.name)? *[=!]= *"')
-    assert {name for name in TREES if asks.search((SOURCE / name).read_text())} == ASK_WHICH_TASK
+    assert {name for name in TREES if asks.search((SOURCE / name).read_text())} == set()
 
 
 def test_no_file_is_longer_than_300_lines() -> None:
@@ -88,7 +50,7 @@ def test_no_function_is_longer_than_60_lines() -> None:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
         if (node.end_lineno or 0) - node.lineno >= 60
     }
-    assert found == LONG_FUNCTIONS
+    assert found == set()
 
 
 def test_every_room_says_what_it_is_for() -> None:
