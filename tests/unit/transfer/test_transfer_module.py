@@ -10,8 +10,10 @@ import pytest
 
 import babelfit.transfer
 from babelfit.predictions import prediction_files
-from babelfit.predictions.prediction_files import Prediction
 from babelfit.scoring import scoring
+from babelfit.scoring.scoring import SplitFacts
+from babelfit.tasks import Classification
+from babelfit.tasks.classification import LabelPrediction
 
 MODULE = Path(babelfit.transfer.__file__).parent
 NAMES = ("yes", "no", "maybe")
@@ -44,32 +46,25 @@ def test_the_numbers_are_those_of_scoring(transfer: evaluate.EvaluationModule, t
         prediction_files.write(
             prediction_files.path(tmp_path, split="test", language=language),
             [
-                Prediction(index=index, gold=NAMES[gold], predicted=NAMES[predicted], probabilities={})
+                LabelPrediction(index=index, gold=NAMES[gold], predicted=NAMES[predicted], probabilities={})
                 for index, (predicted, gold) in enumerate(pairs)
             ],
         )
-    scores = scoring.score(
-        tmp_path,
-        data="xnli",
-        split="test",
-        head="sequence_classification",
-        label_names=NAMES,
-        is_parallel=False,
-        source_languages=["en"],
-        examples={},
-        dropped={},
-        notes={},
-    )
+    task = Classification(labels=NAMES)
+    facts = SplitFacts(data="xnli", split="test", task=task, is_parallel=False, source_languages=["en"])
+    scores = scoring.score(tmp_path, facts)
 
     computed = transfer.compute(**examples(), source_languages=["en"])
 
-    assert computed["transfer"]["worst"]["language"] == scores["transfer"]["worst"]["language"] == "sw"
+    assert scores.transfer is not None
+    assert scores.transfer.worst is not None
+    assert computed["transfer"]["worst"]["language"] == scores.transfer.worst.language == "sw"
     for name in ("source", "target_mean", "mean", "gap", "retention"):
-        assert computed["transfer"][name] == pytest.approx(scores["transfer"][name]), name
-    for language, values in scores["languages"].items():
+        assert computed["transfer"][name] == pytest.approx(getattr(scores.transfer, name)), name
+    for language, values in scores.languages.items():
         assert computed["languages"][language] == {
-            "accuracy": pytest.approx(values["accuracy"]),
-            "examples": values["examples"],
+            "accuracy": pytest.approx(values.values["accuracy"]),
+            "examples": values.examples,
         }
 
 
