@@ -235,7 +235,7 @@ def test_damaged_metrics_are_named(made: MadeSweep, line: str) -> None:
         {"languages": {"en": {"accuracy": math.nan}}},
         {"languages": {"en": 0.5}},
         {"transfer": {}},
-        {"schema": 2},
+        {"schema": 3},
         {"contaminated": {}},
     ],
 )

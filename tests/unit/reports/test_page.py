@@ -2,17 +2,21 @@
 
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from made_pages import ATTACK, FACTS, made_run, page, richer
+from made_tasks import NER
 
 from babelfit.errors import UserError
-from babelfit.predictions.prediction_files import TagPrediction
-from babelfit.reports.mistakes import MOST, most_of_each
-from babelfit.scoring import scoring
+from babelfit.reports.mistakes import MOST, mistakes, most_of_each
+from babelfit.scoring import scores as score_files
+from babelfit.scoring.scores import Contaminated
+from babelfit.tasks.tagging import TagPrediction
 
 
 class Parsed(HTMLParser):
@@ -47,8 +51,8 @@ class Parsed(HTMLParser):
 
 
 def with_richer_scores(run: Path) -> Path:
-    (scores,) = scoring.read_all(run)
-    scoring.write(richer(scores), run)
+    (scores,) = score_files.read_all(run)
+    score_files.write(richer(scores), run)
     return run
 
 
@@ -197,9 +201,9 @@ def test_what_was_read_says_letters_as_they_are_called(tmp_path: Path) -> None:
 
 def test_warnings_are_on_the_page(tmp_path: Path) -> None:
     run = made_run(tmp_path)
-    (scores,) = scoring.read_all(run)
-    contaminated = {"languages": ["en", "ar", "de"], "why": "trained on the test split of en"}
-    scoring.write(scores | {"synthetic": True, "contaminated": contaminated}, run)
+    (scores,) = score_files.read_all(run)
+    contaminated = Contaminated(languages=["en", "ar", "de"], why="trained on the test split of en")
+    score_files.write(replace(scores, synthetic=True, contaminated=contaminated), run)
     text = page(run)
 
     assert "<strong>Synthetic data.</strong>" in text
@@ -249,25 +253,21 @@ def test_many_languages_have_shorter_lists() -> None:
 
 
 def test_a_tagged_sentence_shows_its_words_and_which_tags_are_wrong(tmp_path: Path) -> None:
-    import pyarrow as pa
-
-    from babelfit.reports.mistakes import mistakes
-
     gold = ["O"] * 100 + ["B-PER", "I-PER"]
     predicted = ["O"] * 100 + ["B-ORG", "I-PER"]
     record = TagPrediction(index=1, gold=gold, predicted=predicted, probabilities=[0.9] * 100 + [0.7, 0.8])
     right = TagPrediction(index=0, gold=["O"], predicted=["O"], probabilities=[1.0])
     words = [f"w{place}" for place in range(102)]
     table = pa.table({"words": [["x"], words]})
-    found = mistakes([right, record], source=[], text=table, source_text="", most=3)
+    found = mistakes(NER, [right, record], source=[], text=table, source_text="", most=3)
 
-    (one,) = found.most_confident
-    assert (found.num_wrong, found.num_right_in_source, one.confidence) == (1, 0, 0.7)
+    (one,) = found.worst
+    assert (found.num_wrong, found.num_right_in_source, one.extent) == (1, 0, "70.0 %")
     assert [(word.text, word.gold, word.predicted) for word in one.words[-2:]] == [
         ("w100", "B-PER", "B-ORG"),
         ("w101", "I-PER", None),
     ]
     bare = TagPrediction(index=0, gold=["O"], predicted=["B-PER"], probabilities=[])  # as made elsewhere
-    assert mistakes([bare], source=[], text="", source_text="", most=3).most_confident[0].confidence is None
+    assert mistakes(NER, [bare], source=[], text="", source_text="", most=3).worst[0].extent == ""
     assert one.words[0].text == "…"
     assert len(one.words) == 61

@@ -1,46 +1,36 @@
 """The table and report.md say the scores, all of them, and take no text for markup."""
 
 import io
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
+from made_scores import document
+from made_tasks import NER, NLI, TOKENS
 from rich.console import Console
 
 from babelfit.reports.manifest_tables import tokens
 from babelfit.reports.markdown import markdown
 from babelfit.reports.words import table, transfer_lines
+from babelfit.scoring.scores import Contaminated, Scores, Transfer, Worst, as_document, from_document
+from babelfit.tasks import Task
 
-SCORES: dict[str, Any] = {
-    "schema": 1,
-    "data": "xnli",
-    "split": "test",
-    "metric": "accuracy",
-    "source_languages": ["en"],
-    "languages": {
-        "en": {"accuracy": 0.8436, "f1": 0.8421, "examples": 5010},
-        "de": {"accuracy": 0.7, "f1": 0.6876, "examples": 5000, "unlabelled": 10},
-        "xx": {"accuracy": 0.9, "f1": 0.899, "examples": 1},
-    },
-    "transfer": {
-        "source": 0.8436,
-        "target_mean": 0.8,
-        "mean": 0.8145,
-        "gap": 0.0436,
-        "retention": 0.9483,
-        "worst": {"language": "de", "score": 0.7},
-    },
+LANGUAGES: dict[str, dict[str, Any]] = {
+    "en": {"accuracy": 0.8436, "f1": 0.8421, "examples": 5010},
+    "de": {"accuracy": 0.7, "f1": 0.6876, "examples": 5000, "unlabelled": 10},
+    "xx": {"accuracy": 0.9, "f1": 0.899, "examples": 1},
 }
-FULL: dict[str, Any] = SCORES | {
-    "languages": {
-        language: values | {"interval": [values["accuracy"] - 0.01, values["accuracy"] + 0.012], "ece": 0.0312}
-        for language, values in SCORES["languages"].items()
-    },
-    "transfer": SCORES["transfer"]
+TRANSFER = {"source": 0.8436, "target_mean": 0.8, "mean": 0.8145, "gap": 0.0436, "retention": 0.9483}
+DOCUMENT = document(NLI, LANGUAGES, transfer=TRANSFER | {"worst": {"language": "de", "score": 0.7}})
+SCORES = from_document(DOCUMENT)
+RICH = {
+    "transfer": DOCUMENT["transfer"]
     | {"intervals": {"source": [0.83, 0.85], "target_mean": [0.79, 0.81], "gap": [0.03, 0.05], "retention": None}},
     "groups": {
         "family": {"Germanic": {"languages": ["de"], "mean": 0.7, "gap": 0.1436, "interval": [0.68, 0.72]}},
-        "script": {"Latin": {"languages": ["de"], "mean": 0.7, "gap": 0.1436}},
-        "pretraining": {"10 to 100 GiB": {"languages": ["de"], "mean": 0.7, "gap": 0.1436}},
+        "script": {"Latin": {"languages": ["de"], "mean": 0.7, "gap": 0.1436, "interval": None}},
+        "pretraining": {"10 to 100 GiB": {"languages": ["de"], "mean": 0.7, "gap": 0.1436, "interval": None}},
         "size_correlation": {"spearman": 0.5, "p": 0.1, "languages": 6},
     },
     "consistency": {
@@ -56,10 +46,25 @@ FULL: dict[str, Any] = SCORES | {
         "all_alike_if_right": {"en": 0.8},
     },
 }
-UNDEFINED = {"source": None, "target_mean": None, "mean": 0.5, "gap": None, "retention": None, "worst": None}
+RICHER = {
+    language: values | {"interval": [values["accuracy"] - 0.01, values["accuracy"] + 0.012], "ece": 0.0312}
+    for language, values in LANGUAGES.items()
+}
+FULL = from_document(document(NLI, RICHER, **RICH))
+UNDEFINED = Transfer(source=None, target_mean=None, mean=0.5, gap=None, retention=None, worst=None)
 
 
-def terminal(scores: dict[str, Any], *, color: bool = False) -> str:
+def changed(changes: Mapping[str, Any]) -> Scores:
+    """Return the scores with parts of their document changed."""
+    return from_document(as_document(SCORES) | changes)
+
+
+def with_transfer(**changes: Any) -> Scores:
+    assert SCORES.transfer is not None
+    return replace(SCORES, transfer=replace(SCORES.transfer, **changes))
+
+
+def terminal(scores: Scores, *, color: bool = False) -> str:
     text = io.StringIO()
     Console(file=text, width=120, force_terminal=color, color_system="standard" if color else None).print(table(scores))
     return text.getvalue()
@@ -107,7 +112,7 @@ def test_the_page_gives_each_language_in_percent() -> None:
 
 
 def test_the_page_has_a_section_per_split_in_the_order_given() -> None:
-    page = markdown([SCORES, SCORES | {"split": "validation"}], facts={})
+    page = markdown([SCORES, replace(SCORES, split="validation")], facts={})
 
     assert page.index("## xnli, test") < page.index("## xnli, validation") < page.index("## What the numbers mean")
     assert page.count("| en English |") == 2
@@ -121,7 +126,7 @@ def test_every_table_row_has_as_many_cells_as_its_header() -> None:
 
 
 def test_synthetic_data_are_called_so_everywhere_and_real_data_nowhere() -> None:
-    synthetic = SCORES | {"synthetic": True}
+    synthetic = replace(SCORES, synthetic=True)
 
     assert "**Synthetic data.**" in markdown([SCORES, synthetic], facts={})
     assert "(synthetic sample), test" in markdown([synthetic], facts={})
@@ -130,7 +135,7 @@ def test_synthetic_data_are_called_so_everywhere_and_real_data_nowhere() -> None
 
 
 def test_undefined_transfer_numbers_are_left_out() -> None:
-    undefined = SCORES | {"transfer": UNDEFINED}
+    undefined = replace(SCORES, transfer=UNDEFINED)
 
     assert transfer_lines(undefined) == []
     assert "None" not in markdown([undefined], facts={}) + terminal(undefined)
@@ -149,14 +154,14 @@ def test_undefined_transfer_numbers_are_left_out() -> None:
 )
 def test_one_undefined_number_takes_only_its_own_line_away(name: str, line: str) -> None:
     lines = transfer_lines(SCORES)
-    without = transfer_lines(SCORES | {"transfer": SCORES["transfer"] | {name: None}})
+    without = transfer_lines(with_transfer(**{name: None}))
 
     assert line in lines
     assert without == [one for one in lines if one != line]
 
 
 def test_a_source_of_zero_is_a_number() -> None:
-    zero = SCORES | {"transfer": SCORES["transfer"] | {"source": 0.0, "gap": 0.0}}
+    zero = with_transfer(source=0.0, gap=0.0)
 
     assert transfer_lines(zero)[0] == "source mean 0.0 (en)"
     assert "gap 0.0 points" in transfer_lines(zero)
@@ -168,7 +173,7 @@ MARKUP = ["<script>alert(1)</script>", "a|b", "[x](http://y)", "![x](y)", "*b*",
 @pytest.mark.parametrize("text", MARKUP)
 def test_text_is_no_markdown(text: str) -> None:
     escaped = "".join(f"\\{one}" if one in "\\`*_[]|<>" else one for one in text)
-    scores = SCORES | {"data": text, "source_languages": [text], "languages": {text: SCORES["languages"]["de"]}}
+    scores = replace(SCORES, data=text, source_languages=[text], languages={text: SCORES.languages["de"]})
     page = markdown([scores], facts={"model": text})
 
     assert f"- model: {escaped}\n" in page
@@ -182,18 +187,17 @@ def test_text_is_no_markdown(text: str) -> None:
 def test_text_stays_on_its_line(text: str) -> None:
     plain = markdown([SCORES], facts={"model": "a"}).splitlines()
 
-    assert len(markdown([SCORES | {"data": text}], facts={"model": text}).splitlines()) == len(plain)
+    assert len(markdown([replace(SCORES, data=text)], facts={"model": text}).splitlines()) == len(plain)
 
 
 @pytest.mark.parametrize("text", ["[red]a[/red]", "[/]", "[bold", "[link=http://y]x[/link]", "[@click=quit]x[/]"])
 def test_text_is_no_markup_on_the_terminal(text: str) -> None:
-    worst = {"language": text, "score": 0.5}
-    scores = SCORES | {
-        "data": text,
-        "languages": {text: SCORES["languages"]["de"]},
-        "source_languages": [text],
-        "transfer": SCORES["transfer"] | {"worst": worst},
-    }
+    scores = replace(
+        with_transfer(worst=Worst(language=text, score=0.5)),
+        data=text,
+        languages={text: SCORES.languages["de"]},
+        source_languages=[text],
+    )
     printed = terminal(scores)
 
     assert f"{text}, test" in printed
@@ -213,7 +217,7 @@ def test_selections_are_a_section_before_the_explanations() -> None:
     [("~~x~~", r"\~\~x\~\~"), ("~x~", r"\~x\~"), ("&lt;b&gt;", r"\&lt;b\&gt;"), ("a & b", r"a \& b")],
 )
 def test_text_is_no_strikethrough_and_no_entity(text: str, escaped: str) -> None:
-    page = markdown([SCORES | {"data": text}], facts={"model": text})
+    page = markdown([replace(SCORES, data=text)], facts={"model": text})
 
     assert f"- model: {escaped}\n" in page
     assert f"## {escaped}, test" in page
@@ -221,20 +225,21 @@ def test_text_is_no_strikethrough_and_no_entity(text: str, escaped: str) -> None
 
 @pytest.mark.parametrize(("language", "name"), [("ja", "ja Japanese"), ("ko", "ko Korean")])
 def test_languages_of_pawsx_have_names_too(language: str, name: str) -> None:
-    page = markdown([SCORES | {"languages": {language: SCORES["languages"]["de"]}}], facts={})
+    page = markdown([replace(SCORES, languages={language: SCORES.languages["de"]})], facts={})
 
     assert row(page, language)[0] == name
 
 
 def test_a_source_language_without_score_is_in_no_mean_and_named() -> None:
-    printed = " ".join(terminal(SCORES | {"source_languages": ["en", "fr"]}).split())
+    printed = " ".join(terminal(replace(SCORES, source_languages=["en", "fr"])).split())
 
     assert "source mean 84.4 (en)" in printed
     assert "The source mean is without fr, trained on and not scored here." in printed
 
 
 def test_contaminated_languages_are_named() -> None:
-    scores = SCORES | {"contaminated": {"languages": ["en", "sw"], "why": "trained on the validation split of en"}}
+    contaminated = Contaminated(languages=["en", "sw"], why="trained on the validation split of en")
+    scores = replace(SCORES, contaminated=contaminated)
 
     assert "Contaminated (en): the model was trained on the validation split of en." in markdown(
         [scores], facts={}
@@ -281,11 +286,11 @@ def test_the_page_explains_what_it_shows_and_nothing_else(key: str) -> None:
     assert explained not in markdown([SCORES], facts={})
 
 
-@pytest.mark.parametrize("metric", ["accuracy", "f1"])
-def test_the_terminal_table_fits_into_80_columns_with_nothing_cut(metric: str) -> None:
-    values = dict.fromkeys(("f1", "precision", "recall", "f1_strict", "accuracy"), 1.0)
-    values |= {"examples": 10000, "interval": [1.0, 1.0], "ece": 0.1111}
-    scores = FULL | {"metric": metric, "languages": dict.fromkeys(["en", "zh-classical", "be-x-old"], values)}
+@pytest.mark.parametrize("task", [NLI, NER], ids=lambda task: task.name)
+def test_the_terminal_table_fits_into_80_columns_with_nothing_cut(task: Task) -> None:
+    values = dict.fromkeys((measure.key for measure in task.measures), 1.0)
+    counted = {**values, "examples": 10000, "interval": [1.0, 1.0], "ece": 0.1111}
+    scores = from_document(document(task, dict.fromkeys(["en", "zh-classical", "be-x-old"], counted), **RICH))
     text = io.StringIO()
     Console(file=text, width=80).print(table(scores))
 
@@ -295,12 +300,12 @@ def test_the_terminal_table_fits_into_80_columns_with_nothing_cut(metric: str) -
 
 
 COUNTS = {"subwords": 150, "words": 100, "characters": 600, "unknown": 3, "targets": 90, "lengths": {"longest": 1234}}
-TOKENS = {"truncated": 2, "examples": 40, "labels": {"O": 80, "B-PER": 20}, "tokens": COUNTS}
+ENTRY = {"truncated": 2, "examples": 40, "labels": {"O": 80, "B-PER": 20}, "tokens": COUNTS}
 
 
 def test_what_the_tokenizer_makes_of_the_text_is_on_the_page_as_counted_by_hand() -> None:
-    read = {"splits": {"train": {"en": TOKENS}, "test": {"a|b": TOKENS, "de": {"examples": 40}}}}
-    page = markdown([SCORES], facts={}, tokens=tokens(read))
+    read = {"splits": {"train": {"en": ENTRY}, "test": {"a|b": ENTRY, "de": {"examples": 40}}}}
+    page = markdown([SCORES], facts={}, tokens=tokens(read, reached=NER.reached))
 
     columns = ["split", "language", "subwords by word", "by character", "unknown, %", "cut, %", "gold tags reached, %"]
     assert row(page, "split") == [*columns, "length, longest"]
@@ -311,7 +316,68 @@ def test_what_the_tokenizer_makes_of_the_text_is_on_the_page_as_counted_by_hand(
 
 
 def test_without_tags_and_without_counts_there_is_nothing_to_say_of_them() -> None:
-    untagged = {"splits": {"test": {"en": TOKENS | {"labels": {"yes": 100}}}}}
+    untagged = {"splits": {"test": {"en": ENTRY | {"labels": {"yes": 100}}}}}
 
-    assert "gold tags" not in markdown([SCORES], facts={}, tokens=tokens(untagged))
-    assert "Tokenizer" not in markdown([SCORES], facts={}, tokens=tokens({"splits": {"test": {"en": {}}}}))
+    assert "gold tags" not in markdown([SCORES], facts={}, tokens=tokens(untagged, reached=NLI.reached))
+    assert "Tokenizer" not in markdown([SCORES], facts={}, tokens=tokens({"splits": {"test": {"en": {}}}}, reached=NER.reached))
+
+
+TOKEN = {"log_likelihood": -1.0, "perplexity": 2.718281828, "accuracy": 0.625, "masked": 8, "examples": 3}
+MASKED = from_document(
+    document(
+        TOKENS,
+        {
+            "sw": TOKEN | {"interval": [1.4, 12345.6]},
+            "en": TOKEN | {"perplexity": 123456.7, "inactive": 4, "masked": 1234},
+        },
+        data="text",
+        split="validation",
+        sources=("sw",),
+        vocabulary="all 10 ids",
+        resamples={"number": 2000, "of": "examples of each language"},
+        contaminated={"languages": ["sw"], "why": "trained on it"},
+    )
+)
+
+
+def test_masked_tokens_have_perplexities_and_no_transfer() -> None:
+    page = markdown([MASKED], facts={"run": "a|b"})
+
+    assert page.startswith("# Masked tokens of held-out text\n\n- run: a\\|b\n\n## text, validation\n\n")
+    assert row(page, "language") == ["language", "perplexity", "accuracy", "masked", "examples", ""]
+    assert row(page, "sw") == ["sw Swahili", "2.72 (1.40 to 12,346)", "62.5", "8", "3", "trained"]
+    assert row(page, "en") == ["en English", "123,457", "62.5", "1,234", "3", ""]
+    assert "\n- each masked token is guessed from all 10 ids\n" in page
+    assert "**Contaminated: the model was trained on it.**" in page
+    assert "does not have them (en 4): scores of all tokens would be worse." in page
+    for absent in ("gap", "retention", "source mean", "Cross-lingual", "Groups", "0 or 100"):
+        assert absent not in page
+    for explained in ("- **perplexity**: e to the mean", "- **accuracy**: the share of masked", "each language for itself"):
+        assert explained in page
+
+
+def test_masked_tokens_on_the_terminal_have_the_trained_languages_in_bold() -> None:
+    laid_out = table(MASKED)
+
+    assert [column.header for column in laid_out.columns] == [
+        *("language", "perplexity", "accuracy", "masked", "examples")
+    ]
+    assert [bool(one.style) for one in laid_out.rows] == [True, False]
+    assert "each masked token is guessed from all 10 ids" in " ".join(terminal(MASKED).split())
+
+
+def test_each_task_explains_its_own_measures_and_no_others() -> None:
+    spans = dict.fromkeys((measure.key for measure in NER.measures), 0.5)
+    tagged = from_document(document(NER, {"en": spans | {"examples": 7, "words": 30}}))
+    page = markdown([tagged], facts={})
+
+    assert row(page, "language") == [
+        *("language", "span F1", "precision", "recall", "strict F1", "sentences", "to source")
+    ]
+    assert [column.header for column in table(tagged).columns] == [
+        *("language", "span F1", "strict F1", "sentences", "to source")
+    ]
+    assert "- **gap**: mean span F1 over the source languages" in page
+    assert "- **span F1**: a span counts with both borders" in page
+    assert "macro F1" not in page
+    assert "- **macro F1** is the mean over classes.\n" in markdown([SCORES], facts={})

@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,8 @@ import pytest
 
 import babelfit.transfer
 from babelfit.predictions import prediction_files
-from babelfit.scoring.scoring import SplitFacts, score
+from babelfit.scoring import scoring
+from babelfit.scoring.scoring import SplitFacts
 from babelfit.tasks import Classification
 from babelfit.tasks.classification import LabelPrediction
 
@@ -50,17 +50,17 @@ def test_the_numbers_are_those_of_scoring(transfer: evaluate.EvaluationModule, t
                 for index, (predicted, gold) in enumerate(pairs)
             ],
         )
-    facts = SplitFacts(
-        data="xnli", split="test", task=Classification(labels=NAMES), is_parallel=False, source_languages=["en"]
-    )
-    scores = score(tmp_path, facts)
-    transferred = asdict(scores.transfer)
+    task = Classification(labels=NAMES)
+    facts = SplitFacts(data="xnli", split="test", task=task, is_parallel=False, source_languages=["en"])
+    scores = scoring.score(tmp_path, facts)
 
     computed = transfer.compute(**examples(), source_languages=["en"])
 
-    assert computed["transfer"]["worst"]["language"] == transferred["worst"]["language"] == "sw"
+    assert scores.transfer is not None
+    assert scores.transfer.worst is not None
+    assert computed["transfer"]["worst"]["language"] == scores.transfer.worst.language == "sw"
     for name in ("source", "target_mean", "mean", "gap", "retention"):
-        assert computed["transfer"][name] == pytest.approx(transferred[name]), name
+        assert computed["transfer"][name] == pytest.approx(getattr(scores.transfer, name)), name
     for language, values in scores.languages.items():
         assert computed["languages"][language] == {
             "accuracy": pytest.approx(values.values["accuracy"]),
