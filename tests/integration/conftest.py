@@ -1,11 +1,15 @@
 """Commands as a user types them, but in this process: importing the stack takes seconds each time."""
 
 import logging
+import os
 import runpy
+import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
+from contextlib import chdir
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hydra.core.global_hydra import GlobalHydra
@@ -41,6 +45,12 @@ def _pages_where_they_are_looked_at(request: pytest.FixtureRequest, monkeypatch:
         monkeypatch.setattr("babelfit.reports.page.write_page", lambda *_, **__: None)
 
 
+@pytest.fixture(autouse=True)
+def _no_power_cuts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Do not wait for the disk, as each run does eighty times: what is written is there for whoever reads it."""
+    monkeypatch.setattr(os, "fsync", os.fstat)
+
+
 @pytest.fixture
 def command(in_folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Command:
     """Run `python SCRIPT ARGUMENTS` in an empty folder."""
@@ -68,3 +78,50 @@ def command(in_folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.Capt
 def train(command: Command) -> Command:
     """Run `python train.py` on a small part of the sample."""
     return lambda *arguments: command("train.py", *SMALL, *arguments)
+
+
+@pytest.fixture(scope="session")
+def _kept() -> dict[Hashable, tuple[Path, Any]]:
+    """What `once` has made, by its key: the folder, and what was returned."""
+    return {}
+
+
+@pytest.fixture
+def once(
+    in_folder: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    request: pytest.FixtureRequest,
+    _kept: dict[Hashable, tuple[Path, Any]],
+) -> Callable[..., Any]:
+    """Call a function in an empty folder, for the first test that asks; copy what it left to here, return what it did.
+
+    All that give the same key get the same: nothing may be patched that the function sees.
+    """
+    has_page = request.node.get_closest_marker("page") is not None
+
+    def copied(make: Callable[[], Any], *key: Hashable) -> Any:
+        if (has_page, *key) not in _kept:
+            folder = tmp_path_factory.mktemp("once")
+            with chdir(folder):
+                _kept[has_page, *key] = (folder, make())
+        folder, returned = _kept[has_page, *key]
+        shutil.copytree(folder, in_folder, dirs_exist_ok=True)
+        return returned
+
+    return copied
+
+
+@pytest.fixture
+def finished(train: Command, once: Callable[..., Any]) -> Command:
+    """Have a run that `train` has finished, to look at or to begin with; of the same arguments, a copy of the same."""
+
+    def finish(*arguments: str) -> Outcome:
+        def make() -> Outcome:
+            outcome = train(*arguments)
+            assert outcome.status == 0, outcome.err
+            return outcome
+
+        made: Outcome = once(make, "finished", *arguments)
+        return made
+
+    return finish

@@ -57,13 +57,30 @@ def stop(
     return outcome
 
 
-def finish(train: Callable[..., Any], *arguments: str) -> Any:
-    """Go on with the stopped run, make an uninterrupted one, and compare all that they leave."""
-    outcome = train("name=stopped", *ARGUMENTS, *arguments)
-    assert outcome.status == 0, outcome.err
-    assert train("name=whole", *ARGUMENTS, *arguments).status == 0
-    assert_same()
-    return outcome
+@pytest.fixture
+def whole(finished: Callable[..., Any]) -> Callable[..., Any]:
+    """Have an uninterrupted run."""
+    return lambda *arguments: finished("name=whole", *ARGUMENTS, *arguments)
+
+
+@pytest.fixture
+def stopped(train: Callable[..., Any], once: Callable[..., Any]) -> Callable[..., Any]:
+    """Have a run that was stopped on the way to a step."""
+    return lambda *, at: once(lambda: stop(train, at=at), "stopped", at)
+
+
+@pytest.fixture
+def finish(train: Callable[..., Any], whole: Callable[..., Any]) -> Callable[..., Any]:
+    """Go on with the stopped run, have an uninterrupted one, and compare all that they leave."""
+
+    def compared(*arguments: str) -> Any:
+        outcome = train("name=stopped", *ARGUMENTS, *arguments)
+        assert outcome.status == 0, outcome.err
+        whole(*arguments)
+        assert_same()
+        return outcome
+
+    return compared
 
 
 def assert_same() -> None:
@@ -109,7 +126,7 @@ def no_training(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_a_signal_is_answered_with_a_checkpoint_and_changes_nothing(
-    train: Callable[..., Any], method: str, at: int, saved: int
+    train: Callable[..., Any], finish: Callable[..., Any], method: str, at: int, saved: int
 ) -> None:
     outcome = stop(train, method=method, at=at)
 
@@ -119,22 +136,24 @@ def test_a_signal_is_answered_with_a_checkpoint_and_changes_nothing(
     last = torch.load(STOPPED / "checkpoints" / "last.ckpt", weights_only=True)
     assert last["global_step"] == saved
     assert not list(STOPPED.rglob("*.tmp"))
-    resumed = finish(train)
+    resumed = finish()
     assert f"going on from {STOPPED}/checkpoints/last.ckpt, step {saved}" in resumed.err
 
 
 @pytest.mark.parametrize("method", ["training_step", "validation_step"])
-def test_a_validation_at_the_end_of_an_epoch_is_made_up_for(train: Callable[..., Any], method: str) -> None:
+def test_a_validation_at_the_end_of_an_epoch_is_made_up_for(
+    train: Callable[..., Any], finish: Callable[..., Any], method: str
+) -> None:
     stop(train, "validation.every=epoch", method=method, at=6)
     stop(train, "validation.every=epoch", method="validation_step", at=6)  # while it is made up for
     stop(train, "validation.every=epoch", at=7)
-    finish(train, "validation.every=epoch")
+    finish("validation.every=epoch")
 
 
-def test_a_run_stopped_at_every_step_ends_the_same(train: Callable[..., Any]) -> None:
+def test_a_run_stopped_at_every_step_ends_the_same(train: Callable[..., Any], finish: Callable[..., Any]) -> None:
     for step in range(1, 13):
         stop(train, "validation.every=3", "validation.patience=3", at=step)
-    finish(train, "validation.every=3", "validation.patience=3")
+    finish("validation.every=3", "validation.patience=3")
 
 
 @pytest.mark.parametrize(
@@ -142,7 +161,11 @@ def test_a_run_stopped_at_every_step_ends_the_same(train: Callable[..., Any]) ->
     [(4, ()), (6, ("validation.every=epoch",)), (12, ())],
 )
 def test_a_validation_made_up_for_is_not_made_again(
-    train: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, at: int, arguments: tuple[str, ...]
+    train: Callable[..., Any],
+    whole: Callable[..., Any],
+    monkeypatch: pytest.MonkeyPatch,
+    at: int,
+    arguments: tuple[str, ...],
 ) -> None:
     validated: list[int] = []
     started = Finetuner.on_validation_epoch_start
@@ -168,7 +191,7 @@ def test_a_validation_made_up_for_is_not_made_again(
         patch.setattr(Finetuner, "on_validation_epoch_start", noted)
         assert train("name=stopped", *ARGUMENTS, *arguments).status == 0
         assert at not in validated[1:]
-    assert train("name=whole", *ARGUMENTS, *arguments).status == 0
+    whole(*arguments)
     assert_same()
 
 
@@ -210,13 +233,15 @@ def test_a_signal_before_training_ends_at_once(train: Callable[..., Any], monkey
     assert not STOPPED.exists()
 
 
-def test_a_signal_during_evaluation_ends_at_once(train: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_signal_during_evaluation_ends_at_once(
+    train: Callable[..., Any], whole: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     stop(train, method="predict_step", at=0)
     assert status(STOPPED)["state"] == "interrupted"
     with monkeypatch.context() as patch:
         no_training(patch)
         assert train("name=stopped", *ARGUMENTS).status == 0
-    assert train("name=whole", *ARGUMENTS).status == 0
+    whole()
     assert_same()
 
 
@@ -295,22 +320,24 @@ def test_a_job_that_cannot_be_put_back_says_so(
 # Damage
 
 
-def test_a_damaged_last_checkpoint_is_named_and_the_one_before_it_used(train: Callable[..., Any]) -> None:
-    stop(train, at=10)
+def test_a_damaged_last_checkpoint_is_named_and_the_one_before_it_used(
+    stopped: Callable[..., Any], finish: Callable[..., Any]
+) -> None:
+    stopped(at=10)
     damage(STOPPED / "checkpoints" / "last.ckpt")
-    outcome = finish(train)
+    outcome = finish()
     assert f"{STOPPED}/checkpoints/last.ckpt is damaged" in outcome.err
     assert "(step 8) instead" in outcome.err
 
 
-def test_a_torn_last_checkpoint_is_no_better(train: Callable[..., Any]) -> None:
-    stop(train, at=10)
+def test_a_torn_last_checkpoint_is_no_better(stopped: Callable[..., Any], finish: Callable[..., Any]) -> None:
+    stopped(at=10)
     os.truncate(STOPPED / "checkpoints" / "last.ckpt", 1000)
-    assert "last.ckpt is damaged" in finish(train).err
+    assert "last.ckpt is damaged" in finish().err
 
 
 def test_a_damaged_selected_checkpoint_is_made_again(
-    train: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+    train: Callable[..., Any], whole: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def killed(*_: Any, **__: Any) -> None:
         raise KeyboardInterrupt
@@ -329,12 +356,14 @@ def test_a_damaged_selected_checkpoint_is_made_again(
             path.unlink()
         outcome = train("name=stopped", *ARGUMENTS, "checkpoint.keep=3")
     assert outcome.status == 0, outcome.err
-    assert train("name=whole", *ARGUMENTS, "checkpoint.keep=3").status == 0
+    whole("checkpoint.keep=3")
     assert_same()
 
 
-def test_nothing_but_damaged_checkpoints_are_not_taken_for_none(train: Callable[..., Any]) -> None:
-    stop(train, at=10)
+def test_nothing_but_damaged_checkpoints_are_not_taken_for_none(
+    train: Callable[..., Any], stopped: Callable[..., Any]
+) -> None:
+    stopped(at=10)
     for path in (STOPPED / "checkpoints").glob("*.ckpt"):
         path.write_bytes(b"nothing")
     outcome = train("name=stopped", *ARGUMENTS)
@@ -342,16 +371,16 @@ def test_nothing_but_damaged_checkpoints_are_not_taken_for_none(train: Callable[
     assert "delete this folder" in outcome.err
 
 
-def test_a_lost_checksum_list_is_told(train: Callable[..., Any]) -> None:
-    stop(train, at=10)
+def test_a_lost_checksum_list_is_told(stopped: Callable[..., Any], finish: Callable[..., Any]) -> None:
+    stopped(at=10)
     (STOPPED / "checkpoints" / "checksums.json").unlink()
-    assert "last.ckpt is taken unchecked" in finish(train).err
+    assert "last.ckpt is taken unchecked" in finish().err
 
 
 # The log
 
 
-def test_tensorboard_shows_each_step_once_after_a_resume(train: Callable[..., Any]) -> None:
+def test_tensorboard_shows_each_step_once_after_a_resume(train: Callable[..., Any], finish: Callable[..., Any]) -> None:
     def broken(self: Finetuner, *given: Any) -> torch.Tensor:
         if self.global_step == 7:
             raise KeyboardInterrupt
@@ -361,7 +390,7 @@ def test_tensorboard_shows_each_step_once_after_a_resume(train: Callable[..., An
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Finetuner, "training_step", broken)
         assert train("name=stopped", *ARGUMENTS).status == 130
-    assert "step 4" in finish(train).err, "steps 5 to 7 are logged twice"
+    assert "step 4" in finish().err, "steps 5 to 7 are logged twice"
     events = EventAccumulator(str(STOPPED / "tensorboard"))
     events.Reload()
     assert [one.step for one in events.Scalars("train/loss")] == list(range(1, 13))
@@ -549,8 +578,10 @@ def test_all_that_a_complete_run_consists_of_is_on_the_disk(
 # Who works in a run, and how it stands
 
 
-def test_a_second_process_in_the_same_run_is_refused(train: Callable[..., Any], command: Callable[..., Any]) -> None:
-    assert train("name=whole", *ARGUMENTS).status == 0
+def test_a_second_process_in_the_same_run_is_refused(
+    train: Callable[..., Any], command: Callable[..., Any], whole: Callable[..., Any]
+) -> None:
+    whole()
     holder = f"process {os.getpid()} on {platform.node()}"
     before = {path: path.read_bytes() for path in WHOLE.rglob("*") if path.is_file() and path.name != "lock"}
     with locked(WHOLE):
@@ -562,9 +593,9 @@ def test_a_second_process_in_the_same_run_is_refused(train: Callable[..., Any], 
 
 
 def test_a_second_evaluation_into_the_same_folder_is_refused(
-    train: Callable[..., Any], command: Callable[..., Any]
+    command: Callable[..., Any], whole: Callable[..., Any]
 ) -> None:
-    assert train("name=whole", *ARGUMENTS).status == 0
+    whole()
     arguments = (f"model={WHOLE}/model", "data=xnli_sample", "languages=[de]", "name=other")
     Path("outputs/other").mkdir()
     with locked(Path("outputs/other")):
@@ -574,9 +605,9 @@ def test_a_second_evaluation_into_the_same_folder_is_refused(
 
 @pytest.mark.parametrize("alive", [True, False])
 def test_evaluate_says_what_a_run_without_model_is(
-    train: Callable[..., Any], command: Callable[..., Any], alive: bool
+    command: Callable[..., Any], stopped: Callable[..., Any], alive: bool
 ) -> None:
-    stop(train, at=5)
+    stopped(at=5)
     (STOPPED / "status.json").write_text(json.dumps({"state": "running", "process": 99, "host": "far"}))
     if alive:
         with locked(STOPPED):
@@ -588,17 +619,21 @@ def test_evaluate_says_what_a_run_without_model_is(
     assert outcome.status == 2
 
 
-def test_a_killed_run_says_so_and_goes_on(train: Callable[..., Any]) -> None:
-    stop(train, at=5)
+def test_a_killed_run_says_so_and_goes_on(stopped: Callable[..., Any], finish: Callable[..., Any]) -> None:
+    stopped(at=5)
     (STOPPED / "status.json").write_text(json.dumps({"state": "running", "process": 99, "host": "far"}))
-    assert "process 99 on far is gone without a word" in finish(train).err
+    assert "process 99 on far is gone without a word" in finish().err
 
 
 @pytest.mark.parametrize("content", ["{", "", "[]", '{"selected": 1}', "[" * 100_000])
 def test_a_damaged_status_can_be_deleted_without_training_again(
-    train: Callable[..., Any], command: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, content: str
+    train: Callable[..., Any],
+    command: Callable[..., Any],
+    whole: Callable[..., Any],
+    monkeypatch: pytest.MonkeyPatch,
+    content: str,
 ) -> None:
-    assert train("name=whole", *ARGUMENTS, "checkpoint.keep=2").status == 0
+    whole("checkpoint.keep=2")
     before = status(WHOLE)
     (WHOLE / "status.json").write_text(content)
     for outcome in (train("name=whole", *ARGUMENTS, "checkpoint.keep=2"), command("evaluate.py", f"run={WHOLE}")):
@@ -613,8 +648,10 @@ def test_a_damaged_status_can_be_deleted_without_training_again(
     assert (after["state"], after["selected"]) == ("complete", before["selected"])
 
 
-def test_a_status_that_is_gone_with_all_checkpoints_is_not_guessed(train: Callable[..., Any]) -> None:
-    assert train("name=whole", *ARGUMENTS).status == 0
+def test_a_status_that_is_gone_with_all_checkpoints_is_not_guessed(
+    train: Callable[..., Any], whole: Callable[..., Any]
+) -> None:
+    whole()
     (WHOLE / "status.json").unlink()
     for path in (WHOLE / "checkpoints").iterdir():
         path.unlink()
@@ -625,13 +662,13 @@ def test_a_status_that_is_gone_with_all_checkpoints_is_not_guessed(train: Callab
 
 @pytest.mark.parametrize("end", [KeyboardInterrupt, ValueError])
 def test_a_complete_run_that_is_started_in_vain_stays_complete(
-    train: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, end: type[BaseException]
+    train: Callable[..., Any], whole: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, end: type[BaseException]
 ) -> None:
     def broken(*_: Any, **__: Any) -> None:
         assert status(WHOLE)["state"] == "running"
         raise end("changed")
 
-    assert train("name=whole", *ARGUMENTS).status == 0
+    whole()
     before = (WHOLE / "status.json").read_bytes()
     monkeypatch.setattr("babelfit.run.manifest.add", broken)
     assert train("name=whole", *ARGUMENTS).status in (1, 130)

@@ -34,14 +34,18 @@ def _known(monkeypatch: pytest.MonkeyPatch) -> None:
 def run(tmp_path: Path) -> Path:
     """An evaluation that is near in English, and in German says the opposite, but for one row."""
     ratings = {
-        "en": [Rating(index=index, gold=index % 5, predicted=index % 5 + 0.25 * (index % 3)) for index in range(NUM_ROWS)],
+        "en": [
+            Rating(index=index, gold=index % 5, predicted=index % 5 + 0.25 * (index % 3)) for index in range(NUM_ROWS)
+        ],
         "de": [Rating(index=index, gold=index % 5, predicted=4.125 - index % 5) for index in range(NUM_ROWS)],
     }
     ratings["de"][7] = Rating(index=7, gold=2, predicted=-9.5)
     folder = write_run(tmp_path / "run", ratings, task=SIMILARITY)
     entries = {language: entry(tmp_path / "data", language) for language in ratings}
     (folder / "manifest.json").write_text(json.dumps({"schema": 1, "data": "xnli", "splits": {"test": entries}}))
-    (folder / "metrics.csv").write_text("step,metric,value\n1,validation/pearson/en,-0.25\n2,validation/pearson/en,0.5\n")
+    (folder / "metrics.csv").write_text(
+        "step,metric,value\n1,validation/pearson/en,-0.25\n2,validation/pearson/en,0.5\n"
+    )
     return folder
 
 
@@ -127,9 +131,7 @@ def test_what_the_page_shows_is_the_same_again(run: Path, scores: Scores) -> Non
 
 def test_the_card_names_the_measures_as_the_hub_does(tmp_path: Path, scores: Scores) -> None:
     config = config_files.load(Path(__file__).parents[1] / "config" / "configs" / "version-1.yaml", TrainConfig)
-    card.write_card(
-        tmp_path, config=config, all_scores=[scores], facts=FACTS, doubts=(), hub_repo=None, revision=None
-    )
+    card.write_card(tmp_path, config=config, all_scores=[scores], facts=FACTS, doubts=(), hub_repo=None, revision=None)
     text = (tmp_path / "README.md").read_text(encoding="utf-8")
 
     assert "| language | Pearson's r | 95 % interval | examples |" in text

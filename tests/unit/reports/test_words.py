@@ -319,7 +319,9 @@ def test_without_tags_and_without_counts_there_is_nothing_to_say_of_them() -> No
     untagged = {"splits": {"test": {"en": ENTRY | {"labels": {"yes": 100}}}}}
 
     assert "gold tags" not in markdown([SCORES], facts={}, tokens=tokens(untagged, reached=NLI.reached))
-    assert "Tokenizer" not in markdown([SCORES], facts={}, tokens=tokens({"splits": {"test": {"en": {}}}}, reached=NER.reached))
+    assert "Tokenizer" not in markdown(
+        [SCORES], facts={}, tokens=tokens({"splits": {"test": {"en": {}}}}, reached=NER.reached)
+    )
 
 
 TOKEN = {"log_likelihood": -1.0, "perplexity": 2.718281828, "accuracy": 0.625, "masked": 8, "examples": 3}
@@ -352,7 +354,11 @@ def test_masked_tokens_have_perplexities_and_no_transfer() -> None:
     assert "does not have them (en 4): scores of all tokens would be worse." in page
     for absent in ("gap", "retention", "source mean", "Cross-lingual", "Groups", "0 or 100"):
         assert absent not in page
-    for explained in ("- **perplexity**: e to the mean", "- **accuracy**: the share of masked", "each language for itself"):
+    for explained in (
+        "- **perplexity**: e to the mean",
+        "- **accuracy**: the share of masked",
+        "each language for itself",
+    ):
         assert explained in page
 
 
