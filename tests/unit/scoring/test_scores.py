@@ -38,6 +38,9 @@ def old(task: Task, **more: Any) -> dict[str, Any]:
     return {"schema": 1, **{key: new[key] for key in kept if key in new}, "languages": languages, **more}
 
 
+HIDDEN = {"key": "accuracy", "title": "a", "unit": "percent", "better": "higher", "shown": "nowhere"}
+
+
 @pytest.mark.parametrize("task", KINDS, ids=lambda task: task.name)
 def test_what_is_written_is_read_back(tmp_path: Path, task: Task) -> None:
     scores = score_files.from_document(made(task, synthetic=True, unscored_languages=["sw"]))
