@@ -134,8 +134,12 @@ def main() -> None:
             return
         with ranks.process_group(config):
             # What imports make, the collector of garbage would walk through in every run.
-            from babelfit import evaluation, training  # noqa: F401
+            from tiny_data import MODULES
 
+            from babelfit import evaluation, training  # noqa: F401
+            from babelfit.datasets import DATASETS
+
+            DATASETS.update(MODULES)
             gc.freeze()
             statuses = []
             for command in commands:

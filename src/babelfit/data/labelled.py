@@ -14,7 +14,7 @@ from babelfit.data import splits
 from babelfit.data.base import MultilingualDataModule
 from babelfit.data.facts import DatasetFacts
 from babelfit.data.few_shot import sample_few
-from babelfit.data.splits import num_labelled, read_split
+from babelfit.data.splits import LabelledSplit, num_labelled
 from babelfit.errors import UserError
 from babelfit.languages.facts import checked_languages
 from babelfit.rows import encoding, leaks, measuring, readers, sources
@@ -112,8 +112,8 @@ class LabelledDataModule(MultilingualDataModule):
         if split == "train" and language in self.few_shot_languages:
             label_names = self.task.labels if self.task.draws_by_label else None
             few = partial(sample_few, k=self.few_shot["k"], seed=self.seed, language=language, label_names=label_names)
-        return read_split(
-            source,
+        return LabelledSplit(
+            source=source,
             tokenizer=self.tokenizer,
             fingerprint=self._fingerprint,
             task=self.task,
@@ -124,7 +124,7 @@ class LabelledDataModule(MultilingualDataModule):
             expected=self._rows[language][theirs],
             # Of a part that the user asked for, or of the sample, which is as it is, nothing can be said.
             is_part=self.limit[split] is not None or self.origin.is_sample or few is not None,
-        )
+        ).open()
 
     def leaks(self) -> dict[str, dict[str, Any]]:
         """Look for rows of the splits read so far among those trained on, if these were read."""

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import reduce
 from itertools import chain
 from typing import Any
@@ -23,36 +24,66 @@ from babelfit.tasks.task import Task
 log = logging.getLogger(__name__)
 
 
-def read_split(
-    source: Source,
-    *,
-    tokenizer: PreTrainedTokenizerFast,
-    fingerprint: Mapping[str, str],
-    task: Task,
-    max_length: int,
-    limit: int | None,
-    dropped: Callable[[pa.Table], Mapping[str, pa.ChunkedArray]],
-    expected: int,
-    is_part: bool,
-    draw: Callable[[Dataset], Dataset] | None = None,
-) -> tuple[Dataset, dict[str, Any]]:
-    """Open the examples of some files, tokenized at most once, as many as the limit lets through, and their facts.
+@dataclass(frozen=True, kw_only=True)
+class LabelledSplit:
+    """One language of one split: its rows in files, and how they become examples."""
 
-    Of these, `draw` takes the few that are wanted, whose indices become a fact, `drawn`.
+    source: Source
+    tokenizer: PreTrainedTokenizerFast
+    fingerprint: Mapping[str, str]  # stands for the tokenizer and for the code that reads and encodes
+    task: Task
+    max_length: int
+    limit: int | None
+    dropped: Callable[[pa.Table], Mapping[str, pa.ChunkedArray]]  # which rows are no examples: a mask for each reason
+    expected: int  # rows of a whole copy
+    is_part: bool  # of a whole copy, and meant to be
+    draw: Callable[[Dataset], Dataset] | None = None  # takes the few that are wanted
 
-    `fingerprint` stands for the tokenizer and for the code that reads and encodes.
+    def open(self) -> tuple[Dataset, dict[str, Any]]:
+        """Return the examples, tokenized at most once, as many as the limit lets through, and their facts.
 
-    Facts: the files with their SHA-256, `rows` as they came, the `scripts` of their letters, the indices `dropped` by
-    reason, `examples` (less the dropped ones and those beyond the limit), and of these the targets by label, those
-    `truncated`, `windows`, `duplicates`, and what they are in `tokens`.
-    A copy of other than the `expected` rows is doubted aloud, and so is one that lacks a label and is no part of one.
-    Raises UserError where no row is an example.
-    """
+        Facts: the files with their SHA-256, `rows` as they came, the `scripts` of their letters, the indices `dropped`
+        by reason, `examples` (less the dropped ones and those beyond the limit), and of these the targets by label,
+        those `truncated`, `windows`, `duplicates`, what they are in `tokens`, and the indices of those `drawn`. Log
+        what other than a whole copy it is; raise UserError where no row is an example.
+        """
+        source, task = self.source, self.task
+        schema = _schema(token_type_ids="token_type_ids" in self.tokenizer.model_input_names, gold_type=task.gold_type)
+        digests = source.sha256()
+        key = {
+            "data": source.dataset,
+            "rows": digests,
+            "layout": source.layout.name,
+            "language": source.language,
+            "labels": task.labels,
+            "gold": str(task.gold_type),
+            "max_length": self.max_length,
+            **self.fingerprint,
+        }
+        dataset, facts = tokenized(key, chunks=lambda facts: self._chunks(facts, schema=schema), schema=schema)
+        if len(dataset) == 0:
+            reasons = ", ".join(facts["dropped"])
+            raise UserError(f"{source.dataset} {source.split} {source.language}: all rows are dropped ({reasons})")
+        if other := look_alike(source.language, shares=facts["scripts"]):
+            log.warning("%s: %s", ", ".join(map(str, source.files)), other)
+        if self.limit is not None:
+            dataset = dataset.select(range(min(self.limit, len(dataset))))
+        if self.draw is not None:
+            dataset = self.draw(dataset)
+            facts = {**facts, "drawn": dataset.data["index"].to_pylist()}
+        facts = self._all_facts(dataset, facts, digests=digests)
+        counted = [name for name, count in facts["labels"].items() if count and name]
+        seen = task.labels if self.is_part else counted
+        for doubt in check_rows(source, num_rows=facts["rows"], seen=seen, expected=self.expected, labels=task.labels):
+            log.warning("%s", doubt)
+        return dataset, facts
 
-    def chunks(facts: dict[str, Any]) -> Iterator[pa.Table]:
+    def _chunks(self, facts: dict[str, Any], *, schema: pa.Schema) -> Iterator[pa.Table]:
+        """Yield the tokenized examples, and add to the facts what the rows were."""
+        source = self.source
         table = source.read()
         indices = pa.array(np.arange(table.num_rows))
-        drop = {reason: pc.fill_null(mask, False) for reason, mask in dropped(table).items()}
+        drop = {reason: pc.fill_null(mask, False) for reason, mask in self.dropped(table).items()}
         facts |= {
             "rows": table.num_rows,
             "dropped": {reason: indices.filter(mask).to_pylist() for reason, mask in drop.items()},
@@ -61,66 +92,38 @@ def read_split(
         table = table.append_column("index", indices)
         kept = table.filter(pc.invert(reduce(pc.or_, drop.values()))) if drop else table
         for chunk in with_progress(kept, f"Tokenizing {source.dataset} {source.split} {source.language}"):
-            yield pa.table(columns(chunk), schema=schema)
+            yield pa.table(self._columns(chunk), schema=schema)
 
-    special, unknown = tokenizer.all_special_ids, tokenizer.unk_token_id
-
-    def columns(table: pa.Table) -> dict[str, Any]:
-        encoded = task.encode(table, tokenizer=tokenizer, max_length=max_length)
-        encoded["input_ids"] = pa.array(encoded["input_ids"], pa.list_(pa.int32()))
+    def _columns(self, table: pa.Table) -> dict[str, Any]:
+        encoded = self.task.encode(table, tokenizer=self.tokenizer, max_length=self.max_length)
+        ids = encoded["input_ids"] = pa.array(encoded["input_ids"], pa.list_(pa.int32()))
+        special, unknown = self.tokenizer.all_special_ids, self.tokenizer.unk_token_id
         return {
             "index": table["index"],
-            "gold": task.read_gold(table),
+            "gold": self.task.read_gold(table),
             **encoded,
             **measuring.of_rows(table),
-            **measuring.of_tokens(encoded["input_ids"], special=special, unknown=unknown),
+            **measuring.of_tokens(ids, special=special, unknown=unknown),
         }
 
-    schema = _schema(token_type_ids="token_type_ids" in tokenizer.model_input_names, gold_type=task.gold_type)
-    digests = source.sha256()
-    dataset, facts = tokenized(
-        {
-            "data": source.dataset,
-            "rows": digests,
+    def _all_facts(self, dataset: Dataset, facts: Mapping[str, Any], *, digests: Sequence[str]) -> dict[str, Any]:
+        """Add to what was found in the files what the examples are."""
+        source = self.source
+        return {
+            "split": source.split,
             "layout": source.layout.name,
-            "language": source.language,
-            "labels": task.labels,
-            "gold": str(task.gold_type),
-            "max_length": max_length,
-            **fingerprint,
-        },
-        chunks=chunks,
-        schema=schema,
-    )
-    if len(dataset) == 0:
-        reasons = ", ".join(facts["dropped"])
-        raise UserError(f"{source.dataset} {source.split} {source.language}: all rows are dropped ({reasons})")
-    if other := look_alike(source.language, shares=facts["scripts"]):
-        log.warning("%s: %s", ", ".join(map(str, source.files)), other)
-    if limit is not None:
-        dataset = dataset.select(range(min(limit, len(dataset))))
-    if draw is not None:
-        dataset = draw(dataset)
-        facts = {**facts, "drawn": dataset.data["index"].to_pylist()}
-    facts = {
-        "split": source.split,
-        "layout": source.layout.name,
-        "files": [
-            {"path": str(path), "bytes": path.stat().st_size, "sha256": digest}
-            for path, digest in zip(source.read_files, digests, strict=True)
-        ],
-        **facts,
-        "examples": len(dataset),
-        "labels": _label_counts(dataset, label_names=task.labels),
-        "truncated": int(np.sum(dataset.data["truncated"].to_numpy())),
-        "windows": int(pc.sum(pc.list_value_length(dataset.data["windows"])).as_py()),
-        "duplicates": leaks.num_duplicates(dataset),
-        "tokens": _token_counts(dataset),
-    }
-    seen = task.labels if is_part else [name for name, count in facts["labels"].items() if count and name]
-    for doubt in check_rows(source, num_rows=facts["rows"], seen=seen, expected=expected, labels=task.labels):
-        log.warning("%s", doubt)
-    return dataset, facts
+            "files": [
+                {"path": str(path), "bytes": path.stat().st_size, "sha256": digest}
+                for path, digest in zip(source.read_files, digests, strict=True)
+            ],
+            **facts,
+            "examples": len(dataset),
+            "labels": _label_counts(dataset, label_names=self.task.labels),
+            "truncated": int(np.sum(dataset.data["truncated"].to_numpy())),
+            "windows": int(pc.sum(pc.list_value_length(dataset.data["windows"])).as_py()),
+            "duplicates": leaks.num_duplicates(dataset),
+            "tokens": _token_counts(dataset),
+        }
 
 
 def num_labelled(dataset: Dataset) -> int:

@@ -64,7 +64,7 @@ def import_predictions(
     }
     # Files of one folder are predictions of one model, given at once or one by one.
     origin = given if given.is_dir() else given.parent
-    told = EvaluateConfig(
+    asked = EvaluateConfig(
         run=None,
         model=str(origin),
         name=config.name,
@@ -74,22 +74,32 @@ def import_predictions(
         head=config.head,
         trainer=config.trainer,
     )
-    with opened_evaluation(told, data_name=data.data_name) as folder:
-        # Before the first is written: it refuses to mix them with predictions from other files.
-        imported = {
-            language: {"path": str(file), "sha256": atomic_files.sha256(file)} for language, file in files.items()
-        }
-        manifest.add(folder, splits=data.read, imported={split: imported})
-        for language, theirs in records.items():
-            prediction_files.write(prediction_files.path(folder, split=split, language=language), theirs)
-        in_words = {
-            "predictions": f"imported from {origin} ({format})",
-            "source languages": f"{', '.join(sources)}, as --sources says; not checked",
-            "regime": f"{regime}, as --regime says; not checked" if regime else "not known; --regime says it",
-        }
-        training = evaluation.Training(data=chosen, facts=in_words, regime=regime or UNKNOWN)
+    in_words = {
+        "predictions": f"imported from {origin} ({format})",
+        "source languages": f"{', '.join(sources)}, as --sources says; not checked",
+        "regime": f"{regime}, as --regime says; not checked" if regime else "not known; --regime says it",
+    }
+    training = evaluation.Training(data=chosen, facts=in_words, regime=regime or UNKNOWN)
+    with opened_evaluation(asked, data_name=data.data_name) as folder:
+        _write(records, files=files, data=data, split=split, folder=folder)
         evaluation.report(data=data, split=split, folder=folder, training=training)
     return folder
+
+
+def _write(
+    records: Mapping[str, Sequence[Record]],
+    *,
+    files: Mapping[str, Path],
+    data: MultilingualDataModule,
+    split: str,
+    folder: Path,
+) -> None:
+    """Write predictions, and where they come from; raise UserError for a folder that has those of other files."""
+    # Before the first is written: it refuses to mix them with predictions from other files.
+    imported = {language: {"path": str(file), "sha256": atomic_files.sha256(file)} for language, file in files.items()}
+    manifest.add(folder, splits=data.read, imported={split: imported})
+    for language, theirs in records.items():
+        prediction_files.write(prediction_files.path(folder, split=split, language=language), theirs)
 
 
 def _check_exchanged(task: Task, *, data: str) -> None:
