@@ -9,7 +9,6 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +17,14 @@ import pytest
 import torch
 from huggingface_hub import ModelCard
 from safetensors.torch import load_file
-from tiny import RANDOM
 from tiny_data import MODULES, TINY
 from transformers import AutoTokenizer, pipeline
+from trip import EXACT, SETTINGS, Trip
 
-from babelfit import evaluation, training
+from babelfit import evaluation
 from babelfit.batches.ragged import RaggedBatch
 from babelfit.commands.compose import compose_config
-from babelfit.config.schema import EvaluateConfig, TrainConfig, checked
+from babelfit.config.schema import EvaluateConfig, checked
 from babelfit.datasets import DATASETS
 from babelfit.encoder.encoder import encode_targets
 from babelfit.finetuning.finetuner import Finetuner
@@ -33,62 +32,13 @@ from babelfit.finetuning.prepared import prepare
 from babelfit.heads import HEADS
 from babelfit.predictions import prediction_files
 from babelfit.run.run import Run
-from babelfit.run.run_facts import task_of
 from babelfit.scoring.scores import read
-from babelfit.tasks import TASKS, Task
+from babelfit.tasks import TASKS
 
 ROOT = Path(__file__).resolve().parents[2]
 IN_RANKS = ROOT / "tests" / "helpers" / "in_ranks.py"
 
-ENCODER = "num_hidden_layers: 1, hidden_size: 32, num_attention_heads: 2, intermediate_size: 64"
-NO_DROPOUT = "hidden_dropout_prob: 0.0, attention_probs_dropout_prob: 0.0, classifier_dropout: 0.0"
-SETTINGS = (
-    *RANDOM,
-    f"encoder.overrides={{{ENCODER}}}",
-    "trainer.accelerator=cpu",
-    "trainer.devices=1",
-    "trainer.tokens_per_device=512",
-    "data.train_languages=[en]",
-    "data.languages=[en,de]",
-    "data.max_length=32",
-    "optimization.batch_size=8",
-    "optimization.learning_rate=3e-3",
-    "optimization.epochs=8",
-    "validation.every=4",
-    "validation.chance_patience=null",
-    "logger.every=1",
-    "logger.tensorboard=false",
-)
-EXACT = (f"encoder.overrides={{{ENCODER}, {NO_DROPOUT}}}",)
-
 pytestmark = pytest.mark.page
-
-
-@dataclass(frozen=True)
-class Trip:
-    """One task's data in a folder, and the run that most tests look at."""
-
-    name: str
-    overrides: tuple[str, ...]
-    folder: Path
-
-    def config(self, *overrides: str) -> TrainConfig:
-        return checked(compose_config("train", [*self.overrides, *SETTINGS, *overrides]), TrainConfig)
-
-    def train(self, name: str, *overrides: str) -> Path:
-        training.fit(self.config(f"name={name}", *overrides))
-        return Path("outputs", name)
-
-    @property
-    def run(self) -> Path:
-        return Path("outputs", "whole")
-
-    @property
-    def task(self) -> Task:
-        return task_of(Run(self.run))
-
-    def records(self, run: Path, language: str) -> list[Any]:
-        return prediction_files.read(prediction_files.path(run, split="test", language=language), self.task)
 
 
 @pytest.fixture(scope="module", params=sorted(TASKS))
