@@ -11,7 +11,7 @@ from babelfit.data.facts import DatasetFacts
 from babelfit.data.labelled import LabelledDataModule
 from babelfit.rows.readers import read_tagged, read_tsv
 from babelfit.rows.sources import Layout
-from babelfit.tasks import Classification, Tagging, Task
+from babelfit.tasks import Classification, Regression, Tagging, Task
 
 LOW, HIGH = ("one", "two", "three", "four"), ("five", "six", "seven", "eight")
 SIZES = {"train": 32, "dev": 12, "test": 12}
@@ -78,6 +78,12 @@ TINY = {
         Tagging(labels=("O", "B-PER", "I-PER", "B-LOC", "I-LOC")),
         read=partial(read_tagged, tags=("O", "B-PER", "I-PER", "B-LOC", "I-LOC"), prefixed=False),
         lines_of=lambda _, words: "".join(f"{word}\t{TAGS.get(word, 'O')}\n" for word in words) + "\n",
+    ),
+    "regression": labelled(
+        Regression(texts=("text",)),
+        read=partial(read_tsv, columns=COLUMNS, spellings=None),
+        lines_of=lambda is_high, words: f"{' '.join(words)}\t{3.5 * is_high + len(words) / 8:.3f}\n",
+        header="text\tlabel\n",
     ),
     "masked_tokens": Tiny(
         partial(write, lines_of=lambda _, words: f"{' '.join(words)}\n", suffix="txt"),

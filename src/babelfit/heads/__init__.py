@@ -5,11 +5,13 @@ from transformers import AutoModelForSequenceClassification, AutoModelForTokenCl
 from babelfit.heads.classification import Classification
 from babelfit.heads.head import Head
 from babelfit.heads.masked import MaskedTokens
+from babelfit.heads.regression import Regression
 
 __all__ = ["HEADS", "Head"]
 
 HEADS: dict[str, Head] = {
     "sequence_classification": Classification(AutoModelForSequenceClassification),
+    "sequence_regression": Regression(),
     "token_classification": Classification(AutoModelForTokenClassification),
     "masked_language_modeling": MaskedTokens(),
 }

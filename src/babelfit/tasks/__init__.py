@@ -5,12 +5,13 @@ from collections.abc import Sequence
 from babelfit.errors import UserError
 from babelfit.tasks.classification import Classification
 from babelfit.tasks.masked_tokens import MaskedTokens
+from babelfit.tasks.regression import Regression
 from babelfit.tasks.tagging import Tagging
 from babelfit.tasks.task import Task
 
-__all__ = ["TASKS", "Classification", "MaskedTokens", "Tagging", "Task", "of_document", "of_head"]
+__all__ = ["TASKS", "Classification", "MaskedTokens", "Regression", "Tagging", "Task", "of_document", "of_head"]
 
-TASKS: dict[str, type[Task]] = {task.name: task for task in (Classification, MaskedTokens, Tagging)}
+TASKS: dict[str, type[Task]] = {task.name: task for task in (Classification, MaskedTokens, Regression, Tagging)}
 
 
 def of_document(name: str, labels: Sequence[str]) -> Task:
