@@ -2,6 +2,7 @@
 
 import ast
 import re
+import tomllib
 from pathlib import Path
 
 import grimp
@@ -68,3 +69,15 @@ def test_the_readme_has_a_line_for_every_room() -> None:
     rooms = [path.parent for path in SOURCE.glob("*/__init__.py")]
     expected = {path.name + "/" * path.is_dir() for path in (*files, *rooms)} - {"__init__.py"}
     assert expected - names == set()
+
+
+def test_the_picture_of_the_rooms_is_that_of_the_contract() -> None:
+    [contract] = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    layers = [layer.split(" | ") for layer in contract["layers"] if layer != "__main__"]
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    picture = page.split("```\n")[1]
+    rooms = {room for layer in layers for room in layer}
+    drawn = [[word for word in line[14:].split("   ")[0].split() if word in rooms] for line in picture.splitlines()]
+
+    assert [line for line in drawn if line] == layers
+    assert rooms - set(re.findall(r"`(\w+)(?:/|\.py)`", page)) == set(), "a room has no line"
