@@ -21,8 +21,8 @@ ROOT = Path(__file__).resolve().parents[2]
 LIBRARIES = ("torch", "pytorch_lightning", "torchmetrics", "transformers.models.xlm_roberta", "datasets", "optuna",
              "matplotlib.figure", "tensorboard", "scipy.stats", "hydra", "jinja2", "rich.console")  # fmt: skip
 
-CORPORA = ("babelfit.data.sample.corpus", "babelfit.sample.corpus")
-"""Where the sample's text is written: now, and as ARCHITECTURE.md would have it."""
+CORPORA = ("babelfit.sample.corpus",)
+"""Where the sample's text is written."""
 
 CORPUS_ROWS = 300
 """Of 6,000 documents and pairs of sentences of each language, so many are written: all would take 40 seconds."""
