@@ -9,6 +9,7 @@ from transformers import PreTrainedModel
 from babelfit.encoder import attention
 from babelfit.finetuning.finetuner import Finetuner
 from babelfit.finetuning.recipe import Recipe
+from babelfit.tasks import of_head
 
 
 class Losses(Callback):
@@ -24,7 +25,7 @@ class Losses(Callback):
 def losses_of(model: PreTrainedModel, data: LightningDataModule, *, head: str, recipe: Recipe) -> list[float]:
     model.set_attn_implementation(attention.name("auto"))
     finetuner = Finetuner(
-        model, head=head, languages=["en"], source_languages=["en"], tokens_per_device=2048, recipe=recipe
+        model, task=of_head(head), languages=["en"], source_languages=["en"], tokens_per_device=2048, recipe=recipe
     )
     losses = Losses()
     trainer = Trainer(

@@ -17,6 +17,7 @@ from babelfit.config.values import OBJECTIVES
 from babelfit.finetuning.finetuner import Finetuner
 from babelfit.finetuning.prepared import Prepared, prepare
 from babelfit.scoring.objectives import of_scores
+from babelfit.scoring.scores import Scores, read
 
 RUN = Path("outputs/xnli-mini")
 
@@ -27,9 +28,8 @@ def logged(run: Path) -> dict[tuple[int, str], str]:
         return {(int(row["step"]), row["metric"]): row["value"] for row in csv.DictReader(file)}
 
 
-def dev_scores(run: Path) -> dict[str, Any]:
-    scores: dict[str, Any] = json.loads((run / "scores" / "validation.json").read_text())
-    return scores
+def dev_scores(run: Path) -> Scores:
+    return read(run / "scores" / "validation.json")
 
 
 @pytest.mark.parametrize(
@@ -122,7 +122,7 @@ def test_the_source_mean_reads_no_other_language_until_the_end(train: Callable[.
 
     assert outcome.status == 0, outcome.err
     assert logged(RUN) == logged(Path("outputs/plain"))
-    assert dev_scores(RUN)["languages"].keys() == {"en", "zh", "sw"}, "also what is a source language alone"
+    assert dev_scores(RUN).languages.keys() == {"en", "zh", "sw"}, "also what is a source language alone"
     assert of_scores(dev_scores(RUN), languages=["zh", "sw"]).keys() == set(OBJECTIVES)
     assert "; chosen: source_dev" in outcome.err
 
@@ -146,7 +146,7 @@ def test_an_objective_over_other_languages_is_another_run(train: Callable[..., A
     assert "objective: mean_dev -> worst_dev" in outcome.err
     # Named, they stay what they are where more is evaluated.
     assert train("objective=mean_dev", "objective_languages=[en,sw]", "data.languages=[en,sw,zh]").status == 0
-    assert dev_scores(RUN)["languages"].keys() == {"en", "sw", "zh"}
+    assert dev_scores(RUN).languages.keys() == {"en", "sw", "zh"}
 
 
 def test_a_run_with_an_objective_goes_on_where_it_stopped(
@@ -198,7 +198,7 @@ def test_a_language_without_dev_labels_is_refused_where_the_objective_needs_it(
     for number, enough in enumerate((["objective=source_dev"], ["objective=worst_dev", "objective_languages=[de]"])):
         outcome = train(f"name=enough{number}", *arguments, *enough)
         assert outcome.status == 0, outcome.err
-        assert dev_scores(Path(f"outputs/enough{number}"))["languages"].keys() == {"en", "de"}
+        assert dev_scores(Path(f"outputs/enough{number}")).languages.keys() == {"en", "de"}
 
 
 def test_where_dev_is_what_is_scored_anyway_it_is_scored_once(train: Callable[..., Any], folder: Path) -> None:
@@ -207,7 +207,7 @@ def test_where_dev_is_what_is_scored_anyway_it_is_scored_once(train: Callable[..
 
     assert outcome.status == 0, outcome.err
     assert outcome.err.count("report: ") == 1
-    assert dev_scores(RUN)["languages"].keys() == {"en", "de", "sw"}
+    assert dev_scores(RUN).languages.keys() == {"en", "de", "sw"}
     (folder / "xnli" / "dev-sw.tsv").unlink()
     for arguments in ([], ["objective=source_dev"]):
         outcome = train("name=none", "data=xnli", f"data.folder={folder}", "data.languages=[de,sw]", *arguments)

@@ -7,7 +7,7 @@ import pytest
 from browser import CHROMIUM, Page, browser
 from made_pages import ATTACK, made_run, page, richer
 
-from babelfit.scoring import scoring
+from babelfit.scoring.scores import read_all, write
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium to open the page in")
 
@@ -19,8 +19,8 @@ CHOSEN = "[...document.querySelectorAll('article')].filter(one => one.offsetPare
 @pytest.fixture(scope="module")
 def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     run = made_run(tmp_path_factory.mktemp("page"))
-    (scores,) = scoring.read_all(run)
-    scoring.write(richer(scores), run)
+    (scores,) = read_all(run)
+    write(richer(scores), run)
     page(run)
     return run / "report.html"
 

@@ -18,6 +18,7 @@ from babelfit.finetuning.finetuner import Finetuner
 from babelfit.finetuning.recipe import Recipe
 from babelfit.heads import HEADS
 from babelfit.heads.classification import summed_loss
+from babelfit.tasks import of_head
 
 STEPS = 4
 RECIPE = Recipe(
@@ -118,7 +119,12 @@ def test_mixed_precision_equals_a_plain_loop(precision: str, dtype: torch.dtype)
         **options,
     )
     finetuner = Finetuner(
-        ours, head="sequence_classification", languages=["en"], source_languages=[], tokens_per_device=50, recipe=RECIPE
+        ours,
+        task=of_head("sequence_classification"),
+        languages=["en"],
+        source_languages=[],
+        tokens_per_device=50,
+        recipe=RECIPE,
     )
     trainer.fit(finetuner, DataLoader(steps(), batch_size=None, collate_fn=lambda step: step))
 

@@ -12,7 +12,7 @@ def facts_of(run: Run) -> dict[str, str]:
     config, selected = run.config(), run.status()["selected"]
     task = task_of(run)
     saw = {"vocabulary": config.encoder.vocabulary}
-    if isinstance(config.data, LabelledConfig):
+    if task.compares_languages and isinstance(config.data, LabelledConfig):
         few_shot = config.data.few_shot
         regime = in_words(config.data.regime, k=few_shot.k, languages=few_shot.languages, examples=task.few_shot)
         saw = {"regime": regime}

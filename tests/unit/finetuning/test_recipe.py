@@ -11,6 +11,7 @@ from babelfit.changes.freezing import Freezing
 from babelfit.encoder.encoder import depths
 from babelfit.finetuning.finetuner import Finetuner
 from babelfit.finetuning.recipe import Recipe
+from babelfit.tasks import of_head
 
 RECIPE = Recipe(
     seed=0,
@@ -26,7 +27,7 @@ RECIPE = Recipe(
 def optimizer(made: PreTrainedModel, *, layer_decay: float) -> torch.optim.Optimizer:
     finetuner = Finetuner(
         made,
-        head="sequence_classification",
+        task=of_head("sequence_classification"),
         languages=["en"],
         source_languages=[],
         tokens_per_device=64,
