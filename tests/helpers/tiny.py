@@ -21,6 +21,9 @@ KINDS = ("xlm-roberta", "xlm-roberta-xl", "bert", "deberta-v2")
 RANDOM = ("encoder.pretrained=false", "encoder.freeze_embeddings=false", "encoder.embedding_dropout=null")
 """What encoder=mini_random sets, for commands that leave the default encoder its name."""
 
+HEADS_OF_LABELS = ("sequence_classification", "token_classification", "masked_language_modeling")
+"""Whose gold is an id of something."""
+
 NUM_LABELS = 3
 SIZES: dict[str, Any] = {
     "vocab_size": 200,

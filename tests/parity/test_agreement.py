@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from tiny import KINDS, model, padded, ragged
+from tiny import HEADS_OF_LABELS, KINDS, model, padded, ragged
 from transformers import PreTrainedModel
 from transformers.models.bert import modeling_bert
 
@@ -24,7 +24,7 @@ def chosen(made: PreTrainedModel, *, head: str = HEAD, max_length: int = 60) -> 
     return is_ragged(made)
 
 
-@pytest.mark.parametrize("head", HEADS)
+@pytest.mark.parametrize("head", HEADS_OF_LABELS)
 @pytest.mark.parametrize(
     ("kind", "without_padding", "told"),
     [

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from tiny import KINDS, model, padded, ragged, without_dropout
+from tiny import HEADS_OF_LABELS, KINDS, model, padded, ragged, without_dropout
 from transformers import PreTrainedModel
 
 from babelfit.changes.checkpointing import Checkpointing
@@ -128,7 +128,7 @@ def rows_of(outputs: Any) -> int:
 
 
 @pytest.mark.parametrize("checkpointing", [False, True])
-@pytest.mark.parametrize("head", HEADS)
+@pytest.mark.parametrize("head", HEADS_OF_LABELS)
 @pytest.mark.parametrize("kind", KINDS)
 def test_targets_computed_alone_are_as_with_all_tokens_and_so_are_gradients(
     kind: str, head: str, checkpointing: bool

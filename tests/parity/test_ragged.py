@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from tiny import KINDS, model, padded, ragged, without_dropout
+from tiny import HEADS_OF_LABELS, KINDS, model, padded, ragged, without_dropout
 from transformers import PreTrainedModel
 
 from babelfit.batches.ragged import RaggedBatch
@@ -31,7 +31,7 @@ def per_target(logits: torch.Tensor, inputs: dict[str, torch.Tensor]) -> torch.T
     return logits[inputs["attention_mask"].bool()] if logits.ndim == 3 else logits
 
 
-@pytest.mark.parametrize("head", HEADS)
+@pytest.mark.parametrize("head", HEADS_OF_LABELS)
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("lengths", [[1], [60], LENGTHS, [5, 5, 5], list(range(1, 40))])
 def test_hidden_states_and_logits_equal_the_padded_model(kind: str, head: str, lengths: list[int]) -> None:
@@ -49,7 +49,7 @@ def test_hidden_states_and_logits_equal_the_padded_model(kind: str, head: str, l
     assert logits.std() > 0.01
 
 
-@pytest.mark.parametrize("head", HEADS)
+@pytest.mark.parametrize("head", HEADS_OF_LABELS)
 @pytest.mark.parametrize("kind", KINDS)
 def test_gradients_equal_the_padded_model_and_reach_every_parameter(kind: str, head: str) -> None:
     rates = without_dropout(kind)

@@ -201,7 +201,7 @@ class Finetuner(LightningModule):
     def _answered(self, batch: RaggedBatch) -> Outputs:
         """Return the head's outputs for a batch, with what they are about."""
         of_batch = {"index": batch.indices, "language": batch.languages, "gold": batch.gold}
-        return of_batch | self._outputs_in_parts(batch)
+        return of_batch | {name: _at_least_float32(one) for name, one in self._outputs_in_parts(batch).items()}
 
     def _outputs_in_parts(self, batch: RaggedBatch) -> Outputs:
         """Run a batch in as many parts as memory asks for."""
@@ -229,3 +229,8 @@ def _mixed(*numbers: int) -> int:
 def _double(score: float) -> torch.Tensor:
     """Return a score as it is: Lightning would round a plain number to single precision."""
     return torch.tensor(score, dtype=torch.float64)
+
+
+def _at_least_float32(column: torch.Tensor) -> torch.Tensor:
+    """Return the same numbers in a type that numpy has; others are left as they are."""
+    return column.to(torch.promote_types(column.dtype, torch.float32)) if column.is_floating_point() else column

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from tiny import config, model, ragged, without_dropout
+from tiny import HEADS_OF_LABELS, config, model, ragged, without_dropout
 from torch.nn.functional import cross_entropy
 from transformers import PreTrainedModel
 
@@ -32,7 +32,7 @@ def batch_of(head: str) -> RaggedBatch:
     return batch
 
 
-@pytest.mark.parametrize("head", HEADS)
+@pytest.mark.parametrize("head", HEADS_OF_LABELS)
 def test_the_loss_is_summed_over_targets_with_gold(head: str) -> None:
     made, batch = ready(head), batch_of(head)
     logits = HEADS[head].logits(made, encode_targets(made, batch))
@@ -41,7 +41,7 @@ def test_the_loss_is_summed_over_targets_with_gold(head: str) -> None:
     torch.testing.assert_close(HEADS[head].loss(made, batch), expected)
 
 
-@pytest.mark.parametrize("head", HEADS)
+@pytest.mark.parametrize("head", HEADS_OF_LABELS)
 def test_without_gold_there_is_no_loss_and_a_gradient_of_zero_everywhere(head: str) -> None:
     made, batch = ready(head), batch_of(head)
     batch.gold[:] = NO_LABEL
@@ -83,7 +83,7 @@ def test_of_masked_tokens_it_is_read_what_became_of_each_and_whether_it_could_be
     assert float(active["nll"].sum()) == pytest.approx(float(head.loss(made, batch).detach()), rel=1e-5)
 
 
-@pytest.mark.parametrize("head", HEADS)
+@pytest.mark.parametrize("head", HEADS_OF_LABELS)
 def test_a_head_writes_into_the_config_what_its_outputs_are(head: str) -> None:
     written = config(KIND, id2label={0: "other", 1: "names"}, label2id={"other": 0, "names": 1})
     names = () if head == MASKED else ("yes", "no", "maybe")
