@@ -100,11 +100,11 @@ def test_killed_between_two_models_it_goes_on_with_the_second(
     shutil.move("outputs", "whole")
     predict, asked = evaluation.predict, []
 
-    def killed(model: str, **options: Any) -> Any:
-        asked.append(model)
+    def killed(predictor: evaluation.Predictor, **options: Any) -> Any:
+        asked.append(predictor.model)
         if len(asked) == 3:
             raise KeyboardInterrupt
-        return predict(model, **options)
+        return predict(predictor, **options)
 
     monkeypatch.setattr(evaluation, "predict", killed)
     assert train(*COMPARED).status != 0
