@@ -178,10 +178,10 @@ def test_a_damaged_candidate_is_made_again(train: Callable[..., Any], monkeypatc
     shutil.move("outputs", "whole")
     predict = evaluation.predict
 
-    def killed(model: str, **options: Any) -> Any:
-        if Path(model).parent.name != "run":
+    def killed(predictor: evaluation.Predictor, **options: Any) -> Any:
+        if Path(predictor.model).parent.name != "run":
             raise KeyboardInterrupt
-        return predict(model, **options)
+        return predict(predictor, **options)
 
     with monkeypatch.context() as patch:
         patch.setattr(evaluation, "predict", killed)
