@@ -62,7 +62,13 @@ class Finetuner(LightningModule):
         """Of each batch, on the device: index, language, gold and the head's outputs, (targets, ...) each."""
         self.shown: dict[str, float] = {}  # beside the progress bar: what was logged last
         scored = list(dict.fromkeys([*source_languages, *dev_languages]))  # sources may be dev languages, too
-        self.dev_scores = DevScores(task, languages=self.languages, scored=scored)
+        # In a tuple, which is no part of the module: half precision is for weights, and not for sums.
+        self._dev_scores = (DevScores(task, languages=self.languages, scored=scored),)
+
+    @property
+    def dev_scores(self) -> DevScores:
+        """Return the sums of the validation that goes on, on this device."""
+        return self._dev_scores[0].to(self.device)
 
     @property
     def recipe(self) -> Recipe:
