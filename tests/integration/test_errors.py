@@ -123,8 +123,10 @@ def test_a_partial_copy_is_warned_about_once(train_on: Callable[..., Any], folde
     assert "392,702" in warnings[0]
 
 
-def test_another_run_under_the_same_name_is_refused_with_the_difference(train: Callable[..., Any]) -> None:
-    train("data.languages=[en]")
+def test_another_run_under_the_same_name_is_refused_with_the_difference(
+    train: Callable[..., Any], finished: Callable[..., Any]
+) -> None:
+    finished("data.languages=[en]")
     before = {path: path.read_bytes() for path in RUN.rglob("*") if path.is_file()}
     refused(
         train("optimization.learning_rate=0.5", "data.languages=[en]"),
@@ -134,13 +136,15 @@ def test_another_run_under_the_same_name_is_refused_with_the_difference(train: C
     assert {path: path.read_bytes() for path in RUN.rglob("*") if path.is_file()} == before
 
 
-def test_resume_never_refuses_an_existing_folder(train: Callable[..., Any]) -> None:
-    train("data.languages=[en]")
+def test_resume_never_refuses_an_existing_folder(train: Callable[..., Any], finished: Callable[..., Any]) -> None:
+    finished("data.languages=[en]")
     refused(train("data.languages=[en]", "resume=never"), "resume=never", "name=")
 
 
-def test_no_run_is_made_inside_another(train: Callable[..., Any], command: Callable[..., Any]) -> None:
-    train("data.languages=[en]")
+def test_no_run_is_made_inside_another(
+    train: Callable[..., Any], finished: Callable[..., Any], command: Callable[..., Any]
+) -> None:
+    finished("data.languages=[en]")
     (RUN / "model").rename("model")
     before = {path: path.read_bytes() for path in Path("outputs").rglob("*") if path.is_file()}
     for name in ("xnli-mini/model", "xnli-mini/a/b"):
@@ -161,8 +165,8 @@ def test_a_folder_that_is_no_run_is_left_alone(train: Callable[..., Any], comman
     assert [path.name for path in RUN.iterdir()] == ["thesis.txt"]
 
 
-def test_a_run_without_model_cannot_be_evaluated(train: Callable[..., Any], command: Callable[..., Any]) -> None:
-    train("data.languages=[en]")
+def test_a_run_without_model_cannot_be_evaluated(finished: Callable[..., Any], command: Callable[..., Any]) -> None:
+    finished("data.languages=[en]")
     status = json.loads((RUN / "status.json").read_text())
     del status["selected"]
     (RUN / "status.json").write_text(json.dumps(status | {"state": "failed"}))
@@ -180,9 +184,9 @@ def test_a_run_without_model_cannot_be_evaluated(train: Callable[..., Any], comm
     ],
 )
 def test_evaluate_says_what_it_needs(
-    train: Callable[..., Any], command: Callable[..., Any], arguments: list[str], parts: list[str]
+    finished: Callable[..., Any], command: Callable[..., Any], arguments: list[str], parts: list[str]
 ) -> None:
-    train("data.languages=[en]")
+    finished("data.languages=[en]")
     refused(command("evaluate.py", *arguments), *parts)
 
 
@@ -191,9 +195,9 @@ def test_evaluate_says_what_it_needs(
     [["LABEL_0", "LABEL_1", "LABEL_2"], ["entailment", "neutral", "neutral"], ["yes", "no", "maybe"]],
 )
 def test_unknown_label_names_are_refused_with_both_sets(
-    train: Callable[..., Any], command: Callable[..., Any], names: list[str]
+    finished: Callable[..., Any], command: Callable[..., Any], names: list[str]
 ) -> None:
-    train("data.languages=[en]")
+    finished("data.languages=[en]")
     path = RUN / "model" / "config.json"
     config = json.loads(path.read_text())
     config["id2label"] = dict(enumerate(names))
@@ -203,8 +207,8 @@ def test_unknown_label_names_are_refused_with_both_sets(
     refused(outcome, *names, "entailment", "neutral", "contradiction")
 
 
-def test_an_encoder_without_trained_head_is_refused(train: Callable[..., Any], command: Callable[..., Any]) -> None:
-    train("data.languages=[en]")
+def test_an_encoder_without_trained_head_is_refused(finished: Callable[..., Any], command: Callable[..., Any]) -> None:
+    finished("data.languages=[en]")
     from transformers import AutoModel, AutoTokenizer
 
     AutoModel.from_pretrained(RUN / "model").save_pretrained("bare")
@@ -212,8 +216,8 @@ def test_an_encoder_without_trained_head_is_refused(train: Callable[..., Any], c
     refused(command("evaluate.py", "model=./bare", "data=xnli_sample"), "no trained head", "classifier")
 
 
-def test_a_model_that_diverged_is_not_scored(train: Callable[..., Any], command: Callable[..., Any]) -> None:
-    train("data.languages=[en]")
+def test_a_model_that_diverged_is_not_scored(finished: Callable[..., Any], command: Callable[..., Any]) -> None:
+    finished("data.languages=[en]")
     path = RUN / "model" / "model.safetensors"
     weights = load_file(path)
     weights["classifier.out_proj.bias"][0] = float("nan")
@@ -222,8 +226,8 @@ def test_a_model_that_diverged_is_not_scored(train: Callable[..., Any], command:
     assert not Path("outputs/other/predictions").exists()
 
 
-def test_a_head_in_another_order_is_not_trained_on(train: Callable[..., Any], command: Callable[..., Any]) -> None:
-    train("data.languages=[en]")
+def test_a_head_in_another_order_is_not_trained_on(finished: Callable[..., Any], command: Callable[..., Any]) -> None:
+    finished("data.languages=[en]")
     path = RUN / "model" / "config.json"
     config = json.loads(path.read_text())
     config["id2label"] = {0: "contradiction", 1: "neutral", 2: "entailment"}
@@ -233,14 +237,14 @@ def test_a_head_in_another_order_is_not_trained_on(train: Callable[..., Any], co
     refused(outcome, "['contradiction', 'neutral', 'entailment']", "['entailment', 'neutral', 'contradiction']")
 
 
-def test_a_damaged_status_is_named(train: Callable[..., Any], command: Callable[..., Any]) -> None:
-    train("data.languages=[en]")
+def test_a_damaged_status_is_named(finished: Callable[..., Any], command: Callable[..., Any]) -> None:
+    finished("data.languages=[en]")
     (RUN / "status.json").write_text("{")
     refused(command("evaluate.py", f"run={RUN}"), "status.json is damaged")
 
 
-def test_a_damaged_run_configuration_is_named(train: Callable[..., Any], command: Callable[..., Any]) -> None:
-    train("data.languages=[en]")
+def test_a_damaged_run_configuration_is_named(finished: Callable[..., Any], command: Callable[..., Any]) -> None:
+    finished("data.languages=[en]")
     config = yaml.safe_load((RUN / "config.yaml").read_text())
     (RUN / "config.yaml").write_text(yaml.safe_dump(config | {"version": 99}))
     refused(command("evaluate.py", f"run={RUN}"), "version 99")
