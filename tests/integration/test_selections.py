@@ -71,8 +71,8 @@ def test_what_others_would_have_chosen_is_scored(train: Callable[..., Any]) -> N
     assert not list((RUN / "selections").glob("*/model"))
 
 
-def test_the_run_is_the_same_as_without_a_comparison(train: Callable[..., Any]) -> None:
-    assert train(*COMPARED).status == 0
+def test_the_run_is_the_same_as_without_a_comparison(train: Callable[..., Any], finished: Callable[..., Any]) -> None:
+    finished(*COMPARED)
     assert train(*ARGUMENTS, "name=plain").status == 0
 
     plain = Path("outputs/plain")
@@ -84,9 +84,11 @@ def test_the_run_is_the_same_as_without_a_comparison(train: Callable[..., Any]) 
     assert not (plain / "selections.json").exists()
 
 
-def test_what_each_selection_scores_is_what_a_run_that_ends_there_scores(train: Callable[..., Any]) -> None:
+def test_what_each_selection_scores_is_what_a_run_that_ends_there_scores(
+    train: Callable[..., Any], finished: Callable[..., Any]
+) -> None:
     """The last checkpoint scores as a run whose only validation is the last."""
-    assert train(*COMPARED).status == 0
+    finished(*COMPARED)
     assert train(*ARGUMENTS, "validation.every=8", "name=last").status == 0
     scores = json.loads(Path("outputs/last/scores/test.json").read_text())["languages"]
 
@@ -94,9 +96,9 @@ def test_what_each_selection_scores_is_what_a_run_that_ends_there_scores(train: 
 
 
 def test_killed_between_two_models_it_goes_on_with_the_second(
-    train: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+    train: Callable[..., Any], finished: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert train(*COMPARED).status == 0
+    finished(*COMPARED)
     shutil.move("outputs", "whole")
     predict, asked = evaluation.predict, []
 
@@ -121,9 +123,9 @@ def test_killed_between_two_models_it_goes_on_with_the_second(
 
 @pytest.mark.parametrize("lost", ["status.json", "selections.json"])
 def test_a_lost_file_of_a_complete_run_is_made_again_without_training(
-    train: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, lost: str
+    train: Callable[..., Any], finished: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, lost: str
 ) -> None:
-    assert train(*COMPARED).status == 0
+    finished(*COMPARED)
     before = found(), json.loads((RUN / "status.json").read_text())["selected"]
     (RUN / lost).unlink()
     monkeypatch.setattr("babelfit.training.train", None)
