@@ -192,10 +192,14 @@ def test_a_clean_run_is_told_nothing(train: Callable[..., Any]) -> None:
 
 
 @pytest.fixture
-def trained(in_folder: Path, train: Callable[..., Any]) -> Path:
+def trained(once: Callable[..., Any], train: Callable[..., Any]) -> Path:
     """Train on English of planted data and score English alone."""
-    planted(Path("data"))
-    assert train("data.folder=data", "data.languages=[en]", "data=xnli", "name=run").status == 0
+
+    def make() -> None:
+        planted(Path("data"))
+        assert train("data.folder=data", "data.languages=[en]", "data=xnli", "name=run").status == 0
+
+    once(make, "trained on planted data")
     return Path("outputs/run")
 
 

@@ -68,8 +68,8 @@ def test_a_run_ends_with_its_page_and_the_verb_writes_the_same_anew(train: Comma
     assert anew == written
 
 
-def test_an_evaluation_has_its_page_too(train: Command, command: Command, report: Command) -> None:
-    train("name=run", "data.languages=[en,sw]")
+def test_an_evaluation_has_its_page_too(finished: Command, command: Command, report: Command) -> None:
+    finished("name=run", "data.languages=[en,sw]")
     command(
         "evaluate.py", "model=outputs/run/model", "data=xnli_sample", "name=mine", "languages=[sw]", "split=validation"
     )
@@ -84,8 +84,10 @@ def test_an_evaluation_has_its_page_too(train: Command, command: Command, report
     assert (folder / "report.html").read_text() == page
 
 
-def test_an_evaluation_whose_manifest_says_nothing_is_told(train: Command, command: Command, report: Command) -> None:
-    train("name=run", "data.languages=[en]")
+def test_an_evaluation_whose_manifest_says_nothing_is_told(
+    finished: Command, command: Command, report: Command
+) -> None:
+    finished("name=run", "data.languages=[en,sw]")
     command("evaluate.py", "model=outputs/run/model", "data=xnli_sample", "name=mine", "languages=[en]")
     file = Path("outputs/mine/manifest.json")
     known = json.loads(file.read_text())
