@@ -91,18 +91,7 @@ def footprint(
     gradients = sum(_size(one) for one in model.parameters() if one.requires_grad)
     states = STATES * gradients
     trained, checkpoint = weights, weights + states
-    live = _Live(devices.kind)
-    budget = TokenBudget(devices.tokens)
-    batches = [part for batch in heaviest.step.micro_batches for part in budget.parts(batch)]
-    validation, evaluation = (budget.parts(batch)[0] for batch in (heaviest.validation, heaviest.evaluation))
-    with FakeTensorMode(allow_non_fake_inputs=True), live:
-        for one in (model, whole):
-            one.to_empty(device=devices.kind)
-            # What a masked language model has in two places has become two tables.
-            one.tie_weights()
-        activations, both = _trained(model, head=head, batches=batches, devices=devices, live=live)
-        validated = _predicted(model, head=head, batch=validation, devices=devices, live=live)
-        scored = _predicted(whole, head=head, batch=evaluation, devices=devices, live=live)
+    activations, both, validated, scored = _held(model, whole=whole, head=head, heaviest=heaviest, devices=devices)
     # A heap that keeps what is freed has all activations still, when the last gradients come.
     passes = gradients + activations if devices.kind == "cpu" else both
     exchanged = 0
@@ -135,6 +124,28 @@ def footprint(
         checkpoint=checkpoint,
         exported=exported,
     )
+
+
+def _held(
+    model: PreTrainedModel, *, whole: PreTrainedModel, head: Head, heaviest: Heaviest, devices: Devices
+) -> tuple[int, int, int, int]:
+    """Run the heaviest batches; return the most that each kind of them holds besides the weights.
+
+    That is of training without gradients of the weights, and with them, of a validation and of the last evaluation.
+    """
+    live = _Live(devices.kind)
+    budget = TokenBudget(devices.tokens)
+    batches = [part for batch in heaviest.step.micro_batches for part in budget.parts(batch)]
+    validation, evaluation = (budget.parts(batch)[0] for batch in (heaviest.validation, heaviest.evaluation))
+    with FakeTensorMode(allow_non_fake_inputs=True), live:
+        for one in (model, whole):
+            one.to_empty(device=devices.kind)
+            # What a masked language model has in two places has become two tables.
+            one.tie_weights()
+        activations, both = _trained(model, head=head, batches=batches, devices=devices, live=live)
+        validated = _predicted(model, head=head, batch=validation, devices=devices, live=live)
+        scored = _predicted(whole, head=head, batch=evaluation, devices=devices, live=live)
+    return activations, both, validated, scored
 
 
 def _trained(
