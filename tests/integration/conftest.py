@@ -64,7 +64,10 @@ def command(in_folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.Capt
         try:
             runpy.run_path(str(ROOT / script), run_name="__main__")
         except SystemExit as end:
-            status = int(end.code or 0)
+            # As Python does: a text is said, and the status is 1.
+            status = end.code if isinstance(end.code, int) else int(end.code is not None)
+            if isinstance(end.code, str):
+                sys.stderr.write(f"{end.code}\n")
         finally:
             GlobalHydra.instance().clear()
             logging.root.handlers[:], logging.root.level = handlers, level

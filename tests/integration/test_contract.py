@@ -38,11 +38,10 @@ from babelfit.tasks import TASKS
 ROOT = Path(__file__).resolve().parents[2]
 IN_RANKS = ROOT / "tests" / "helpers" / "in_ranks.py"
 
-pytestmark = pytest.mark.page
-
 
 @pytest.fixture(scope="module", params=sorted(TASKS))
 def trip(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trip]:
+    """Train a task's run, which has its page: a test's own runs have none."""
     folder = tmp_path_factory.mktemp(request.param)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
@@ -54,6 +53,29 @@ def trip(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         made = Trip(request.param, (*tiny.overrides, f"data.folder={folder / 'data'}"), folder)
         made.train("whole")
         yield made
+
+
+SHORT = (*EXACT, "optimization.epochs=2")
+
+
+@pytest.fixture(scope="module")
+def in_two_processes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Train a run of each task, with its name, in two processes: the same two for all, as starting them takes long."""
+    folder = tmp_path_factory.mktemp("two")
+    commands = []
+    for name, tiny in TINY.items():
+        tiny.write(folder / name)
+        arguments = [*tiny.overrides, f"data.folder={folder / name}", *SETTINGS, *SHORT, f"name={name}"]
+        commands.append({"script": "train", "arguments": arguments})
+    own = {"BABELFIT_CACHE": str(folder / "cache"), "OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"}
+    command = [sys.executable, str(IN_RANKS), "2", json.dumps(commands)]
+    done = subprocess.run(
+        command, cwd=folder, env=os.environ | own, capture_output=True, text=True, check=False, timeout=300
+    )
+    assert done.returncode == 0, done.stderr
+    for rank in range(2):
+        assert json.loads((folder / f"statuses-{rank}.json").read_text()) == [0] * len(TINY), done.stderr
+    return folder / "outputs"
 
 
 def metrics(run: Path, name: str) -> dict[int, float]:
@@ -110,16 +132,11 @@ def test_counts_in_training_are_those_of_the_file(trip: Trip) -> None:
             assert logged[key][step] == pytest.approx(value, rel=1e-5, abs=1e-6), key
 
 
-def test_two_processes_and_half_the_token_budget_take_the_same_steps(trip: Trip) -> None:
-    one = trip.train("one", *EXACT, "optimization.epochs=2")
-    half = trip.train("half", *EXACT, "optimization.epochs=2", "trainer.tokens_per_device=64")
-    arguments = [*trip.overrides, *SETTINGS, *EXACT, "optimization.epochs=2", "name=two"]
-    command = [sys.executable, str(IN_RANKS), "2", json.dumps([{"script": "train", "arguments": arguments}])]
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=300)
+def test_two_processes_and_half_the_token_budget_take_the_same_steps(trip: Trip, in_two_processes: Path) -> None:
+    one = trip.train("one", *SHORT)
+    half = trip.train("half", *SHORT, "trainer.tokens_per_device=64")
 
-    assert done.returncode == 0, done.stderr
-    for other in (half, Path("outputs", "two")):
+    for other in (half, in_two_processes / trip.name):
         expected = metrics(one, "train/loss")
         assert metrics(other, "train/loss") == {step: pytest.approx(loss, rel=1e-4) for step, loss in expected.items()}
         for language in ("en", "de"):

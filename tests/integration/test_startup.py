@@ -1,19 +1,23 @@
 """The start-up benchmark in short: both starts reach their first step, and the second tokenizes nothing."""
 
 import json
-import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-ROOT = Path(__file__).resolve().parents[2]
-SCRIPT = str(ROOT / "benchmarks" / "startup.py")
+import pytest
 
 
-def test_both_starts_are_measured(tmp_path: Path) -> None:
+@pytest.fixture
+def startup(command: Callable[..., Any], tmp_path: Path) -> Callable[..., Any]:
+    """Run `python benchmarks/startup.py` in an empty folder; what it measures are processes of their own."""
+    return lambda *arguments: command("benchmarks/startup.py", *arguments, "--folder", str(tmp_path))
+
+
+def test_both_starts_are_measured(startup: Callable[..., Any], tmp_path: Path) -> None:
     results = tmp_path / "startup.json"
-    arguments = ["--rows", "1000", "--languages", "1", "--folder", str(tmp_path), "--results", str(results)]
-    done = subprocess.run([sys.executable, SCRIPT, *arguments], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
+    done = startup("--rows", "1000", "--languages", "1", "--results", str(results))
+    assert done.status == 0, done.out + done.err
     found = json.loads(results.read_text())
     assert [one["rows"] for one in found["sizes"]] == [100, 1000]
     for one in found["sizes"]:
@@ -24,20 +28,18 @@ def test_both_starts_are_measured(tmp_path: Path) -> None:
             assert numbers["seconds_to_step"] > 0
             assert numbers["private_bytes"] > numbers["private_bytes_after_import"] > 0
     assert list(tmp_path.iterdir()) == [results], "the generated rows are left behind"
-    assert "| 1,000 | 1 | second |" in done.stdout
+    assert "| 1,000 | 1 | second |" in done.out
 
 
-def test_a_dry_run_says_what_it_takes_and_does_nothing(tmp_path: Path) -> None:
-    arguments = ["--dry-run", "--folder", str(tmp_path), "--results", str(tmp_path / "startup.json")]
-    done = subprocess.run([sys.executable, SCRIPT, *arguments], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert "39,270, 392,702, 5,890,530 rows" in done.stdout
+def test_a_dry_run_says_what_it_takes_and_does_nothing(startup: Callable[..., Any], tmp_path: Path) -> None:
+    done = startup("--dry-run", "--results", str(tmp_path / "startup.json"))
+    assert done.status == 0, done.err
+    assert "39,270, 392,702, 5,890,530 rows" in done.out
     assert not list(tmp_path.iterdir())
 
 
-def test_too_little_disk_is_said_before_anything_is_written(tmp_path: Path) -> None:
-    arguments = ["--rows", "10000000000000", "--folder", str(tmp_path), "--results", str(tmp_path / "startup.json")]
-    done = subprocess.run([sys.executable, SCRIPT, *arguments], capture_output=True, text=True, check=False)
-    assert done.returncode == 1
-    assert "too little disk" in done.stderr
+def test_too_little_disk_is_said_before_anything_is_written(startup: Callable[..., Any], tmp_path: Path) -> None:
+    done = startup("--rows", "10000000000000", "--results", str(tmp_path / "startup.json"))
+    assert done.status == 1
+    assert "too little disk" in done.err
     assert not list(tmp_path.iterdir())
