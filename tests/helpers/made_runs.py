@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from made_tasks import NER, NLI, Rating
+from made_tasks import NER, NLI
 
 from babelfit.files import documents
 from babelfit.predictions import prediction_files
@@ -14,6 +14,7 @@ from babelfit.scoring import scoring
 from babelfit.scoring.scoring import SplitFacts
 from babelfit.tasks import Task
 from babelfit.tasks.classification import LabelPrediction
+from babelfit.tasks.regression import NumberPrediction
 
 TASKS: Mapping[str, Task] = {"xnli": NLI, "wikiann": NER}
 
@@ -26,12 +27,12 @@ def labels(right: Sequence[int], *, gold: str = "entailment", wrong: str = "neut
     ]
 
 
-def ratings(correlation: float, *, seed: int, count: int = 300) -> list[Rating]:
+def ratings(correlation: float, *, seed: int, count: int = 300) -> list[NumberPrediction]:
     """Make records of numbers that go together with gold about so much; of all seeds the gold is the same."""
     gold, noise = (np.random.default_rng(one).normal(size=count) for one in (0, seed))
     predicted = correlation * gold + np.sqrt(1 - correlation**2) * noise
     pairs = zip(gold.tolist(), predicted.tolist(), strict=True)
-    return [Rating(index=index, gold=one, predicted=other) for index, (one, other) in enumerate(pairs)]
+    return [NumberPrediction(index=index, gold=one, predicted=other) for index, (one, other) in enumerate(pairs)]
 
 
 def write_run(

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import yaml
 from made_runs import labels, ratings, write_run
-from made_tasks import TOKENS, Similarity
+from made_tasks import RATINGS, TOKENS
 from rich.console import Console
 from scipy.stats import ttest_ind
 
@@ -23,7 +23,7 @@ from babelfit.comparing.scored_runs import folders
 from babelfit.errors import UserError
 from babelfit.reports.sheets import Sheet, markdown, terminal
 from babelfit.scoring.scores import Contaminated, Resamples
-from babelfit.tasks import TASKS, Classification
+from babelfit.tasks import TASKS, Classification, Regression
 from babelfit.tasks.masked_tokens import MaskedPrediction
 from babelfit.tasks.tagging import TagPrediction
 
@@ -150,20 +150,11 @@ def test_a_run_on_data_that_nobody_knows_by_name_is_compared_as_its_scores_say(t
     assert [row.verdict for row in found.languages] == ["better", "better"]
 
 
-@pytest.fixture
-def similarity(monkeypatch: pytest.MonkeyPatch) -> Similarity:
-    """A task of numbers, scored by Pearson's r, that is known here."""
-    monkeypatch.setitem(TASKS, Similarity.name, Similarity)
-    return Similarity()
-
-
-def test_correlations_below_zero_are_compared_by_permutation_and_not_in_percent(
-    tmp_path: Path, similarity: Similarity
-) -> None:
+def test_correlations_below_zero_are_compared_by_permutation_and_not_in_percent(tmp_path: Path) -> None:
     pair = []
     for number, (name, sw) in enumerate((("one", -0.6), ("other", 0.2))):
         records = {"en": ratings(-0.5, seed=10 + number), "sw": ratings(sw, seed=20 + number)}
-        pair.append(str(write_run(tmp_path / name, records, data="sts", task=similarity, is_parallel=True)))
+        pair.append(str(write_run(tmp_path / name, records, data="sts", task=RATINGS, is_parallel=True)))
     document = compare(pair, split=None)
     [found] = document.comparisons
     rows = {row.language: row for row in found.languages}
@@ -187,11 +178,11 @@ def test_correlations_below_zero_are_compared_by_permutation_and_not_in_percent(
     assert "points" not in markdown(sheet)
 
 
-def test_seeds_of_correlations_are_tested_by_their_spread(tmp_path: Path, similarity: Similarity) -> None:
+def test_seeds_of_correlations_are_tested_by_their_spread(tmp_path: Path) -> None:
     for side, sw in (("one", -0.6), ("other", 0.2)):
         for seed in range(2):
             records = {"en": ratings(0.5, seed=seed), "sw": ratings(sw, seed=20 + seed)}
-            folder = write_run(tmp_path / side / str(seed), records, data="sts", task=similarity, is_parallel=True)
+            folder = write_run(tmp_path / side / str(seed), records, data="sts", task=RATINGS, is_parallel=True)
             with_config(str(folder), seed=seed)
     document = compare([f"{tmp_path}/one", f"{tmp_path}/other"], split=None)
     mean = document.comparisons[0].target_mean
@@ -203,9 +194,9 @@ def test_seeds_of_correlations_are_tested_by_their_spread(tmp_path: Path, simila
 
 
 def test_a_score_of_ranks_is_compared_and_not_tested(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    class Ranks(Similarity):
+    class Ranks(Regression):
         name = "ranks"
-        measures = (Similarity.measures[1], Similarity.measures[0])
+        measures = (Regression.measures[1], Regression.measures[0])
 
     monkeypatch.setitem(TASKS, Ranks.name, Ranks)
     pair = [

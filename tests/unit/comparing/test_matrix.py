@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from made_runs import labels, ratings, write_run
-from made_tasks import Similarity
+from made_tasks import RATINGS
 from rich.console import Console
 
 from babelfit.commands import cli
@@ -15,7 +15,6 @@ from babelfit.comparing.matrix import draw, matrix, sheets, write_page
 from babelfit.errors import UserError
 from babelfit.reports.sheets import terminal
 from babelfit.scoring.scores import Contaminated, FewShotNote
-from babelfit.tasks import TASKS
 
 RIGHT = {"en": [1, 1, 1, 0], "de": [1, 1, 0, 0], "sw": [1, 0, 0, 0]}
 
@@ -54,17 +53,14 @@ def test_what_was_trained_on_is_marked(runs: list[str]) -> None:
     ]
 
 
-def test_correlations_below_zero_on_data_that_nobody_knows_by_name_make_a_matrix(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(TASKS, Similarity.name, Similarity)
+def test_correlations_below_zero_on_data_that_nobody_knows_by_name_make_a_matrix(tmp_path: Path) -> None:
     runs = [
         str(
             write_run(
                 tmp_path / source,
                 {"en": ratings(0.5, seed=1), "sw": ratings(rate, seed=2)},
                 data="sts",
-                task=Similarity(),
+                task=RATINGS,
                 is_parallel=True,
                 sources=[source],
             )

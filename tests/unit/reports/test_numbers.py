@@ -9,10 +9,9 @@ import pytest
 from made_pages import FACTS, NUM_ROWS, entry
 from made_runs import write_run
 from made_sweeps import MadeSweep, write_metrics, write_scores
-from made_tasks import Rating, Similarity
+from made_tasks import RATINGS
 from rich.console import Console
 
-from babelfit import tasks
 from babelfit.config import config_files
 from babelfit.config.schema import TrainConfig
 from babelfit.ledger.ledger import collect
@@ -21,13 +20,7 @@ from babelfit.reports.bars import Bars
 from babelfit.reports.markdown import markdown
 from babelfit.scoring import scores as score_files
 from babelfit.scoring.scores import Scores
-
-SIMILARITY = Similarity()
-
-
-@pytest.fixture(autouse=True)
-def _known(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(tasks.TASKS, Similarity.name, Similarity)
+from babelfit.tasks.regression import NumberPrediction
 
 
 @pytest.fixture
@@ -35,12 +28,13 @@ def run(tmp_path: Path) -> Path:
     """An evaluation that is near in English, and in German says the opposite, but for one row."""
     ratings = {
         "en": [
-            Rating(index=index, gold=index % 5, predicted=index % 5 + 0.25 * (index % 3)) for index in range(NUM_ROWS)
+            NumberPrediction(index=index, gold=index % 5, predicted=index % 5 + 0.25 * (index % 3))
+            for index in range(NUM_ROWS)
         ],
-        "de": [Rating(index=index, gold=index % 5, predicted=4.125 - index % 5) for index in range(NUM_ROWS)],
+        "de": [NumberPrediction(index=index, gold=index % 5, predicted=4.125 - index % 5) for index in range(NUM_ROWS)],
     }
-    ratings["de"][7] = Rating(index=7, gold=2, predicted=-9.5)
-    folder = write_run(tmp_path / "run", ratings, task=SIMILARITY)
+    ratings["de"][7] = NumberPrediction(index=7, gold=2, predicted=-9.5)
+    folder = write_run(tmp_path / "run", ratings, task=RATINGS)
     entries = {language: entry(tmp_path / "data", language) for language in ratings}
     (folder / "manifest.json").write_text(json.dumps({"schema": 1, "data": "xnli", "splits": {"test": entries}}))
     (folder / "metrics.csv").write_text(
@@ -79,7 +73,7 @@ def test_scores_are_below_zero_and_in_no_report_in_percent(scores: Scores) -> No
         assert f"worst target {r} (de)" in text
     assert "## xnli, test\n" in page
     assert "| language | Pearson's r | Spearman's rho | mean squared error | examples | to source |" in page
-    assert "- **Pearson's r**: the correlation of predicted and gold numbers" in page
+    assert "- **Pearson's r** is how predicted and gold numbers correlate" in page
     assert "mean Pearson's r over the source languages less the mean over the target languages (Hu" in page
     assert "What another seed of training would change is not in it.\n" in page
     for absent in ("macro F1", "ECE", "Answered alike", "0 or 100", "None", "nan"):
@@ -149,7 +143,7 @@ def test_a_sweep_is_written_in_its_scores_unit(in_folder: Path) -> None:
             value = shift - 0.125 + seed / 100
             overrides = {"optimization.learning_rate": rate, "seed": str(seed)}
             folder = made.add(overrides, source_dev=-value, mean_dev=value)
-            write_scores(folder, "validation", {"en": value + 0.5, "de": value}, task=SIMILARITY)
+            write_scores(folder, "validation", {"en": value + 0.5, "de": value}, task=RATINGS)
             write_metrics(folder, [(step, "mean_dev", value * step / 8) for step in (2, 4, 8)])
     ledger = collect(made.sweep)
     page = sweep_files.markdown(ledger).replace("\\", "")

@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from made_tasks import NLI, Similarity
+from made_tasks import NLI, RATINGS
 
 from babelfit.reports.selection_sheets import sheets
 from babelfit.reports.sheets import markdown
@@ -94,7 +94,7 @@ def test_what_is_not_zero_shot_is_not_called_so(found: Selections, more: dict[st
 
 
 def test_scores_that_are_no_shares_are_not_in_percent(found: Selections) -> None:
-    similarity = MeasureFacts.of(Similarity().selecting)
+    similarity = MeasureFacts.of(RATINGS.selecting)
     below = selected("last", [[30]] * 3, [0.5, -0.25, -0.5], Price(target_mean=-0.375, interval=[-0.5, -0.125]))
     summary, by_language = sheets(replace(found, metric="pearson", measure=similarity, selections=[below]))
     page = markdown(summary)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from made_scores import document
-from made_tasks import NER, NLI, TOKENS, Similarity
+from made_tasks import NER, NLI, RATINGS, TOKENS
 
 from babelfit.errors import UserError
 from babelfit.scoring import scores as score_files
@@ -16,9 +16,9 @@ VALUES: dict[str, dict[str, float]] = {
     "classification": {"accuracy": 0.5, "f1": 0.25},
     "tagging": {"f1": 0.5, "precision": 0.25, "recall": 0.75, "f1_strict": 0.125},
     "masked_tokens": {"log_likelihood": -1.0, "perplexity": 2.718, "accuracy": 0.5},
-    "similarity": {"pearson": -0.25, "spearman": -0.5, "mse": 2.0},
+    "regression": {"pearson": -0.25, "spearman": -0.5, "mse": 2.0},
 }
-KINDS = [NLI, NER, TOKENS, Similarity()]
+KINDS = [NLI, NER, TOKENS, RATINGS]
 DATA = {"classification": "xnli", "tagging": "wikiann", "masked_tokens": "text"}
 
 

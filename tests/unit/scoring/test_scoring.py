@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from made_tasks import Rating, Similarity
+from made_tasks import RATINGS
 from scipy.stats import pearsonr, spearmanr
 
 from babelfit.errors import UserError
@@ -18,6 +18,7 @@ from babelfit.scoring.scores import Resamples, Scores
 from babelfit.scoring.scoring import SplitFacts
 from babelfit.tasks import Classification
 from babelfit.tasks.classification import LabelPrediction
+from babelfit.tasks.regression import NumberPrediction
 from babelfit.transfer.numbers import transfer_numbers
 
 NAMES = ("yes", "no", "maybe")
@@ -289,14 +290,14 @@ def test_scores_of_numbers_are_correlations_and_may_be_below_zero(tmp_path: Path
     said = {"en": [0.1, 1.0, 1.5, 3.0, 4.0, 5.0], "de": [5.0, 4.0, 4.5, 2.0, 1.0, 3.0]}
     for language, numbers in said.items():
         records = [
-            Rating(index=index, gold=pair[0], predicted=pair[1])
+            NumberPrediction(index=index, gold=pair[0], predicted=pair[1])
             for index, pair in enumerate(zip(gold, numbers, strict=True))
         ]
         prediction_files.write(
             prediction_files.path(tmp_path, split="test", language=language),
-            [*records, Rating(index=len(gold), gold=None, predicted=1.0)],
+            [*records, NumberPrediction(index=len(gold), gold=None, predicted=1.0)],
         )
-    scores = score(tmp_path, task=Similarity(), is_parallel=True)
+    scores = score(tmp_path, task=RATINGS, is_parallel=True)
 
     for language, numbers in said.items():
         values = scores.languages[language]

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from made_tasks import Similarity
+from made_tasks import RATINGS
 
 from babelfit.statistics import bootstrap
 from babelfit.statistics.significance import swapped
@@ -48,7 +48,7 @@ def test_a_correlation_is_resampled_and_permuted_as_any_function_of_sums() -> No
     generator = np.random.default_rng(0)
     gold = generator.normal(size=200)
     near, far = (gold + generator.normal(size=200) * noise for noise in (0.5, 3.0))
-    measure = Similarity().selecting
+    measure = RATINGS.selecting
     assert measure.score(numbers(near, gold).rows) == pytest.approx(pearsonr(near, gold).statistic)
 
     drawn = bootstrap.resampled({"en": numbers(far, gold)}, measure.of_sums, together=False, num_resamples=10_000)["en"]
