@@ -5,8 +5,8 @@ babelfit nothing is imported before the fork: where its files lie is not known h
 """
 
 import contextlib
-import csv
 import importlib
+import itertools
 import os
 import runpy
 import signal
@@ -75,26 +75,25 @@ def run(folder: Path, script: str, *arguments: str) -> None:
         sys.exit(f"{script} {' '.join(arguments)}\nended with {how}\n{log.read_text(errors='replace')[-6000:]}")
 
 
-def kill_at(step: int, folder: Path, script: str, *arguments: str, metrics: Path) -> None:
-    """Run a training, and kill it by SIGKILL when it has logged an optimizer step, or the next one."""
-    process, _ = _start(folder, script, arguments)
-    while _last_step(metrics) < step:
-        if os.waitpid(process, os.WNOHANG) != (0, 0):
-            sys.exit(f"{script} {' '.join(arguments)}\nended before it could be killed")
-        time.sleep(0.002)
-    os.kill(process, signal.SIGKILL)
+def kill_at(step: int, folder: Path, script: str, *arguments: str) -> None:
+    """Run a training that kills itself by SIGKILL within an optimizer step, counted from 1."""
+    process, _ = _start(folder, script, arguments, killed_at=step)
     if os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) != -signal.SIGKILL:
         sys.exit(f"{script} {' '.join(arguments)}\nended before it was killed")
 
 
-def _last_step(metrics: Path) -> int:
-    if not metrics.is_file():
-        return 0
-    with metrics.open(newline="") as file:
-        return max((int(row["step"]) for row in csv.DictReader(file) if row["value"]), default=0)
+def _kill_at(step: int) -> None:
+    """Have this process kill itself once the optimizer took so many steps."""
+    taken = itertools.count(1)
+
+    def kill(*_: Any) -> None:
+        if next(taken) == step:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    importlib.import_module("torch.optim.optimizer").register_optimizer_step_post_hook(kill)
 
 
-def _start(folder: Path, script: str, arguments: tuple[str, ...]) -> tuple[int, Path]:
+def _start(folder: Path, script: str, arguments: tuple[str, ...], *, killed_at: int | None = None) -> tuple[int, Path]:
     folder.mkdir(parents=True, exist_ok=True)
     log = folder / "log.txt"
     sys.stdout.flush()
@@ -103,6 +102,8 @@ def _start(folder: Path, script: str, arguments: tuple[str, ...]) -> tuple[int, 
         status = 1
         # Nothing of what this process would do at its own end must happen in the fork.
         try:
+            if killed_at is not None:
+                _kill_at(killed_at)
             status = _become(folder, script, arguments, log=log)
         except BaseException:
             traceback.print_exc()

@@ -106,7 +106,7 @@ def nli(folder: Path, told: Saying) -> None:
     run(*NLI, ONE, "name=whole")
     told("killed")
     whole, killed = (folder / "outputs" / name for name in ("whole", "killed"))
-    commands.kill_at(12, folder, *KILLED, metrics=killed / "metrics.csv")
+    commands.kill_at(12, folder, *KILLED)
     run(*KILLED)
     for path in ("metrics.csv", "model/model.safetensors", "predictions/test/de.jsonl"):
         if (whole / path).read_bytes() != (killed / path).read_bytes():
