@@ -23,9 +23,12 @@ def _sheet(one: Comparison, *, of: Comparisons) -> Sheet:
     after = [
         f"p: {one.test}; Holm: corrected for {num_tested} languages (Holm 1979).",
         f"verdict: the second is better or worse than the first where the corrected p is below {LEVEL}.",
-        f"difference: {counted_in}with the 95 % interval of a paired bootstrap of {one.resamples.number:,} resamples "
-        f"of {one.resamples.of}.",
     ]
+    if any(row.interval is not None for row in (*one.languages, *([] if mean is None else [mean]))):
+        number, items = f"{one.resamples.number:,}", one.resamples.of
+        after.append(
+            f"difference: {counted_in}with the 95 % interval of a paired bootstrap of {number} resamples of {items}."
+        )
     if mean is not None:
         rows.append(_cells("target mean", mean, p_holm="", unit=unit))
         after += _mean_lines(mean, of=one.resamples.of, unit=unit)

@@ -69,8 +69,8 @@ def permutation_p(differences: Array, *, observed: float) -> float:
 
     The observed difference counts as one of them (Davison & Hinkley 1997, section 4.2), so that p is never 0.
     """
-    # Differences that are the same number, added up in another order, are as extreme.
-    extreme = np.abs(differences) >= abs(observed) - 1e-12
+    # Differences that are the same number, added up in another order, are as extreme; so is one that is no number.
+    extreme = ~(np.abs(differences) < abs(observed) - 1e-12)
     return float((1 + extreme.sum()) / (1 + len(differences)))
 
 

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 from pytorch_lightning import Callback, LightningModule, Trainer
-from pytorch_lightning.trainer.states import TrainerFn
 
 from babelfit.devices import ranks
 from babelfit.errors import Pruned, first_line
@@ -45,7 +44,7 @@ class Pruning(Callback):
     def on_validation_end(self, trainer: Trainer, module: LightningModule) -> None:
         """Note the score, and ask."""
         step = trainer.global_step
-        if trainer.state.fn != TrainerFn.FITTING or step >= self._total_steps:
+        if step >= self._total_steps:
             return
         score = float(trainer.callback_metrics[self._objective])
         percent = 100 * step // self._total_steps

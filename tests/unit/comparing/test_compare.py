@@ -208,7 +208,9 @@ def test_a_score_of_ranks_is_compared_and_not_tested(tmp_path: Path, monkeypatch
 
     assert row.first < row.second
     assert (row.p, row.interval, row.verdict) == (None, None, "can't tell")
-    assert "p: none, for Spearman's rho is no sum over examples" in markdown(sheets(document)[0])
+    page = markdown(sheets(document)[0])
+    assert "p: none, for Spearman's rho is no sum over examples" in page
+    assert "bootstrap" not in page
 
 
 def test_runs_on_masked_tokens_are_refused(tmp_path: Path) -> None:

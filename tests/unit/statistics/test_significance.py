@@ -29,6 +29,7 @@ def test_the_permutation_p_counts_differences_that_are_as_extreme() -> None:
     # As far from 0 as 2 are two of them, and the observed one itself.
     assert permutation_p(np.array([-2.0, 1.0, 0.0, 4.0]), observed=2.0) == 3 / 5
     assert permutation_p(np.zeros(9), observed=0.0) == 1
+    assert permutation_p(np.array([0.0, np.nan, 0.0]), observed=2.0) == 2 / 4
 
 
 def spans(right: Array, gold: Array) -> Counts:
