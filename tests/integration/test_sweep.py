@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from tiny import RANDOM
 
-from babelfit.ledger.study import Study, Trial, read_sweep
+from babelfit.ledger.study import Study, SweepFacts, Trial, read_sweep
 from babelfit.sweep import trials
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -386,7 +386,7 @@ def test_a_job_that_is_taken_away_goes_back_into_the_queue_and_on_from_its_check
 def test_a_hopeless_trial_ends_with_its_last_validation_saved(in_folder: Path, train: Command) -> None:
     folder = Path("outputs/s")
     folder.mkdir(parents=True)
-    facts = {"search": "tpe", "space": {}, "base": {"objective_languages": None}, "objective": "source_dev"}
+    facts = SweepFacts(search="tpe", space={}, base={"objective_languages": None}, objective="source_dev")
     study = Study(folder, facts=facts)
     study.prunes = True
     for seed in range(5):

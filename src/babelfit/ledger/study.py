@@ -6,13 +6,14 @@ begun. What a trial did is in its run folder; here is how it ended.
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pydantic import FiniteFloat
+
 from babelfit.errors import UserError, first_line
-from babelfit.files import atomic_files
-from babelfit.run.run import is_score
+from babelfit.files import atomic_files, documents
 
 if TYPE_CHECKING:
     import optuna
@@ -30,6 +31,17 @@ compared with them."""
 
 
 @dataclass(frozen=True, kw_only=True)
+class SweepFacts:
+    """What makes a sweep the same one, as its study says it."""
+
+    schema: int = SCHEMA
+    search: str
+    space: dict[str, str]  # what is swept, as on the command line; of a grid, which may grow, the keys alone
+    base: dict[str, Any]  # the configuration that trials share, by full key
+    objective: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Trial:
     """One trial, as the study recorded it."""
 
@@ -37,8 +49,10 @@ class Trial:
     state: str  # running (or begun, and to go on), complete, pruned, failed
     overrides: dict[str, str]  # the swept keys and their values, as on the command line
     folder: Path  # outputs/NAME/<hash>; it may not be there where a trial failed early
-    why: str | None  # it failed, or was pruned
-    objectives: dict[str, float]  # of a complete one: on dev, of its selected model, fractions of 1
+    why: str | None = None  # it failed, or was pruned
+    objectives: dict[str, FiniteFloat] = field(default_factory=dict)
+    """Of a complete one: on dev, of its selected model, fractions of 1."""
+    retries: int | None = None  # the number of the failed one whose place it takes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +70,7 @@ def read_sweep(folder: Path) -> Sweep:
     if not is_sweep(folder):
         raise UserError(f"{folder} is no sweep: it has no {' or '.join(FILES.values())}. Sweeps: train.py -m ...")
     study = Study(folder)
-    return Sweep(folder=folder, search=study.facts["search"], objective=study.facts["objective"], trials=study.trials())
+    return Sweep(folder=folder, search=study.facts.search, objective=study.facts.objective, trials=study.trials())
 
 
 def is_sweep(folder: Path) -> bool:
@@ -67,7 +81,7 @@ def is_sweep(folder: Path) -> bool:
 class Study:
     """A sweep's study. One process leads the sweep and adds trials; each trial's own process adds its dev scores."""
 
-    def __init__(self, folder: Path, *, storage: str = "sqlite", facts: Mapping[str, Any] | None = None) -> None:
+    def __init__(self, folder: Path, *, storage: str = "sqlite", facts: SweepFacts | None = None) -> None:
         """Open the study of a folder; with the facts of a sweep, also make one.
 
         Raises UserError where another sweep's study is there, with the differences, or a damaged file.
@@ -81,27 +95,27 @@ class Study:
         if facts is not None and there not in (None, storage):
             raise UserError(f"{path} is the sweep's study, but sweep.storage={storage}: add sweep.storage={there}")
         if facts is not None and there is None:
-            _make(path, facts={"schema": SCHEMA, **facts})
+            _make(path, facts=facts)
         try:
             self._storage = _storage(path)
             pruner = optuna.pruners.MedianPruner(n_startup_trials=STARTUP // 2, n_min_trials=3)
             self._study = optuna.load_study(storage=self._storage, study_name=NAME, pruner=pruner)
-            self.facts: dict[str, Any] = self._study.user_attrs
+            self.facts = documents.parsed(SweepFacts, self._study.user_attrs, where="it")
         except Exception as error:
             raise UserError(
                 f"{path} is no study of a sweep, or damaged ({first_line(error)}). The trials' folders beside it are "
                 "whole: move it away, and the same command takes them up again"
             ) from error
-        if self.facts.get("schema") != SCHEMA:
-            raise UserError(f"{path} has schema {self.facts.get('schema')}; this babelfit reads {SCHEMA}")
+        if self.facts.schema != SCHEMA:
+            raise UserError(f"{path} has schema {self.facts.schema}; this babelfit reads {SCHEMA}")
         if facts is not None:
             self._check(facts)
 
-    def _check(self, facts: Mapping[str, Any]) -> None:
-        before, after = _flat(self.facts), _flat(facts)
+    def _check(self, facts: SweepFacts) -> None:
+        before, after = _flat(asdict(self.facts)), _flat(asdict(facts))
         changed = [
             f"{key}: {before.get(key, 'absent')} -> {after.get(key, 'absent')}"
-            for key in sorted((before | after).keys() - {"schema", "prune"})
+            for key in sorted(before | after)
             if before.get(key) != after.get(key)
         ]
         if changed:
@@ -119,26 +133,25 @@ class Study:
 
     def trials(self) -> list[Trial]:
         """Return all trials in the order of their beginning, but those that another has taken the place of."""
-        found = [trial for trial in self._study.get_trials(deepcopy=False) if "overrides" in trial.user_attrs]
-        replaced = {trial.user_attrs.get("retries") for trial in found}
-        return [self._recorded(trial) for trial in found if trial.number not in replaced]
+        begun = [trial for trial in self._study.get_trials(deepcopy=False) if "overrides" in trial.user_attrs]
+        try:
+            found = [self._recorded(trial) for trial in begun]
+        except ValueError as error:
+            raise UserError(
+                f"{self.folder}: its study is damaged ({error}). The trials' folders are whole: move the study away, "
+                "and the same command takes them up again"
+            ) from error
+        replaced = {trial.retries for trial in found}
+        return [trial for trial in found if trial.number not in replaced]
 
     def _recorded(self, trial: "optuna.trial.FrozenTrial") -> Trial:
         known = trial.user_attrs
-        objectives = known.get("objectives", {})
-        if not all(is_score(value) for value in objectives.values()):
-            raise UserError(f"{self.folder}: the study has {objectives} for trial {trial.number}, which are no scores")
+        state = {"FAIL": "failed"}.get(trial.state.name, trial.state.name.lower())
         place = str(known.get("folder", ""))
         # A stranger's study must not lead out of its folder.
         folder = self.folder / (place if re.fullmatch("[0-9a-f]+", place) else f"unnamed-{trial.number}")
-        return Trial(
-            number=trial.number,
-            state={"FAIL": "failed"}.get(trial.state.name, trial.state.name.lower()),
-            overrides={str(key): str(value) for key, value in known["overrides"].items()},
-            folder=folder,
-            why=known.get("why"),
-            objectives=objectives,
-        )
+        own = {"number": trial.number, "state": state, "folder": str(folder)}
+        return documents.parsed(Trial, {**known, **own}, where=f"trial {trial.number}")
 
     def mend(self) -> None:
         """Undo what a sweep that was killed had half chosen: it will choose the same again."""
@@ -198,7 +211,7 @@ class Study:
             own.set_user_attr("why", why)
         if objectives:
             own.set_user_attr("objectives", dict(objectives))
-        value = (objectives or {}).get(self.facts["objective"]) if state == "complete" else None
+        value = (objectives or {}).get(self.facts.objective) if state == "complete" else None
         of_optuna = {"complete": TrialState.COMPLETE, "pruned": TrialState.PRUNED, "failed": TrialState.FAIL}[state]
         self._study.tell(trial.number, value, state=of_optuna)
         return self._of(trial.number)
@@ -223,7 +236,7 @@ class Study:
         return optuna.trial.Trial(self._study, self._storage.get_trial_id_from_study_id_trial_number(study, number))
 
 
-def _make(path: Path, *, facts: Mapping[str, Any]) -> None:
+def _make(path: Path, *, facts: SweepFacts) -> None:
     """Make a study under another name first: whoever looks meanwhile finds none, or the whole of it."""
     import optuna
 
@@ -231,7 +244,7 @@ def _make(path: Path, *, facts: Mapping[str, Any]) -> None:
     temporary.unlink(missing_ok=True)
     storage = _storage(temporary)
     study = optuna.create_study(storage=storage, study_name=NAME, direction="maximize")
-    for key, value in facts.items():
+    for key, value in asdict(facts).items():
         study.set_user_attr(key, value)
     if isinstance(storage, optuna.storages.RDBStorage):
         storage.remove_session()

@@ -20,7 +20,7 @@ from babelfit.config.schema import MultirunConfig, SweepConfig, TrainConfig, che
 from babelfit.errors import UserError, first_line
 from babelfit.files.lock import locked
 from babelfit.files.untrusted_files import check_folder
-from babelfit.ledger.study import Study, Trial, is_sweep, read_sweep
+from babelfit.ledger.study import Study, SweepFacts, Trial, is_sweep, read_sweep
 from babelfit.run.run import CONFIG, EVALUATION, OUTPUTS, check_place
 from babelfit.sweep import outcome, trials
 from babelfit.sweep.space import Space
@@ -41,7 +41,7 @@ class Leader:
     space: Space
     common: list[str]  # overrides that all trials share
     folder: Path
-    facts: dict[str, Any]  # what makes it the same sweep
+    facts: SweepFacts
     grid: dict[str, dict[str, str]] | None  # the settings of each trial by the name of its folder; None: a search
 
     @classmethod
@@ -82,14 +82,14 @@ class Leader:
             space=space,
             common=[*space.fixed, *([] if config.objective else [f"objective={objective}"])],
             folder=folder,
-            facts={
-                "search": settings.search,
+            facts=SweepFacts(
+                search=settings.search,
                 # A grid may grow: what it sweeps counts, not over which values.
-                "space": space.written() if is_search else dict.fromkeys(space.swept, "values"),
+                space=space.written() if is_search else dict.fromkeys(space.swept, "values"),
                 # A run may score other languages when it goes on; the trials of a sweep are compared on the same.
-                "base": identity(values | {"objective": objective}) | {"data.languages": values["data"]["languages"]},
-                "objective": objective,
-            },
+                base=identity(values | {"objective": objective}) | {"data.languages": values["data"]["languages"]},
+                objective=objective,
+            ),
             grid=None if is_search else {},
         )
         leader._check(space.samples() if is_search else space.grid())
@@ -151,7 +151,7 @@ class Leader:
                 "%s: %d trials by %s%s",
                 self.folder,
                 self._num_trials,
-                self.facts["objective"],
+                self.facts.objective,
                 "".join(f", {count} {state}" for state, count in known.items()),
             )
             runner = trials.Runner(

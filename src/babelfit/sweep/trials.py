@@ -59,7 +59,7 @@ class Runner:
         self._settings = settings
         self._num_trials = num_trials
         self._overrides_of = overrides_of
-        self._objective = str(study.facts["objective"])
+        self._objective = study.facts.objective
         self._stopped: int | None = None  # with this status, by somebody
 
     def run_here(self, to_do: Iterator[Trial], *, environments: Sequence[dict[str, str]]) -> None:
@@ -103,7 +103,7 @@ class Runner:
 
     def run_elsewhere(self, to_do: Iterator[Trial], *, launcher: Launcher) -> None:
         """Have a launcher of Hydra's run trials: a grid's all at once, a search's as many as there are workers."""
-        size = None if self._study.facts["search"] == "grid" else self._settings.workers
+        size = None if self._study.facts.search == "grid" else self._settings.workers
         while batch := list(islice(to_do, size)):
             before = [Before.at(trial.folder) for trial in batch]
             for trial in batch:

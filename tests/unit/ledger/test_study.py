@@ -1,5 +1,6 @@
 """The record of a sweep survives what kills the sweep, and draws on as if nothing had happened."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,14 +9,14 @@ from optuna.distributions import FloatDistribution
 
 from babelfit.errors import UserError
 from babelfit.ledger import study as record
-from babelfit.ledger.study import Study, Trial
+from babelfit.ledger.study import Study, SweepFacts, Trial
 
-FACTS: dict[str, Any] = {
-    "search": "tpe",
-    "space": {"optimization.warmup": "interval(0,1)"},
-    "base": {"data.name": "xnli", "objective": "source_dev"},
-    "objective": "source_dev",
-}
+FACTS = SweepFacts(
+    search="tpe",
+    space={"optimization.warmup": "interval(0,1)"},
+    base={"data.name": "xnli", "objective": "source_dev"},
+    objective="source_dev",
+)
 SPACE = {"optimization.warmup": FloatDistribution(0, 1), "optimization.learning_rate": FloatDistribution(1e-5, 1e-3)}
 
 
@@ -74,7 +75,8 @@ def test_a_retried_trial_takes_the_place_of_the_one_that_failed(tmp_path: Path) 
 def test_another_sweep_under_the_same_name_is_refused_with_the_difference(tmp_path: Path) -> None:
     Study(tmp_path, facts=FACTS).prunes = True
     Study(tmp_path, facts=FACTS)
-    other = FACTS | {"space": {"optimization.warmup": "interval(0,2)"}, "base": FACTS["base"] | {"data.name": "pawsx"}}
+    base = FACTS.base | {"data.name": "pawsx"}
+    other = replace(FACTS, space={"optimization.warmup": "interval(0,2)"}, base=base)
     with pytest.raises(UserError) as refused:
         Study(tmp_path, facts=other)
     assert "base data.name: xnli -> pawsx" in str(refused.value)
@@ -113,6 +115,41 @@ def test_a_damaged_study_is_told(tmp_path: Path, storage: str) -> None:
     (tmp_path / record.FILES[storage]).write_bytes(b"{not a study}\n" * 500)
     with pytest.raises(UserError, match="no study of a sweep, or damaged"):
         record.read_sweep(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "told"),
+    [
+        ("objective", None, "it.objective: Input should be a valid string, and not 'None'"),
+        ("space", {"seed": 1}, "it.space.seed: Input should be a valid string, and not '1'"),
+        ("base", [], "it.base: "),
+    ],
+)
+def test_a_study_that_says_what_no_sweep_does_is_told(tmp_path: Path, key: str, value: Any, told: str) -> None:
+    Study(tmp_path, facts=FACTS)._study.set_user_attr(key, value)
+    with pytest.raises(UserError, match="is no study of a sweep, or damaged") as error:
+        record.read_sweep(tmp_path)
+    assert told in str(error.value)
+    assert "the same command takes them up again" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "told"),
+    [
+        ("overrides", ["seed=1"], "trial 0.overrides: "),
+        ("overrides", {"seed": 1}, "trial 0.overrides.seed: Input should be a valid string, and not '1'"),
+        ("objectives", {"source_dev": "high"}, "trial 0.objectives.source_dev: Input should be a valid number"),
+        ("objectives", {"source_dev": float("inf")}, "trial 0.objectives.source_dev: Input should be a finite number"),
+        ("why", 3, "trial 0.why: "),
+        ("retries", "0", "trial 0.retries: "),
+    ],
+)
+def test_a_trial_that_no_sweep_records_is_told(tmp_path: Path, key: str, value: Any, told: str) -> None:
+    study = Study(tmp_path, facts=FACTS)
+    study._own(study.begin({"seed": "1"}).number).set_user_attr(key, value)
+    with pytest.raises(UserError, match="its study is damaged") as error:
+        record.read_sweep(tmp_path)
+    assert told in str(error.value)
 
 
 def test_a_folder_without_a_study_is_no_sweep(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from babelfit.errors import UserError
-from babelfit.ledger.study import Study
+from babelfit.ledger.study import Study, SweepFacts
 from babelfit.sweep import outcome, trials
 from babelfit.sweep.outcome import Before
 from babelfit.sweep.trials import Runner, environments
@@ -149,7 +149,7 @@ class Launcher:
 def test_of_a_launcher_that_gives_up_only_what_is_written_down_is_recorded(in_folder: Path) -> None:
     folder = Path("outputs/s")
     folder.mkdir(parents=True)
-    study = Study(folder, facts={"search": "grid", "space": {}, "base": {}, "objective": "source_dev"})
+    study = Study(folder, facts=SweepFacts(search="grid", space={}, base={}, objective="source_dev"))
     batch = [study.place(study.begin({"seed": str(seed)}), f"{seed:08x}") for seed in (1, 2, 3)]
     settings: Any = SimpleNamespace(workers=1, keep="all", best=1)
     runner = Runner(study, settings=settings, num_trials=3, overrides_of=lambda overrides: [*overrides])
