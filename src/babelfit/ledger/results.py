@@ -1,12 +1,11 @@
 """What a trial's folder says: its scores by language, and how its dev score went. Nothing is computed here."""
 
-import csv
 import math
 from dataclasses import dataclass
 from pathlib import Path
 
 from babelfit.checkpoints.rankings import SOURCE_DEV
-from babelfit.errors import UserError
+from babelfit.run import metrics
 from babelfit.scoring.scores import Scores, read_all
 
 MEANS = {"source": "source mean", "target_mean": "target mean", "worst": "worst target", "gap": "gap"}
@@ -55,21 +54,10 @@ def read_curve(folder: Path, *, objective: str) -> Curve | None:
 
     None where neither was logged yet. Raises UserError for a damaged file.
     """
-    path = folder / "metrics.csv"
-    if not path.is_file():
-        return None
     found: dict[str, dict[int, float]] = {objective: {}, SOURCE_DEV: {}}
-    try:
-        # What stands behind the last line's end is being written.
-        complete, _, _ = path.read_text(encoding="utf-8").rpartition("\n")
-        for row in csv.reader(complete.split("\n")[1:]):
-            step, metric, value = row
-            if metric in found and math.isfinite(float(value)):
-                found[metric][int(step)] = float(value)
-    except (ValueError, csv.Error) as error:
-        raise UserError(
-            f"{path} is damaged ({error}): it must have rows of step,metric,value. Mend or delete it"
-        ) from (error)
+    for step, metric, value in metrics.read(folder):
+        if metric in found and math.isfinite(value):
+            found[metric][step] = value
     for metric, by_step in found.items():
         if by_step:
             steps = sorted(by_step)

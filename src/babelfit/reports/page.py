@@ -4,7 +4,6 @@ Gathers and lays out; charts.py draws, mistakes.py chooses what to read, report.
 """
 
 import base64
-import csv
 import hashlib
 import math
 from collections.abc import Mapping, Sequence
@@ -15,14 +14,13 @@ import jinja2
 from markupsafe import Markup
 
 from babelfit import tasks
-from babelfit.errors import UserError
 from babelfit.files import atomic_files
 from babelfit.languages.facts import LANGUAGE_NAMES
 from babelfit.reports import by_language, charts, manifest_tables, words
 from babelfit.reports.bars import Bars
 from babelfit.reports.mistakes import most_of_each
 from babelfit.reports.sheets import Sheet
-from babelfit.run import manifest
+from babelfit.run import manifest, metrics
 from babelfit.run.run import CONFIG, EVALUATION
 from babelfit.scoring.measure_facts import MeasureFacts
 from babelfit.scoring.scores import Scores
@@ -81,7 +79,7 @@ def write_page(
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         splits=[_split(folder, scores=scores, task=task, read=read, most=most) for scores in all_scores],
         selections=selections,
-        curves=_curves(folder / "metrics.csv", measure=all_scores[0].measure),
+        curves=_curves(folder, measure=all_scores[0].measure),
         data=manifest_tables.data(read),
         tokens=manifest_tables.tokens(read, reached=task.reached),
         doubts=manifest.doubts(read),
@@ -181,29 +179,20 @@ def _group_rows(scores: Scores) -> list[dict[str, Any]]:
     ]
 
 
-def _curves(path: Path, *, measure: MeasureFacts) -> Markup | None:
+def _curves(folder: Path, *, measure: MeasureFacts) -> Markup | None:
     """Draw what metrics.csv says of the loss, of each language's dev score, and of the objectives."""
-    if not path.is_file():
-        return None
     panels: dict[str, dict[str, list[tuple[int, float]]]] = {}
     validation = f"validation/{measure.key}/"
-    try:
-        with path.open(encoding="utf-8", newline="") as file:
-            for row in csv.DictReader(file):
-                name, point = row["metric"], (int(row["step"]), float(row["value"]))
-                if name == "train/loss":
-                    panel, line = "training loss", "loss"
-                elif name.startswith(validation):
-                    panel, line = f"dev {measure.title} by language", name.removeprefix(validation)
-                elif name.endswith("_dev"):
-                    panel, line = "objectives on dev", name
-                else:
-                    continue
-                panels.setdefault(panel, {}).setdefault(line, []).append(point)
-    except (ValueError, KeyError, TypeError, csv.Error) as error:
-        raise UserError(
-            f"{path} is damaged ({error!r}): it must have rows of step,metric,value. Mend or delete it"
-        ) from error
+    for step, name, value in metrics.read(folder):
+        if name == "train/loss":
+            panel, line = "training loss", "loss"
+        elif name.startswith(validation):
+            panel, line = f"dev {measure.title} by language", name.removeprefix(validation)
+        elif name.endswith("_dev"):
+            panel, line = "objectives on dev", name
+        else:
+            continue
+        panels.setdefault(panel, {}).setdefault(line, []).append((step, value))
     return charts.curves(panels, key="curves") if panels else None
 
 

@@ -13,10 +13,9 @@ from pytorch_lightning.loggers import Logger
 from pytorch_lightning.utilities import rank_zero_only
 
 from babelfit.files import atomic_files
+from babelfit.run.metrics import HEADER
 
 log = logging.getLogger(__name__)
-
-HEADER = "step,metric,value\n"
 
 
 class MetricsLog(Logger):

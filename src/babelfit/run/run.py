@@ -26,6 +26,7 @@ from babelfit.files.lock import FILE as LOCK
 from babelfit.files.lock import holder, locked
 from babelfit.files.shapes import Each, Fields, check
 from babelfit.files.untrusted_files import check_folder
+from babelfit.run import metrics
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +59,7 @@ class Run:
         self.folder = folder
         self.checkpoints = folder / "checkpoints"
         self.model = folder / "model"
-        self.metrics = folder / "metrics.csv"
+        self.metrics = folder / metrics.FILE
         self._facts: dict[str, Any] | None = None  # status.json without its state, while this process writes it
 
     @classmethod

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from babelfit.errors import UserError
+from babelfit.run.metrics import Logged, read
 from babelfit.run.metrics_log import MetricsLog
 
 
@@ -78,3 +80,42 @@ def test_rows_that_are_lost_are_told(
         metrics.rewind(size)
     assert "has lost rows" in caplog.text
     assert rows(path) == ["step,metric,value"]
+
+
+def test_what_is_logged_is_read_but_for_a_row_that_is_being_written(metrics: MetricsLog, path: Path) -> None:
+    assert read(path.parent) == []
+    metrics.log_metrics({"loss": 0.5, "a,b": float("inf")}, step=1)
+    with path.open("a") as file:
+        file.write("2,loss,0.")
+
+    assert read(path.parent) == [Logged(1, "loss", 0.5), Logged(1, "a,b", float("inf"))]
+    path.unlink()
+    assert read(path.parent) == []
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        (b"2,loss", "line 3 (not enough values to unpack (expected 3, got 2))"),
+        (b"2,loss,0.5,1", "line 3 (too many values to unpack (expected 3))"),
+        (b"", "line 3 (not enough values"),
+        (b"x,loss,0.5", "line 3 (invalid literal for int() with base 10: 'x')"),
+        (b"2,loss,x", "line 3 (could not convert string to float: 'x')"),
+        (b"2,\xff,0.5", "line 3 ('utf-8' codec can't decode byte 0xff"),
+    ],
+)
+def test_a_damaged_line_is_named(metrics: MetricsLog, path: Path, line: bytes, told: str) -> None:
+    metrics.log_metrics({"loss": 0.5}, step=1)
+    path.write_bytes(path.read_bytes() + line + b"\n")
+
+    with pytest.raises(UserError) as error:
+        read(path.parent)
+    assert f"{path} is damaged in {told}" in str(error.value)
+    assert "it must have rows of step,metric,value. Mend or delete it" in str(error.value)
+
+
+def test_rows_without_their_header_are_no_metrics(path: Path) -> None:
+    path.write_text("1,loss,0.5\n2,loss,0.25\n")
+
+    with pytest.raises(UserError, match=r"metrics\.csv is damaged in line 1 \(found '1,loss,0\.5'\)"):
+        read(path.parent)

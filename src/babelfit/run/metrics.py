@@ -1,0 +1,40 @@
+"""metrics.csv as typed rows; how it is written is said in metrics_log.py, which needs Lightning."""
+
+import csv
+from pathlib import Path
+from typing import NamedTuple
+
+from babelfit.errors import UserError
+
+FILE = "metrics.csv"
+HEADER = "step,metric,value\n"
+
+
+class Logged(NamedTuple):
+    """A number that was logged once so many optimizer steps were done."""
+
+    step: int
+    metric: str
+    value: float
+
+
+def read(folder: Path) -> list[Logged]:
+    """Read what a run has logged so far, which is nothing where it has no file; raise UserError for a damaged one."""
+    path = folder / FILE
+    # What stands behind the last line's end is being written.
+    lines = path.read_bytes().split(b"\n")[:-1] if path.is_file() else []
+    logged = []
+    for number, line in enumerate(lines, start=1):
+        try:
+            row = line.decode()
+            if number > 1:
+                step, metric, value = next(csv.reader([row]))
+                logged.append(Logged(int(step), metric, float(value)))
+            elif row != HEADER.strip():
+                raise ValueError(f"found {row[:40]!r}")
+        except (ValueError, csv.Error) as error:
+            raise UserError(
+                f"{path} is damaged in line {number} ({error}): it must have rows of step,metric,value. Mend or delete "
+                "it"
+            ) from error
+    return logged
