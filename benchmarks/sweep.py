@@ -181,7 +181,7 @@ def search(bench: Bench) -> dict[str, Any]:
                     befallen.append(f"trial {trial.number}: a stray file in its place")
                     done.add(trial.number)
                 elif trial.number == KILLED and (step := checkpointed(trial.folder)):
-                    os.kill(int(Run(trial.folder).status()["process"]), 9)
+                    os.kill(Run(trial.folder).status().process or 0, 9)
                     befallen.append(f"trial {trial.number}: killed after its checkpoint of step {step}")
                     done.add(trial.number)
                 elif killed_at and trial.number >= killed_at[0] and (step := checkpointed(trial.folder)):

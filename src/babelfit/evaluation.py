@@ -4,9 +4,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
-from itertools import chain
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -30,6 +28,7 @@ from babelfit.heads.labels import label_order
 from babelfit.heads.loading import load_fine_tuned
 from babelfit.predictions import prediction_files
 from babelfit.reports import words, writing
+from babelfit.rows.read import RowsRead, dropped, is_cut
 from babelfit.run import manifest
 from babelfit.run.overlap import compare_added
 from babelfit.run.run import Run, opened_evaluation
@@ -49,13 +48,12 @@ def evaluate(config: EvaluateConfig) -> None:
     run = None if config.run is None else Run.existing(Path(config.run))
     if run is not None:
         status = ranks.from_first(run.status)
-        stands = f"{status['state']}{' (' + str(status['why']) + ')' if 'why' in status else ''}"
-        if "selected" not in status or not run.model.exists():
-            dropped = status["state"] == "complete"
+        if status.selected is None or not run.model.exists():
+            dropped = status.state == "complete"
             missing = "model any more: of a sweep, sweep.keep=best deletes all but the best" if dropped else "model yet"
-            raise UserError(f"{run.folder} has no {missing}: its training is {stands}; start it again first")
-        if status["state"] != "complete":
-            log.warning("%s is %s: its training is over, its own evaluation is not", run.folder, stands)
+            raise UserError(f"{run.folder} has no {missing}: its training is {status.in_words}; start it again first")
+        if status.state != "complete":
+            log.warning("%s is %s: its training is over, its own evaluation is not", run.folder, status.in_words)
     trained = None if run is None else run.config()
     chosen = config.data or (None if trained is None else trained.data)
     if chosen is None:
@@ -149,7 +147,7 @@ def evaluate_model(
     """Predict those of the languages that have no predictions yet, then score all that have, and report."""
 
     def done_before() -> list[str]:
-        manifest.add(folder, splits={}, model=files_read(predictor.model))
+        manifest.add(folder, model=files_read(predictor.model))
         return prediction_files.languages(folder, split=split)
 
     done = ranks.from_first(done_before)
@@ -237,8 +235,8 @@ def report(
     active: Array | None = None,
 ) -> None:
     """Score every language of a split that has predictions, and report."""
-    whole = manifest.add(folder, splits=data.read, **data.facts(), facts=dict(training.facts))
-    scores = scoring.score(folder, _split_facts(whole["splits"][split], data, split, training, active=active))
+    whole = manifest.add(folder, splits=data.read, dataset=data.facts(), facts=training.facts)
+    scores = scoring.score(folder, _split_facts(whole.splits[split], data, split, training, active=active))
     if not scores.languages:
         log.warning(
             "predicted and not scored: %s %s has no gold labels; predictions: %s",
@@ -253,7 +251,7 @@ def report(
 
 
 def _split_facts(
-    read: Mapping[str, Any],
+    read: Mapping[str, RowsRead],
     data: MultilingualDataModule,
     split: str,
     training: Training,
@@ -279,9 +277,9 @@ def _split_facts(
         task=data.task,
         is_parallel=data.dataset.is_parallel,
         source_languages=trained_on.train_languages,
-        examples={language: entry["examples"] for language, entry in read.items()},
-        dropped={language: set(chain(*entry["dropped"].values())) for language, entry in read.items()},
-        cut=[language for language, entry in read.items() if manifest.is_cut(entry)],
+        examples={language: entry.examples for language, entry in read.items()},
+        dropped={language: dropped(entry) for language, entry in read.items()},
+        cut=[language for language, entry in read.items() if is_cut(entry)],
         synthetic=data.origin.is_sample,
         contaminated=contaminated,
         regime=regime,

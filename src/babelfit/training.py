@@ -1,7 +1,7 @@
 """One training run, top to bottom: data, model, steps, export, evaluation."""
 
 import logging
-from typing import Any
+from typing import Any, NamedTuple
 
 from pytorch_lightning import Callback
 from pytorch_lightning.loggers import Logger, TensorBoardLogger
@@ -27,11 +27,19 @@ from babelfit.run.metrics_log import MetricsLog, TrainingLog
 from babelfit.run.overlap import warned_leaks
 from babelfit.run.run import Run
 from babelfit.run.run_facts import facts_of
+from babelfit.run.status import Selected
 from babelfit.scoring import scores, selections
 from babelfit.scoring.objectives import of_scores
 from babelfit.sweep.pruning import Pruning
 
 log = logging.getLogger(__name__)
+
+
+class Outcome(NamedTuple):
+    """What training came to: the selected step, and the rankings where they are still to be compared."""
+
+    selected: Selected
+    rankings: Rankings
 
 
 def fit(config: TrainConfig) -> None:
@@ -53,14 +61,14 @@ def fit(config: TrainConfig) -> None:
         facts = ranks.from_first(lambda: _export_selected(prepared, outcome, run=run, files=files))
         _evaluate(prepared, run=run, facts=facts)
         if config.checkpoint.compare:
-            rankings = outcome["rankings"]
+            rankings = outcome.rankings
             other_selections.compare(prepared, rankings, run=run, files=files)
             ranks.from_first(lambda: _keep_best(rankings, files=files))
         if config.objective is not None:
             ranks.from_first(lambda: _record_objectives(prepared.config, run=run))
 
 
-def train(prepared: Prepared, *, model: PreTrainedModel, run: Run, files: CheckpointFiles) -> dict[str, Any]:
+def train(prepared: Prepared, *, model: PreTrainedModel, run: Run, files: CheckpointFiles) -> Outcome:
     """Take all optimizer steps; return what they came to, as `_outcome` does."""
     config, data, total_steps = prepared.config, prepared.data, prepared.num_steps
     finetuner = prepared.finetuner(model)
@@ -158,22 +166,22 @@ def _log_start(prepared: Prepared, *, model: PreTrainedModel, run: Run) -> None:
     )
 
 
-def _outcome(prepared: Prepared, rankings: Rankings, *, files: CheckpointFiles) -> dict[str, Any]:
-    """Return what training came to: the `selected` step, and the `rankings` where they are still to be compared."""
+def _outcome(prepared: Prepared, rankings: Rankings, *, files: CheckpointFiles) -> Outcome:
+    """Return what training came to."""
     selection = prepared.config.selection
     best = rankings[selection][0]
-    selected = {"file": files.at(best["step"]).name, **best, "by": selection, "of": prepared.num_steps}
-    outcome: dict[str, Any] = {"selected": selected}
-    return outcome | ({"rankings": rankings} if prepared.config.checkpoint.compare else {})
+    file = files.at(best.step).name
+    selected = Selected(file=file, step=best.step, score=best.score, by=selection, of=prepared.num_steps)
+    return Outcome(selected, rankings if prepared.config.checkpoint.compare else {})
 
 
-def _earlier_outcome(prepared: Prepared, *, run: Run, files: CheckpointFiles) -> dict[str, Any] | None:
+def _earlier_outcome(prepared: Prepared, *, run: Run, files: CheckpointFiles) -> Outcome | None:
     """Return what the training of an earlier start came to; None where there are steps still to take.
 
     A checkpoint that is still needed and damaged is made again, from the newest whole one before it.
     """
     config, status = prepared.config, run.status()
-    if "selected" not in status:
+    if status.selected is None:
         if not run.model.exists():
             return None
         # The model is exported, and status.json was lost.
@@ -184,14 +192,14 @@ def _earlier_outcome(prepared: Prepared, *, run: Run, files: CheckpointFiles) ->
                 f"is with evaluate.py model={run.model}, or delete {run.model} to train again"
             )
         return _outcome(prepared, found.rankings, files=files)
-    outcome: dict[str, Any] = {key: status[key] for key in ("selected", "rankings") if key in status}
-    needed = set() if run.model.exists() else {int(status["selected"]["step"])}
+    needed = set() if run.model.exists() else {status.selected.step}
     if config.checkpoint.compare and not selections.is_done(run.folder):
-        if status.get("rankings", {}).keys() != prepared.ranked_steps.keys():
+        if status.rankings.keys() != prepared.ranked_steps.keys():
             return None
-        for steps in other_selections.left_to_predict(prepared, status["rankings"], run=run.folder):
+        for steps in other_selections.left_to_predict(prepared, status.rankings, run=run.folder):
             needed |= set(steps)
-    return outcome if all(files.is_whole(files.at(step)) for step in needed) else None
+    is_whole = all(files.is_whole(files.at(step)) for step in needed)
+    return Outcome(status.selected, status.rankings) if is_whole else None
 
 
 def _write_manifest(prepared: Prepared, *, run: Run) -> None:
@@ -201,18 +209,16 @@ def _write_manifest(prepared: Prepared, *, run: Run) -> None:
         run.folder,
         splits=data.read,
         leaks=warned_leaks(data),
-        **data.facts(),
+        dataset=data.facts(),
         encoder=files_read(encoder.path, revision=encoder.revision, weights=encoder.pretrained),
     )
 
 
-def _export_selected(
-    prepared: Prepared, outcome: dict[str, Any], *, run: Run, files: CheckpointFiles
-) -> dict[str, str]:
+def _export_selected(prepared: Prepared, outcome: Outcome, *, run: Run, files: CheckpointFiles) -> dict[str, str]:
     """Export the selected checkpoint where that is still to do, and return what a report says of the run."""
-    run.set_status("running", **outcome)
+    run.set_status("running", selected=outcome.selected, rankings=dict(outcome.rankings))
     if not run.model.exists():
-        export(prepared, checkpoints=[files.at(outcome["selected"]["step"])], folder=run.model)
+        export(prepared, checkpoints=[files.at(outcome.selected.step)], folder=run.model)
     files.prune()
     return facts_of(run)
 

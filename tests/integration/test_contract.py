@@ -123,13 +123,14 @@ def test_counts_in_training_are_those_of_the_file(trip: Trip) -> None:
     overrides = [f"run={trip.run}", "split=validation", "trainer.accelerator=cpu"]
     evaluation.evaluate(checked(compose_config("evaluate", overrides), EvaluateConfig))
     scores = read(trip.run / "scores" / "validation.json")
-    step = Run(trip.run).status()["selected"]["step"]
+    selected = Run(trip.run).status().selected
+    assert selected is not None
 
     logged = {key: metrics(trip.run, f"validation/{key}/en") for key in scores.languages["en"].values}
     assert logged[scores.metric]
     for key, value in scores.languages["en"].values.items():
         if logged[key]:  # a score of ranks is none of sums
-            assert logged[key][step] == pytest.approx(value, rel=1e-5, abs=1e-6), key
+            assert logged[key][selected.step] == pytest.approx(value, rel=1e-5, abs=1e-6), key
 
 
 def test_two_processes_and_half_the_token_budget_take_the_same_steps(trip: Trip, in_two_processes: Path) -> None:
@@ -156,7 +157,7 @@ def test_a_run_that_was_stopped_goes_on_as_if_it_had_not(trip: Trip, monkeypatch
         patch.setattr(Finetuner, "training_step", stopped)
         with pytest.raises(RuntimeError, match="stopped"):
             trip.train("stopped")
-    assert Run(Path("outputs/stopped")).status()["state"] == "failed"
+    assert Run(Path("outputs/stopped")).status().state == "failed"
     again = trip.train("stopped")
 
     assert metrics(again, "train/loss") == metrics(trip.run, "train/loss")

@@ -94,8 +94,8 @@ def test_rows_from_the_hub_are_those_of_text_files(name: str, hub: StandIn, tmp_
     for split in ("train", "validation", "test"):
         for language in ("en", "de"):
             assert rows(there, split, language) == rows(here, split, language)
-            assert here.read[split][language]["layout"] == "XTREME"
-            assert there.read[split][language]["layout"] == "Hub parquet"
+            assert here.read[split][language].layout == "XTREME"
+            assert there.read[split][language].layout == "Hub parquet"
     assert there.origin.facts() == {"hub": DATASETS[name].dataset.hub_repo, "revision": commit}
     assert here.origin.facts() == {"folder": str(folder)}
 

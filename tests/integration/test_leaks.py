@@ -11,7 +11,7 @@ import pytest
 from babelfit.data import MultilingualDataModule
 from babelfit.datasets import XNLI, WikiANN
 from babelfit.encoder.loading import MINI, load_tokenizer
-from babelfit.rows.leaks import told
+from babelfit.rows.leaks import Leaks, told
 
 LABELS = ("entailment", "neutral", "contradiction")
 Row = tuple[str, str]
@@ -57,7 +57,7 @@ def module(kind: type[MultilingualDataModule], folder: Path, **settings: Any) ->
     return kind(**defaults | settings)
 
 
-def found(data: MultilingualDataModule, **splits: list[str]) -> dict[str, dict[str, Any]]:
+def found(data: MultilingualDataModule, **splits: list[str]) -> Leaks:
     for split, languages in splits.items():
         for language in languages:
             data.open(split, language)
@@ -69,13 +69,13 @@ def test_a_train_file_that_holds_dev_rows_is_found_with_the_rows_of_both(tmp_pat
     leaks = found(module(XNLI, tmp_path), train=["en"], validation=["en", "de"], test=["en", "fr"])
     english = leaks["validation"]["en"]
 
-    assert (english["rows"], english["exact"], english["of"]) == (3, 2, 30)
-    assert [(one["row"], one["train_row"]) for one in english["examples"]] == [(4, 30), (7, 31), (9, 32)]
-    assert {(one["file"], one["train_file"]) for one in english["examples"]} == {(str(dev), str(train))}
+    assert (english.rows, english.exact, english.of) == (3, 2, 30)
+    assert [(one.row, one.train_row) for one in english.examples] == [(4, 30), (7, 31), (9, 32)]
+    assert {(one.file, one.train_file) for one in english.examples} == {(str(dev), str(train))}
     # Parallel: the same items in German are translations of what was trained on.
-    assert (leaks["validation"]["de"]["rows"], leaks["validation"]["de"]["translated"]) == (0, 3)
-    assert english["translated"] == 0
-    assert [one["rows"] + one["translated"] for one in leaks["test"].values()] == [0, 0]
+    assert (leaks["validation"]["de"].rows, leaks["validation"]["de"].translated) == (0, 3)
+    assert english.translated == 0
+    assert [one.rows + (one.translated or 0) for one in leaks["test"].values()] == [0, 0]
 
 
 def test_what_was_found_is_said_in_words_and_nothing_where_there_is_nothing(tmp_path: Path) -> None:
@@ -97,9 +97,9 @@ def test_rows_in_the_training_file_of_another_language_are_found(tmp_path: Path)
     data = module(XNLI, tmp_path, train_languages=["en", "de"])
     leaks = found(data, train=["en", "de"], validation=["fr"])
 
-    assert leaks["validation"]["fr"]["rows"] == 1
-    assert leaks["validation"]["fr"]["examples"][0]["train_file"].endswith("train-de.tsv")
-    assert leaks["validation"]["fr"]["examples"][0]["train_row"] == 30
+    assert leaks["validation"]["fr"].rows == 1
+    assert leaks["validation"]["fr"].examples[0].train_file.endswith("train-de.tsv")
+    assert leaks["validation"]["fr"].examples[0].train_row == 30
 
 
 def test_only_rows_that_are_trained_on_and_scored_count(tmp_path: Path) -> None:
@@ -107,8 +107,8 @@ def test_only_rows_that_are_trained_on_and_scored_count(tmp_path: Path) -> None:
     without = module(XNLI, tmp_path, limit={"train": 30, "validation": None, "test": None})
     one_row = module(XNLI, tmp_path, limit={"train": None, "validation": 5, "test": None})
 
-    assert found(without, train=["en"], validation=["en"])["validation"]["en"]["rows"] == 0
-    assert found(one_row, train=["en"], validation=["en"])["validation"]["en"]["rows"] == 1
+    assert found(without, train=["en"], validation=["en"])["validation"]["en"].rows == 0
+    assert found(one_row, train=["en"], validation=["en"])["validation"]["en"].rows == 1
     assert module(XNLI, tmp_path).leaks() == {}
 
 
@@ -118,7 +118,7 @@ def test_training_on_the_dev_split_is_no_leak_into_itself_but_into_test_it_is(tm
     leaks = found(module(XNLI, tmp_path, train_split="validation"), train=["en"], validation=["en"], test=["en"])
 
     assert "validation" not in leaks
-    assert leaks["test"]["en"]["rows"] == 1
+    assert leaks["test"]["en"].rows == 1
 
 
 def test_sentences_of_tagging_are_compared_too_and_are_not_parallel(tmp_path: Path) -> None:
@@ -130,9 +130,9 @@ def test_sentences_of_tagging_are_compared_too_and_are_not_parallel(tmp_path: Pa
     data = module(WikiANN, tmp_path, languages=["en", "de"])
     leaks = found(data, train=["en"], validation=["en", "de"])["validation"]
 
-    assert (leaks["en"]["rows"], leaks["en"]["exact"], leaks["en"]["examples"][0]["row"]) == (1, 0, 1)
-    assert leaks["de"]["rows"] == 0
-    assert "translated" not in leaks["de"]
+    assert (leaks["en"].rows, leaks["en"].exact, leaks["en"].examples[0].row) == (1, 0, 1)
+    assert leaks["de"].rows == 0
+    assert leaks["de"].translated is None
 
 
 def test_the_manifest_says_duplicates_scripts_and_what_the_tokenizer_makes_of_the_text(tmp_path: Path) -> None:
@@ -142,17 +142,17 @@ def test_the_manifest_says_duplicates_scripts_and_what_the_tokenizer_makes_of_th
     found(data, validation=["de"])
     entry = data.read["validation"]["de"]
 
-    assert (entry["duplicates"], entry["scripts"], entry["truncated"]) == (1, {"LATIN": 1.0}, 1)
-    counts = entry["tokens"]
+    assert (entry.duplicates, entry.scripts, entry.truncated) == (1, {"LATIN": 1.0}, 1)
+    counts = entry.tokens
     whole = [*rows("de", "dev"), rows("de", "dev")[3]]  # the row that is cut is not counted
-    assert counts["words"] == 7 * len(whole)
-    assert counts["characters"] == sum(len(premise) + len(hypothesis) for premise, hypothesis in whole)
+    assert counts.words == 7 * len(whole)
+    assert counts.characters == sum(len(premise) + len(hypothesis) for premise, hypothesis in whole)
     ids = [data.tokenizer(*row, add_special_tokens=False)["input_ids"] for row in whole]
-    assert counts["subwords"] == sum(map(len, ids))
-    assert counts["unknown"] == sum(one.count(data.tokenizer.unk_token_id) for one in ids)
-    assert counts["targets"] == 32
-    assert counts["lengths"]["longest"] == 64
-    assert counts["lengths"]["median"] <= counts["lengths"]["95 %"] <= counts["lengths"]["99 %"]
+    assert counts.subwords == sum(map(len, ids))
+    assert counts.unknown == sum(one.count(data.tokenizer.unk_token_id) for one in ids)
+    assert counts.targets == 32
+    assert counts.lengths["longest"] == 64
+    assert counts.lengths["median"] <= counts.lengths["95 %"] <= counts.lengths["99 %"]
 
 
 def test_a_file_in_another_script_is_warned_about(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -175,7 +175,7 @@ def test_a_leak_is_loud_in_the_terminal_the_manifest_and_the_reports(
     assert outcome.status == 0, outcome.err
     assert "LEAK: xnli validation: rows that the model is trained on: en 3 of 30 (2 word for word)" in outcome.err
     manifest = json.loads((run / "manifest.json").read_text())
-    assert manifest["leaks"]["validation"]["en"]["rows"] == 3
+    assert manifest["leaks"]["validation"]["en"].rows == 3
     assert manifest["leaks"]["test"]["de"]["rows"] == 0
     for report in ("report.md", "report.html"):
         assert "rows that the model is trained on" in (run / report).read_text()

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 
-from babelfit.checkpoints.rankings import SOURCE_DEV, Rankings, steps_of
+from babelfit.checkpoints.rankings import SOURCE_DEV, Ranked, Rankings, steps_of
 from babelfit.errors import UserError
 from babelfit.files import atomic_files
 from babelfit.files.untrusted_files import load_weights
@@ -230,7 +230,7 @@ def _read(path: Path) -> Found:
 def rankings_in(state: Mapping[str, Any]) -> Rankings:
     """Read the rankings in the state of a checkpoint's callback; earlier ones had the best alone."""
     return {
-        name: [{"step": int(one["step"]), "score": float(one["score"])} for one in ranking]
+        name: [Ranked(step=int(one["step"]), score=float(one["score"])) for one in ranking]
         for name, ranking in state.get("rankings", {SOURCE_DEV: state.get("best", ())}).items()
     }
 

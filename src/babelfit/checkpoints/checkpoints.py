@@ -18,6 +18,7 @@ from babelfit.checkpoints.checkpoint_files import CheckpointFiles, DurableCheckp
 from babelfit.checkpoints.rankings import LAST, Rankings, ranked, steps_of
 from babelfit.devices import lightning, preemption, ranks
 from babelfit.errors import UserError, first_line
+from babelfit.files import documents
 
 
 class Checkpoints(Callback):
@@ -49,7 +50,7 @@ class Checkpoints(Callback):
 
     def state_dict(self) -> dict[str, Any]:
         """Return the rankings, and whether the validation of this step is still to come."""
-        return {"rankings": self.rankings, "owes_validation": self._owes_validation}
+        return {"rankings": documents.dumped(self.rankings), "owes_validation": self._owes_validation}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on from both."""

@@ -6,12 +6,20 @@ language, under the name that this is logged by, and by how late they come: `las
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
+from operator import attrgetter
 
-Ranking = Sequence[Mapping[str, Any]]
-"""The best steps, best first: `step` and `score` of each."""
 
-Rankings = Mapping[str, Ranking]
+@dataclass(frozen=True, kw_only=True)
+class Ranked:
+    """A validated step."""
+
+    step: int
+    score: float
+
+
+Rankings = Mapping[str, list[Ranked]]
+"""The best steps of each ranking, best first."""
 
 SOURCE_DEV, MEAN_DEV, LAST = "source_dev", "mean_dev", "last"
 
@@ -31,18 +39,18 @@ def ranked(before: Rankings, *, step: int, scores: Mapping[str, float], keep: Ma
     """Take a step, whose logged scores are given, into each ranking that is kept."""
     after = {}
     for name, most in keep.items():
-        entry = {"step": step, "score": scores[SOURCE_DEV if name == LAST else name]}
-        by = "step" if name == LAST else "score"
+        entry = Ranked(step=step, score=scores[SOURCE_DEV if name == LAST else name])
+        by = attrgetter("step" if name == LAST else "score")
         # Of equal scores the earlier wins: sorting is stable.
-        after[name] = sorted([*before.get(name, ()), entry], key=lambda one: -one[by])[:most]
+        after[name] = sorted([*before.get(name, ()), entry], key=by, reverse=True)[:most]
     return after
 
 
 def steps_of(rankings: Rankings) -> set[int]:
     """Return the steps that some ranking holds."""
-    return {int(one["step"]) for ranking in rankings.values() for one in ranking}
+    return {one.step for ranking in rankings.values() for one in ranking}
 
 
 def by_language(rankings: Rankings) -> dict[str, int]:
     """Return the best step of each language by its own dev score."""
-    return {name.rpartition("/")[2]: int(ranking[0]["step"]) for name, ranking in rankings.items() if "/" in name}
+    return {name.rpartition("/")[2]: ranking[0].step for name, ranking in rankings.items() if "/" in name}

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from babelfit.errors import UserError
 from babelfit.files.untrusted_files import check_folder
 from babelfit.predictions import prediction_files
 from babelfit.reports.words import warnings_of
+from babelfit.rows.read import dropped, is_cut
 from babelfit.run import manifest
 from babelfit.run.run import CONFIG
 from babelfit.scoring import scores as score_files
@@ -92,12 +92,13 @@ class ScoredRun:
 
     def check_parallel(self, answered: Mapping[str, Answered]) -> None:
         """Raise UserError where row i is not the same item in every language."""
-        entries = {one: manifest.entry(self.folder, split=self.scores.split, language=one) for one in answered}
+        known = manifest.read(self.folder)
+        read = {language: known.of(self.scores.split, language) for language in answered}
         align(
             {language: given.answers for language, given in answered.items()},
             rows={language: given.rows for language, given in answered.items()},
-            dropped={language: set(chain(*entry.get("dropped", {}).values())) for language, entry in entries.items()},
-            cut=[language for language, entry in entries.items() if manifest.is_cut(entry)],
+            dropped={language: dropped(one) for language, one in read.items()},
+            cut=[language for language, one in read.items() if is_cut(one)],
         )
 
     def answered(self, language: str) -> Answered:
@@ -106,8 +107,8 @@ class ScoredRun:
         file = prediction_files.path(self.folder, split=split, language=language)
         if language not in prediction_files.languages(self.folder, split=split):
             raise UserError(f"{file} is gone: a comparison needs predictions, not scores alone; evaluate again")
-        dropped = manifest.dropped(self.folder, split=split, language=language)
-        records = prediction_files.read(file, task, dropped=dropped)
+        entry = manifest.read(self.folder).of(split, language)
+        records = prediction_files.read(file, task, dropped=dropped(entry))
         answers = task.read(records)
         gold = {one.index: one.gold for one, has_gold in zip(records, answers.has_gold, strict=True) if has_gold}
         if not gold:

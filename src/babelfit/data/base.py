@@ -26,6 +26,8 @@ from babelfit.data import splits
 from babelfit.data.facts import DatasetFacts
 from babelfit.devices import ranks
 from babelfit.errors import UserError
+from babelfit.rows.leaks import Leaks
+from babelfit.rows.read import DatasetRead, Read, paths
 from babelfit.tasks.task import Task
 
 log = logging.getLogger(__name__)
@@ -37,7 +39,7 @@ class Place(Protocol):
     @property
     def is_sample(self) -> bool: ...
 
-    def facts(self) -> dict[str, Any]: ...
+    def facts(self) -> dict[str, str | None]: ...
 
     def available(self, split: str, *, languages: Sequence[str]) -> tuple[str, ...]: ...
 
@@ -90,8 +92,8 @@ class MultilingualDataModule(LightningDataModule, ABC):
         self._loading: dict[str, Any] = {"num_workers": num_workers, "pin_memory": pin_memory}
         self._datasets: dict[tuple[str, str], Dataset] = {}
         self._pools: dict[tuple[str, ...], Examples] = {}
-        self.read: dict[str, dict[str, Any]] = {}
-        """What was read, for the manifest: split -> language -> files, rows, examples."""
+        self.read: dict[str, dict[str, Read]] = {}
+        """What was read, for the manifest, by split and language."""
         if tokens_per_device < max_length:
             raise UserError(
                 f"trainer.tokens_per_device={tokens_per_device} is less than data.max_length={max_length}: "
@@ -123,8 +125,8 @@ class MultilingualDataModule(LightningDataModule, ABC):
         """Tell whether a language's examples of a split can be scored, and a checkpoint chosen by them."""
 
     @abstractmethod
-    def _opened(self, split: str, language: str) -> tuple[Dataset, dict[str, Any]]:
-        """Read one language of one split, tokenized, as many as the limit lets through, and the facts about it."""
+    def _opened(self, split: str, language: str) -> tuple[Dataset, Read]:
+        """Read one language of one split, tokenized, as many as the limit lets through; return also what was read."""
 
     def open(self, split: str, language: str) -> Dataset:
         """Open the tokenized rows of one language in one split, as many as the limit lets through.
@@ -136,21 +138,21 @@ class MultilingualDataModule(LightningDataModule, ABC):
             self._datasets[key], self.read.setdefault(split, {})[language] = self._opened(split, language)
         return self._datasets[key]
 
-    def leaks(self) -> dict[str, dict[str, Any]]:
+    def leaks(self) -> Leaks:
         """Look for rows of the splits read so far among those trained on: none, where they are kept out."""
         return {}
 
-    def facts(self) -> dict[str, Any]:
+    def facts(self) -> DatasetRead:
         """Return what a manifest says of the dataset, so that nobody has to know it by name."""
-        return {
-            "data": self.data_name,
-            "task": self.task.name,
-            "labels": list(self.task.labels),
-            "aliases": dict(self.task.aliases),
-            "parallel": self.dataset.is_parallel,
-            "hub_repo": self.dataset.hub_repo,
-            "origin": self.origin.facts(),
-        }
+        return DatasetRead(
+            data=self.data_name,
+            task=self.task.name,
+            labels=list(self.task.labels),
+            aliases=dict(self.task.aliases),
+            parallel=self.dataset.is_parallel,
+            hub_repo=self.dataset.hub_repo,
+            origin=self.origin.facts(),
+        )
 
     def contamination(self, split: str, *, train_languages: Sequence[str]) -> tuple[list[str], str]:
         """Return of which languages the scores of a split that was trained on are no measure, and why."""
@@ -162,10 +164,9 @@ class MultilingualDataModule(LightningDataModule, ABC):
         there = self.origin.available("validation", languages=self.validated_languages)
         for language in self.train_languages:
             if not self.has_gold("validation", language):
-                files = ", ".join(entry["path"] for entry in self.read["validation"][language]["files"])
                 raise UserError(
-                    f"{files}: no gold labels to choose a checkpoint by, in {self.data_name} validation {language}; "
-                    "give a file with labels"
+                    f"{paths(self.read['validation'][language])}: no gold labels to choose a checkpoint by, in "
+                    f"{self.data_name} validation {language}; give a file with labels"
                 )
         for language in self.dev_languages:
             if language not in there or not self.has_gold("validation", language):
@@ -259,7 +260,7 @@ class MultilingualDataModule(LightningDataModule, ABC):
         return splits.rows_in_words(
             steps[divmod(step - 1, len(steps))].micro_batches,
             languages=self.numbered_languages,
-            files={language: facts["files"] for language, facts in self.read["train"].items()},
+            read=self.read["train"],
         )
 
     def train_dataloader(self) -> DataLoader[Any]:

@@ -18,7 +18,9 @@ from babelfit.data.splits import LabelledSplit, num_labelled
 from babelfit.errors import UserError
 from babelfit.languages.facts import checked_languages
 from babelfit.rows import encoding, leaks, measuring, readers, sources
+from babelfit.rows.leaks import Leaks
 from babelfit.rows.origin import SAMPLE, Origin
+from babelfit.rows.read import RowsRead
 
 
 class LabelledDataModule(MultilingualDataModule):
@@ -105,7 +107,7 @@ class LabelledDataModule(MultilingualDataModule):
         """Tell whether any row of a language has a gold label in a split."""
         return num_labelled(self.open(split, language)) > 0
 
-    def _opened(self, split: str, language: str) -> tuple[Dataset, dict[str, Any]]:
+    def _opened(self, split: str, language: str) -> tuple[Dataset, RowsRead]:
         theirs = self.train_split if split == "train" else split
         source = self.origin.source(theirs, language)
         few = None
@@ -126,7 +128,7 @@ class LabelledDataModule(MultilingualDataModule):
             is_part=self.limit[split] is not None or self.origin.is_sample or few is not None,
         ).open()
 
-    def leaks(self) -> dict[str, dict[str, Any]]:
+    def leaks(self) -> Leaks:
         """Look for rows of the splits read so far among those trained on, if these were read."""
         return leaks.find(self.read, opened=self._datasets, is_parallel=self.dataset.is_parallel)
 

@@ -17,6 +17,7 @@ from babelfit.batches.ragged import RaggedBatch, gold_values, has_gold
 from babelfit.errors import UserError
 from babelfit.rows import leaks, measuring
 from babelfit.rows.encoding import tokenized, with_progress
+from babelfit.rows.read import Read, RowsRead, Tokens, data_files, paths
 from babelfit.rows.scripts import look_alike
 from babelfit.rows.sources import Source, check_rows
 from babelfit.tasks.task import Task
@@ -39,13 +40,10 @@ class LabelledSplit:
     is_part: bool  # of a whole copy, and meant to be
     draw: Callable[[Dataset], Dataset] | None = None  # takes the few that are wanted
 
-    def open(self) -> tuple[Dataset, dict[str, Any]]:
-        """Return the examples, tokenized at most once, as many as the limit lets through, and their facts.
+    def open(self) -> tuple[Dataset, RowsRead]:
+        """Return the examples, tokenized at most once, as many as the limit lets through, and what was read.
 
-        Facts: the files with their SHA-256, `rows` as they came, the `scripts` of their letters, the indices `dropped`
-        by reason, `examples` (less the dropped ones and those beyond the limit), and of these the targets by label,
-        those `truncated`, `windows`, `duplicates`, what they are in `tokens`, and the indices of those `drawn`. Log
-        what other than a whole copy it is; raise UserError where no row is an example.
+        Log what other than a whole copy it is; raise UserError where no row is an example.
         """
         source, task = self.source, self.task
         schema = _schema(token_type_ids="token_type_ids" in self.tokenizer.model_input_names, gold_type=task.gold_type)
@@ -70,13 +68,13 @@ class LabelledSplit:
             dataset = dataset.select(range(min(self.limit, len(dataset))))
         if self.draw is not None:
             dataset = self.draw(dataset)
-            facts = {**facts, "drawn": dataset.data["index"].to_pylist()}
-        facts = self._all_facts(dataset, facts, digests=digests)
-        counted = [name for name, count in facts["labels"].items() if count and name]
+            facts["drawn"] = dataset.data["index"].to_pylist()
+        read = self._read(dataset, facts, digests=digests)
+        counted = [name for name, count in read.labels.items() if count and name]
         seen = task.labels if self.is_part else counted
-        for doubt in check_rows(source, num_rows=facts["rows"], seen=seen, expected=self.expected, labels=task.labels):
+        for doubt in check_rows(source, num_rows=read.rows, seen=seen, expected=self.expected, labels=task.labels):
             log.warning("%s", doubt)
-        return dataset, facts
+        return dataset, read
 
     def _chunks(self, facts: dict[str, Any], *, schema: pa.Schema) -> Iterator[pa.Table]:
         """Yield the tokenized examples, and add to the facts what the rows were."""
@@ -106,24 +104,20 @@ class LabelledSplit:
             **measuring.of_tokens(ids, special=special, unknown=unknown),
         }
 
-    def _all_facts(self, dataset: Dataset, facts: Mapping[str, Any], *, digests: Sequence[str]) -> dict[str, Any]:
+    def _read(self, dataset: Dataset, facts: Mapping[str, Any], *, digests: Sequence[str]) -> RowsRead:
         """Add to what was found in the files what the examples are."""
-        source = self.source
-        return {
-            "split": source.split,
-            "layout": source.layout.name,
-            "files": [
-                {"path": str(path), "bytes": path.stat().st_size, "sha256": digest}
-                for path, digest in zip(source.read_files, digests, strict=True)
-            ],
+        return RowsRead(
+            split=self.source.split,
+            layout=self.source.layout.name,
+            files=data_files(self.source.read_files, digests),
             **facts,
-            "examples": len(dataset),
-            "labels": _label_counts(dataset, label_names=self.task.labels),
-            "truncated": int(np.sum(dataset.data["truncated"].to_numpy())),
-            "windows": int(pc.sum(pc.list_value_length(dataset.data["windows"])).as_py()),
-            "duplicates": leaks.num_duplicates(dataset),
-            "tokens": _token_counts(dataset),
-        }
+            examples=len(dataset),
+            labels=_label_counts(dataset, label_names=self.task.labels),
+            truncated=int(np.sum(dataset.data["truncated"].to_numpy())),
+            windows=int(pc.sum(pc.list_value_length(dataset.data["windows"])).as_py()),
+            duplicates=leaks.num_duplicates(dataset),
+            tokens=_token_counts(dataset),
+        )
 
 
 def num_labelled(dataset: Dataset) -> int:
@@ -131,17 +125,15 @@ def num_labelled(dataset: Dataset) -> int:
     return int(has_gold(gold_values(pc.list_element(dataset.data["gold"], 0))).sum())
 
 
-def tell(
-    name: str, read: Mapping[str, Mapping[str, Any]], *, num_tokens: int, max_length: int, by_language: bool
-) -> None:
-    """Log the size of a split, given the facts of each language, and what was cut or dropped."""
-    examples, windows = (sum(facts[of] for facts in read.values()) for of in ("examples", "windows"))
-    cut = {language: facts["truncated"] for language, facts in read.items()}
+def tell(name: str, read: Mapping[str, Read], *, num_tokens: int, max_length: int, by_language: bool) -> None:
+    """Log the size of a split, given what was read of each language, and what was cut or dropped."""
+    examples, windows = (sum(getattr(one, of) for one in read.values()) for of in ("examples", "windows"))
+    cut = {language: one.truncated for language, one in read.items()}
     log.info(
         "%s: %s examples%s%s, %s tokens in %s; %s cut at %d subwords%s",
         name,
         f"{examples:,}",
-        _counted({language: facts["examples"] for language, facts in read.items()}) if by_language else "",
+        _counted({language: one.examples for language, one in read.items()}) if by_language else "",
         f" in {windows:,} windows" if windows > examples else "",
         f"{num_tokens:,}",
         " ".join(read),
@@ -149,23 +141,20 @@ def tell(
         max_length,
         _counted(cut),
     )
-    for reason in dict.fromkeys(chain(*(facts["dropped"] for facts in read.values()))):
-        dropped = {language: len(facts["dropped"].get(reason, ())) for language, facts in read.items()}
+    for reason in dict.fromkeys(chain(*(one.dropped for one in read.values()))):
+        dropped = {language: len(one.dropped.get(reason, ())) for language, one in read.items()}
         if total := sum(dropped.values()):
             log.warning("%s: %s rows dropped (%s)%s", name, f"{total:,}", reason, _counted(dropped))
 
 
-def rows_in_words(
-    batches: Iterable[RaggedBatch], *, languages: Sequence[str], files: Mapping[str, Sequence[Mapping[str, Any]]]
-) -> str:
+def rows_in_words(batches: Iterable[RaggedBatch], *, languages: Sequence[str], read: Mapping[str, Read]) -> str:
     """Say which rows some batches are made of, a line a language, and in which files of it they are."""
     pairs = np.concatenate([np.stack([batch.languages, batch.indices], axis=1) for batch in batches])
     lines = []
     for number in np.unique(pairs[:, 0]):
         language = languages[number]
         rows = " ".join(str(index) for index in sorted(pairs[pairs[:, 0] == number, 1]))
-        paths = ", ".join(file["path"] for file in files[language])
-        lines.append(f"  {language}: rows {rows} (counted from 0) of {paths}")
+        lines.append(f"  {language}: rows {rows} (counted from 0) of {paths(read[language])}")
     return "\n".join(lines)
 
 
@@ -183,22 +172,16 @@ def _schema(*, token_type_ids: bool, gold_type: pa.DataType) -> pa.Schema:
     return pa.schema([*lists, pa.field("index", pa.int64()), pa.field("truncated", pa.bool_()), *of_text])
 
 
-def _token_counts(dataset: Dataset) -> dict[str, Any]:
-    """Say what the tokenizer makes of the text: of the examples that are not cut, as the others' rest is not seen.
-
-    `targets` of `words` are reached in tagging; lengths are those of sequences, with special tokens.
-    """
+def _token_counts(dataset: Dataset) -> Tokens:
+    """Return what the tokenizer makes of the examples that are not cut, as the others' rest is not seen."""
     columns = dataset.data
     is_whole = pc.invert(columns["truncated"])
     counted = ("words", "characters", "subwords", "unknown")
-    lengths = pc.list_flatten(columns["windows"]).to_numpy()
-    named = {"median": 0.5, "95 %": 0.95, "99 %": 0.99}
-    quantiles = np.quantile(lengths, list(named.values()), method="higher")
-    return {
+    return Tokens(
         **{name: int(pc.sum(columns[name].filter(is_whole)).as_py() or 0) for name in counted},
-        "targets": int(pc.sum(pc.list_value_length(columns["targets"])).as_py()),
-        "lengths": {**dict(zip(named, map(int, quantiles), strict=True)), "longest": int(lengths.max())},
-    }
+        targets=int(pc.sum(pc.list_value_length(columns["targets"])).as_py()),
+        lengths=measuring.quantiles(pc.list_flatten(columns["windows"]).to_numpy()),
+    )
 
 
 def _label_counts(dataset: Dataset, *, label_names: Sequence[str]) -> dict[str, int]:

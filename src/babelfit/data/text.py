@@ -16,11 +16,12 @@ from babelfit.data.facts import DatasetFacts
 from babelfit.errors import UserError
 from babelfit.languages.facts import checked_languages
 from babelfit.rows import encoding, measuring
+from babelfit.rows.read import TextRead
 from babelfit.tasks import MaskedTokens
 from babelfit.text import corpora, corpus, held_out, packing, passages, splits
 from babelfit.text.corpora import Corpora
 from babelfit.text.passages import Reading
-from babelfit.text.splits import Held, TextSplit, limited
+from babelfit.text.splits import Held, Opened, TextSplit, limited
 
 
 class Text(MultilingualDataModule):
@@ -49,7 +50,7 @@ class Text(MultilingualDataModule):
         self._columns = dict(columns)
         self._undecodable = undecodable
         self._held_out = held_out
-        self._whole: dict[tuple[str, str], tuple[Dataset, dict[str, Any]]] = {}
+        self._whole: dict[tuple[str, str], Opened] = {}
         origin = Corpora(folder, files=files, named=[*train_languages, *(languages or ())])
         origin.part_mixed(lambda corpus: passages.languages(corpus, self._reading(lambda _: None)))
         known = origin.languages
@@ -87,12 +88,12 @@ class Text(MultilingualDataModule):
         """Tell whether there is text, which is all that can be predicted."""
         return len(self.open(split, language)) > 0
 
-    def _opened(self, split: str, language: str) -> tuple[Dataset, dict[str, Any]]:
-        dataset, facts = self._read(split, language)
-        return limited(dataset, facts, limit=self.limit[split])
+    def _opened(self, split: str, language: str) -> tuple[Dataset, TextRead]:
+        whole = self._read(split, language)
+        return limited(whole.dataset, whole.read, limit=self.limit[split])
 
-    def _read(self, split: str, language: str) -> tuple[Dataset, dict[str, Any]]:
-        """Open all examples of one language in one split, with the facts that training needs of what is held out."""
+    def _read(self, split: str, language: str) -> Opened:
+        """Open all examples of one language in one split."""
         key = (split, language)
         if key not in self._whole:
             is_drawn = not self.origin.of("validation", language)
@@ -125,11 +126,11 @@ class Text(MultilingualDataModule):
         for other in self.origin.languages:
             for split in ("validation", "test") if set(sides) & {*(self.origin.sides(other) or (other,))} else ():
                 if self.origin.available(split, languages=[other]):
-                    for side, hashes in self._read(split, other)[1]["hashes"].items():
+                    for side, hashes in self._read(split, other).hashes.items():
                         by_side.get(side, set()).update(hashes)
         return Held(
             by_side={side: frozenset(hashes) for side, hashes in by_side.items()},
-            highest=self._read("validation", language)[1]["highest"] if is_drawn else None,
+            highest=self._read("validation", language).highest if is_drawn else None,
         )
 
     def _reading(self, progress: Callable[[int], object]) -> Reading:
@@ -152,5 +153,10 @@ class Text(MultilingualDataModule):
         }
 
     def _tell(self, split: str, languages: Sequence[str], *, num_tokens: int) -> None:
-        read = {language: self.read[split][language] for language in languages}
-        splits.tell(f"text {split}", read, num_tokens=num_tokens, max_length=self.max_length)
+        splits.tell(
+            f"text {split}",
+            {language: self._read(split, language).read for language in languages},
+            num_tokens=num_tokens,
+            num_examples=sum(self.read[split][language].examples for language in languages),
+            max_length=self.max_length,
+        )

@@ -1,5 +1,6 @@
 """From the path of an encoder to its folder, tokenizer and config; models are loaded with a head (heads/loading.py)."""
 
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,15 @@ WEIGHTS = (
     ("pytorch_model.bin", "pytorch_model-*.bin", "pytorch_model.bin.index.json"),
 )
 """Files of a Hugging Face repository that hold the weights, the first kind that there is."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelFiles:
+    """What an encoder or a model consists of, as manifest.json says it."""
+
+    path: str
+    commit: str | None = None  # on the Hub
+    files: dict[str, str] = field(default_factory=dict)  # SHA-256 by name
 
 
 def located(path: str, *, revision: str | None = None, weights: bool = False) -> str:
@@ -75,7 +85,7 @@ def load_tokenizer(path: str, *, revision: str | None = None) -> PreTrainedToken
     return tokenizer
 
 
-def files_read(path: str, *, revision: str | None = None, weights: bool = True) -> dict[str, Any]:
+def files_read(path: str, *, revision: str | None = None, weights: bool = True) -> ModelFiles:
     """Name what an encoder consists of, for the manifest: its files with their SHA-256, and its commit on the Hub.
 
     Without weights, where random ones take their place.
@@ -88,7 +98,7 @@ def files_read(path: str, *, revision: str | None = None, weights: bool = True) 
         if file.is_file()
     )
     commit = folder.name if hub.is_snapshot(str(folder)) else None
-    return {"path": path, "commit": commit, "files": {file.name: sha256(file) for file in files}}
+    return ModelFiles(path=path, commit=commit, files={file.name: sha256(file) for file in files})
 
 
 def check_precision(path: str, *, revision: str | None = None, precision: str) -> None:
@@ -111,16 +121,16 @@ def load_config(path: str, *, revision: str | None = None, overrides: dict[str, 
     vars(config).pop("auto_map", None)
     config._attn_implementation = None
     fields = config.to_dict()
-    for field, value in overrides.items():
-        if field not in fields:
+    for name, value in overrides.items():
+        if name not in fields:
             raise UserError(
-                f"encoder.overrides.{field}: {type(config).__name__} has no such field, but has {_names(fields)}"
+                f"encoder.overrides.{name}: {type(config).__name__} has no such field, but has {_names(fields)}"
             )
         try:
-            setattr(config, field, _of_kind(fields[field], value))
+            setattr(config, name, _of_kind(fields[name], value))
         except (TypeError, ValueError, StrictDataclassError) as error:
             what = " ".join(str(error).split())
-            raise UserError(f"encoder.overrides.{field}={value!r}: {what}") from error
+            raise UserError(f"encoder.overrides.{name}={value!r}: {what}") from error
     return config
 
 

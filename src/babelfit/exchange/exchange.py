@@ -20,7 +20,9 @@ from babelfit.files import atomic_files
 from babelfit.files.untrusted_files import check_folder
 from babelfit.predictions import prediction_files
 from babelfit.predictions.prediction_files import Record
+from babelfit.rows.read import dropped
 from babelfit.run import manifest
+from babelfit.run.manifest import Imported
 from babelfit.run.run import opened_evaluation
 from babelfit.scoring import schema_1
 from babelfit.tasks import Task
@@ -96,7 +98,9 @@ def _write(
 ) -> None:
     """Write predictions, and where they come from; raise UserError for a folder that has those of other files."""
     # Before the first is written: it refuses to mix them with predictions from other files.
-    imported = {language: {"path": str(file), "sha256": atomic_files.sha256(file)} for language, file in files.items()}
+    imported = {
+        language: Imported(path=str(file), sha256=atomic_files.sha256(file)) for language, file in files.items()
+    }
     manifest.add(folder, splits=data.read, imported={split: imported})
     for language, theirs in records.items():
         prediction_files.write(prediction_files.path(folder, split=split, language=language), theirs)
@@ -150,7 +154,7 @@ def _records(file: Path, *, format: str, data: MultilingualDataModule, split: st
     given = prediction_formats.read(file, format=format, has_one_answer=task.has_one_answer)
     dataset = data.open(split, language)
     indices = dataset.data["index"].to_pylist()
-    by_index = _by_index(given, file=file, indices=indices, num_rows=data.read[split][language]["rows"])
+    by_index = _by_index(given, file=file, indices=indices, num_rows=data.read[split][language].rows)
     records = []
     for index, gold in zip(indices, dataset.data["gold"].to_pylist(), strict=True):
         one = by_index[index]
@@ -208,13 +212,12 @@ def export_predictions(folder: Path, *, format: str, to: Path, split: str | None
         raise UserError(f"{folder} is no folder: give that of a run or an evaluation, outputs/NAME")
     check_folder(folder)
     known = schema_1.upgraded_manifest(manifest.read(folder))
-    name = known.get("data")
-    if "task" not in known:
+    if known.data is None or known.task is None:
         raise UserError(
-            f"{folder}/manifest.json names no dataset (data: {name!r}): expected one of {', '.join(schema_1.NAMES)}"
+            f"{folder}/manifest.json names no dataset (data: {known.data!r}): expected one of "
+            f"{', '.join(schema_1.NAMES)}"
         )
-    name = str(name)
-    task = tasks.of_document(known["task"], known.get("labels", []))
+    name, task = known.data, tasks.of_document(known.task, known.labels)
     _check_exchanged(task, data=name)
     predicted = [one for one in ("test", "validation") if prediction_files.languages(folder, split=one)]
     split = split or next(iter(predicted), None)
@@ -230,12 +233,12 @@ def export_predictions(folder: Path, *, format: str, to: Path, split: str | None
     # All before the first is written: half of an export would stand in the way of the next.
     texts = {}
     for language, file in files.items():
-        entry = manifest.entry(folder, split=split, language=language)
+        entry = known.of(split, language)
         records = prediction_files.read(
             prediction_files.path(folder, split=split, language=language),
             task,
-            num_examples=entry.get("examples"),
-            dropped=manifest.dropped(folder, split=split, language=language),
+            num_examples=entry.examples or None,
+            dropped=dropped(entry),
         )
         answers = [task.as_text(record) for record in records]
         if format == TSV:
@@ -244,8 +247,8 @@ def export_predictions(folder: Path, *, format: str, to: Path, split: str | None
             texts[file] = prediction_formats.xtreme(
                 answers,
                 has_one_answer=task.has_one_answer,
-                spellings=_spellings(task.labels, aliases=known.get("aliases", {})),
-                num_rows=entry.get("rows"),
+                spellings=_spellings(task.labels, aliases=known.aliases),
+                num_rows=entry.rows or None,
                 where=file,
             )
     for file, text in texts.items():

@@ -4,9 +4,16 @@ And the hash by which a file is known to be whole, or the same as before.
 """
 
 import hashlib
+import json
 import os
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
+
+
+def write_json(path: Path, values: Any) -> None:
+    """Write JSON so that a reader finds the old file or the new one, never half of one."""
+    write_text(path, json.dumps(values, indent=2, ensure_ascii=False) + "\n")
 
 
 def write_text(path: Path, text: str) -> None:

@@ -86,17 +86,18 @@ def _rows(prepared: Prepared) -> Group:
     lines = []
     for split, language in read:
         facts = prepared.data.read[split][language]
-        counts = facts["tokens"]
+        counts = facts.tokens
         lines.append(
             (
                 split,
                 language,
-                *(f"{facts[count]:,}" for count in ("rows", "examples")),
-                f"{sum(map(len, facts['dropped'].values())):,}",
-                f"{facts['windows']:,}",
+                f"{facts.rows:,}",
+                f"{facts.examples:,}",
+                f"{sum(map(len, facts.dropped.values())):,}",
+                f"{facts.windows:,}",
                 f"{prepared.num_tokens(split, [language]):,}",
-                f"{facts['truncated']:,} ({100 * facts['truncated'] / facts['examples']:.2f} %)",
-                f"{counts['subwords'] / max(1, counts['words']):.2f}",
+                f"{facts.truncated:,} ({100 * facts.truncated / facts.examples:.2f} %)",
+                f"{counts.subwords / max(1, counts.words):.2f}",
             )
         )
     columns = ("split", "language", "rows", "examples", "dropped", "sequences", "tokens", "cut", "subwords a word")

@@ -1,7 +1,6 @@
 """One language of a split closely, for the page: what is confused, how sure the model is, and the errors to read."""
 
-from collections.abc import Mapping, Sequence
-from itertools import chain
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,22 +10,23 @@ from babelfit.datasets import DATASETS
 from babelfit.languages.facts import LANGUAGE_NAMES
 from babelfit.predictions import prediction_files
 from babelfit.reports.mistakes import Mistakes, mistakes
+from babelfit.rows.read import dropped
 from babelfit.rows.rereading import read_again
+from babelfit.run.manifest import Manifest
 from babelfit.scoring.scores import Calibration, Scores
 from babelfit.tasks.task import Task
 
 
-def languages(folder: Path, *, scores: Scores, task: Task, read: Mapping[str, Any], most: int) -> list[dict[str, Any]]:
+def languages(folder: Path, *, scores: Scores, task: Task, read: Manifest, most: int) -> list[dict[str, Any]]:
     """Lay out each language of a split, given what a manifest says; none where the task has no errors to read.
 
     `most` is how many errors a list may have.
     """
     if task.mistakes is None:
         return []
-    entries: Mapping[str, Any] = read.get("splits", {}).get(scores.split, {})
     source = next((one for one in scores.source_languages if one in scores.languages), None)
-    records = _records(folder, scores=scores, task=task, entries=entries)
-    texts = _texts(scores, entries=entries)
+    records = _records(folder, scores=scores, task=task, read=read)
+    texts = _texts(scores, read=read)
     are_same_items = scores.parallel and scores.not_parallel is None and source is not None
     laid_out = []
     for language, values in scores.languages.items():
@@ -58,34 +58,29 @@ def languages(folder: Path, *, scores: Scores, task: Task, read: Mapping[str, An
     return laid_out
 
 
-def _bins(calibration: Calibration | None) -> list[dict[str, Any]]:
-    """List the bins of confidence that hold a prediction."""
+def _bins(calibration: Calibration | None) -> list[tuple[float | None, float | None, int]]:
+    """List confidence, accuracy and count of the bins that hold a prediction."""
     if calibration is None:
         return []
-    bins = zip(calibration.count, calibration.confidence, calibration.accuracy, strict=True)
-    return [
-        {"count": count, "confidence": confidence, "accuracy": accuracy}
-        for count, confidence, accuracy in bins
-        if count
-    ]
+    bins = zip(calibration.confidence, calibration.accuracy, calibration.count, strict=True)
+    return [one for one in bins if one[-1]]
 
 
-def _records(folder: Path, *, scores: Scores, task: Task, entries: Mapping[str, Any]) -> dict[str, Sequence[Any]]:
+def _records(folder: Path, *, scores: Scores, task: Task, read: Manifest) -> dict[str, Sequence[Any]]:
     """Read the predictions of the scored languages, as far as they are still there."""
     files = {one: prediction_files.path(folder, split=scores.split, language=one) for one in scores.languages}
     return {
-        language: prediction_files.read(
-            file, task, dropped=set(chain(*entries.get(language, {}).get("dropped", {}).values()))
-        )
+        language: prediction_files.read(file, task, dropped=dropped(read.of(scores.split, language)))
         for language, file in files.items()
         if file.is_file()
     }
 
 
-def _texts(scores: Scores, *, entries: Mapping[str, Any]) -> dict[str, pa.Table | str]:
+def _texts(scores: Scores, *, read: Manifest) -> dict[str, pa.Table | str]:
     """Read the text of each language, or say why it is not there."""
     # How the files of a dataset are read is code, which no manifest can hold.
     layouts = DATASETS[scores.data].dataset.layouts if scores.data in DATASETS else ()
+    entries = read.splits.get(scores.split, {})
     return {
         language: read_again(entries[language], layouts=layouts, dataset=scores.data, language=language)
         if language in entries

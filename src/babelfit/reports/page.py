@@ -20,7 +20,9 @@ from babelfit.reports import by_language, charts, manifest_tables, words
 from babelfit.reports.bars import Bars
 from babelfit.reports.mistakes import most_of_each
 from babelfit.reports.sheets import Sheet
+from babelfit.rows.scripts import in_words
 from babelfit.run import manifest, metrics
+from babelfit.run.manifest import Manifest
 from babelfit.run.run import CONFIG, EVALUATION
 from babelfit.scoring.measure_facts import MeasureFacts
 from babelfit.scoring.scores import Scores
@@ -46,6 +48,7 @@ def template(name: str) -> jinja2.Template:
         lstrip_blocks=True,
     )
     environment.filters["percent"] = lambda share: "" if share is None else words.percent(share)
+    environment.filters["script"] = in_words
     environment.filters["direction"] = lambda language: "rtl" if language in RIGHT_TO_LEFT else "auto"
     environment.globals["shade"] = charts.shade
     return environment.get_template(name)
@@ -90,7 +93,7 @@ def write_page(
         charts.write_figures(scores, folder=folder / FIGURES)
 
 
-def _split(folder: Path, *, scores: Scores, task: Task, read: Mapping[str, Any], most: int) -> dict[str, Any]:
+def _split(folder: Path, *, scores: Scores, task: Task, read: Manifest, most: int) -> dict[str, Any]:
     """Lay out what there is to say of one split."""
     bars = Bars.of(scores)
     return {

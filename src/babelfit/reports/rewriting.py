@@ -33,10 +33,10 @@ def _facts(folder: Path) -> dict[str, str]:
     """Return what the reports say of the model, as when it was scored."""
     if (folder / CONFIG).is_file():
         run = Run.existing(folder)
-        if "selected" not in run.status():
+        if run.status().selected is None:
             raise UserError(f"{folder / 'status.json'} does not say which checkpoint was scored: start the run again")
         return facts_of(run)
-    facts = manifest.read(folder).get("facts", {})
-    if not isinstance(facts, dict) or not facts:
+    facts = manifest.read(folder).facts
+    if not facts:
         raise UserError(f"{folder}/manifest.json does not say what was evaluated: the same evaluation again writes it")
-    return {str(name): str(value) for name, value in facts.items()}
+    return facts

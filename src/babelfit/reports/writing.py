@@ -3,13 +3,13 @@
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from babelfit import tasks
 from babelfit.files import atomic_files
 from babelfit.reports import card, selection_sheets, sheets
 from babelfit.reports.markdown import markdown
 from babelfit.run import manifest
+from babelfit.run.manifest import Manifest
 from babelfit.run.run import CONFIG, Run
 from babelfit.scoring import schema_1, selections
 from babelfit.scoring.scores import Scores
@@ -39,9 +39,7 @@ def write(folder: Path, *, all_scores: Sequence[Scores], facts: Mapping[str, str
     log.info("report: %s, %s", folder / "report.md", folder / page.FILE)
 
 
-def _write_card(
-    folder: Path, *, all_scores: Sequence[Scores], facts: Mapping[str, str], known: Mapping[str, Any]
-) -> None:
+def _write_card(folder: Path, *, all_scores: Sequence[Scores], facts: Mapping[str, str], known: Manifest) -> None:
     """Write the card of a run's model, where the folder is a run and has it still."""
     run = Run(folder)
     if not (folder / CONFIG).is_file() or not run.model.is_dir():
@@ -52,7 +50,6 @@ def _write_card(
         all_scores=all_scores,
         facts=facts,
         doubts=manifest.doubts(known),
-        # Older manifests do not say it.
-        hub_repo=known["hub_repo"] if "hub_repo" in known else schema_1.hub_repo(all_scores[0].data),
-        revision=known.get("origin", {}).get("revision"),
+        hub_repo=schema_1.hub_repo(all_scores[0].data) if known.hub_repo == "" else known.hub_repo,
+        revision=known.origin.get("revision"),
     )

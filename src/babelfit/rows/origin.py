@@ -6,7 +6,6 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 from babelfit import sample
 from babelfit.errors import UserError
@@ -53,7 +52,7 @@ class Origin:
             assert write_sample is not None
             self._folder = written_sample(dataset, write=write_sample)
 
-    def facts(self) -> dict[str, Any]:
+    def facts(self) -> dict[str, str | None]:
         """Say for the manifest where the files come from."""
         if self.is_sample:
             return {"sample": f"synthetic, version {sample.VERSION}"}

@@ -1,154 +1,152 @@
 """manifest.json: every file and Hub revision that a run or an evaluation read. Reads no data itself."""
 
-from collections.abc import Mapping
-from itertools import chain
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from babelfit.encoder.loading import ModelFiles
 from babelfit.errors import UserError
-from babelfit.files import shapes
-from babelfit.files.shapes import Each, Fields
+from babelfit.files import atomic_files, documents
 from babelfit.predictions import prediction_files
-from babelfit.rows.leaks import told
+from babelfit.rows.leaks import Leak, Leaks, told
+from babelfit.rows.read import DatasetRead, Read, RowsRead, digests, paths
 from babelfit.rows.scripts import look_alike
-from babelfit.run.run import write_json
 
 SCHEMA = 1
-ENTRY = Fields(
-    required={"files": [Fields(required={"sha256": str})]},
-    optional={"rows": int, "examples": int, "dropped": Each(of=[int])},
-)
-IMPORTED = Fields(required={"path": str, "sha256": str})
-MANIFEST = Fields(
-    optional={
-        "data": str,
-        "task": str,
-        "labels": [str],
-        "aliases": Each(of=str),
-        "encoder": dict,
-        "model": dict,
-        "splits": Each(of=Each(of=ENTRY)),
-        "imported": Each(of=Each(of=IMPORTED)),
-    }
-)
-"""What is read again of a manifest."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Imported:
+    """A file that predictions are taken from."""
+
+    path: str
+    sha256: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manifest(DatasetRead):
+    """What is read again of a manifest, which holds more; the last three are by split and language."""
+
+    encoder: ModelFiles | None = None
+    model: ModelFiles | None = None
+    facts: dict[str, str] = field(default_factory=dict)  # those of the reports
+    leaks: dict[str, dict[str, Leak]] = field(default_factory=dict)
+    imported: dict[str, dict[str, Imported]] = field(default_factory=dict)
+    splits: dict[str, dict[str, RowsRead]] = field(default_factory=dict)
+
+    def of(self, split: str, language: str) -> RowsRead:
+        """Return what was read of a language in a split; nothing where the manifest does not say it."""
+        return self.splits.get(split, {}).get(language, RowsRead(files=[]))
 
 
 def add(
     folder: Path,
     *,
-    splits: Mapping[str, Mapping[str, Any]],
-    leaks: Mapping[str, Mapping[str, Any]] | None = None,
-    imported: Mapping[str, Mapping[str, Mapping[str, str]]] | None = None,
-    **facts: Any,
-) -> dict[str, Any]:
-    """Add what was read to a folder's manifest, and return the whole.
+    splits: Mapping[str, Mapping[str, Read]] | None = None,
+    dataset: DatasetRead | None = None,
+    encoder: ModelFiles | None = None,
+    model: ModelFiles | None = None,
+    facts: Mapping[str, str] | None = None,
+    leaks: Leaks | None = None,
+    imported: Mapping[str, Mapping[str, Imported]] | None = None,
+) -> Manifest:
+    """Add what was read to a folder's manifest, whatever else stands there, and return the whole.
 
-    `splits` is split -> language -> entry, `leaks` the same of rows found in training, `imported` of the files that
-    predictions are taken from, `facts` say where from. Raises UserError where a data file, the encoder, or the model or
-    file whose predictions lie in the folder, is no longer what it was.
+    Raises UserError where a data file, the encoder, or the model or file whose predictions lie in the folder, is no
+    longer what it was.
     """
-    path = folder / "manifest.json"
-    known = read(folder)
-    merged: dict[str, dict[str, Any]] = {split: dict(entries) for split, entries in known.get("splits", {}).items()}
+    document, known = _read(folder)
+    _check_files(folder, known=known, splits=splits or {})
+    _check_model(folder, known=known, encoder=encoder, model=model)
+    for split, files in (imported or {}).items():
+        for language, file in files.items():
+            before = known.imported.get(split, {}).get(language)
+            _check_import(folder, split=split, language=language, before=before, file=file)
+    given = {"encoder": encoder and asdict(encoder), "model": model and asdict(model), "facts": facts and dict(facts)}
+    whole = {"schema": SCHEMA, **document, **(asdict(dataset) if dataset else {}), **_known(given.items())}
+    merged = _merged(whole.pop("splits", {}), splits or {})
+    for key, added in (("leaks", leaks), ("imported", imported)):
+        whole |= {key: _merged(whole.get(key, {}), added)} if added else {}
+    whole["splits"] = merged
+    atomic_files.write_json(folder / "manifest.json", whole)
+    return documents.parsed(Manifest, whole, where="it")
+
+
+def _merged(before: Mapping[str, Any], added: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Take typed values, by split and language, into those that stand in a document."""
+    of_added = {
+        split: {language: asdict(one, dict_factory=_known) for language, one in theirs.items()}
+        for split, theirs in added.items()
+    }
+    return {**before, **{split: before.get(split, {}) | theirs for split, theirs in of_added.items()}}
+
+
+def _known(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+    return {name: value for name, value in pairs if value is not None}
+
+
+def _check_files(folder: Path, *, known: Manifest, splits: Mapping[str, Mapping[str, Read]]) -> None:
+    """Raise UserError where a data file is not the one that was read before."""
     for split, entries in splits.items():
         for language, entry in entries.items():
-            before = merged.setdefault(split, {}).get(language)
-            if before is not None and _digests(before) != _digests(entry):
-                files = ", ".join(str(file["path"]) for file in entry["files"])
+            before = known.splits.get(split, {}).get(language)
+            if before is not None and digests(before) != digests(entry):
                 raise UserError(
-                    f"{files} changed since {folder} read it (SHA-256 {_digests(before)}, now {_digests(entry)}): "
+                    f"{paths(entry)} changed since {folder} read it (SHA-256 {digests(before)}, now {digests(entry)}): "
                     "put the old file back, or choose another name="
                 )
-            merged[split][language] = entry
-    if _differs(known, facts, "encoder"):
-        raise UserError(
-            f"{facts['encoder']['path']} is no longer the encoder that {folder} was begun with: put the old files "
-            "back, or choose another name="
-        )
-    if _differs(known, facts, "model") and any((folder / "predictions").glob("*/*.jsonl")):
-        raise UserError(
-            f"{facts['model']['path']} is no longer the model whose predictions lie in {folder}: delete its "
-            "predictions/ and scores/ to predict anew, or choose another name="
-        )
-    taken = {split: dict(theirs) for split, theirs in known.get("imported", {}).items()}
-    for split, theirs in (imported or {}).items():
-        for language, file in theirs.items():
-            _check_import(folder, split=split, language=language, before=taken.get(split, {}).get(language), file=file)
-        taken[split] = taken.get(split, {}) | dict(theirs)
-    compared = {split: dict(found) for split, found in known.get("leaks", {}).items()}
-    for split, found in (leaks or {}).items():
-        compared[split] = compared.get(split, {}) | dict(found)
-    whole = {"schema": SCHEMA, **{key: value for key, value in known.items() if key != "splits"}, **facts}
-    whole |= ({"leaks": compared} if compared else {}) | ({"imported": taken} if taken else {})
-    write_json(path, whole | {"splits": merged})
-    return whole | {"splits": merged}
 
 
-def _check_import(
-    folder: Path, *, split: str, language: str, before: Mapping[str, str] | None, file: Mapping[str, str]
-) -> None:
+def _check_model(folder: Path, *, known: Manifest, encoder: ModelFiles | None, model: ModelFiles | None) -> None:
+    """Raise UserError where an encoder or model consists of other files than before; where it lies may change."""
+    if encoder is not None and known.encoder is not None and encoder.files != known.encoder.files:
+        raise UserError(
+            f"{encoder.path} is no longer the encoder that {folder} was begun with: put the old files back, or choose "
+            "another name="
+        )
+    is_predicted = any((folder / "predictions").glob("*/*.jsonl"))
+    if is_predicted and model is not None and known.model is not None and model.files != known.model.files:
+        raise UserError(
+            f"{model.path} is no longer the model whose predictions lie in {folder}: delete its predictions/ and "
+            "scores/ to predict anew, or choose another name="
+        )
+
+
+def _check_import(folder: Path, *, split: str, language: str, before: Imported | None, file: Imported) -> None:
     """Raise UserError where predictions lie in the folder that are not from this file."""
     if not prediction_files.path(folder, split=split, language=language).exists():
         return
-    if before is None or before["sha256"] != file["sha256"]:
-        whence = "nobody knows where" if before is None else f"{before['path']} (SHA-256 {before['sha256'][:12]})"
+    if before is None or before.sha256 != file.sha256:
+        whence = "nobody knows where" if before is None else f"{before.path} (SHA-256 {before.sha256[:12]})"
         raise UserError(
-            f"{file['path']} (SHA-256 {file['sha256'][:12]}) holds other predictions than {folder}, which has those of "
+            f"{file.path} (SHA-256 {file.sha256[:12]}) holds other predictions than {folder}, which has those of "
             f"{split} {language} from {whence}; nothing was overwritten: choose another --name, or delete {folder}"
         )
 
 
-def doubts(known: Mapping[str, Any]) -> list[str]:
+def doubts(known: Manifest) -> list[str]:
     """Say in words what a manifest knows against the data: rows trained on, files of another language."""
-    found = told(known.get("leaks", {}), dataset=str(known.get("data")))
-    for entries in known.get("splits", {}).values():
+    found = told(known.leaks, dataset=str(known.data))
+    for entries in known.splits.values():
         for language, entry in entries.items():
-            if other := look_alike(language, shares=entry.get("scripts", {})):
-                found.append(f"{', '.join(file['path'] for file in entry['files'])}: {other}")
+            if other := look_alike(language, shares=entry.scripts):
+                found.append(f"{paths(entry)}: {other}")
     return list(dict.fromkeys(found))
 
 
-def read(folder: Path) -> dict[str, Any]:
+def read(folder: Path) -> Manifest:
     """Read a folder's manifest, empty where there is none; raises UserError for what is none."""
+    return _read(folder)[1]
+
+
+def _read(folder: Path) -> tuple[dict[str, Any], Manifest]:
+    """Read a folder's manifest as it stands there, and what is understood of it."""
     path = folder / "manifest.json"
     if not path.is_file():
-        return {}
+        return {}, Manifest()
     try:
-        known: dict[str, Any] = shapes.loads(path.read_text(encoding="utf-8"))
-        shapes.check(known, MANIFEST, where="it")
-        for entries in known.get("splits", {}).values():
-            for entry in entries.values():
-                _ = [(Path(file["path"]), file["bytes"], file["sha256"]) for file in entry["files"]]
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-        raise UserError(f"{path} is damaged ({error!r}): delete it, and the same command writes it anew") from error
-    return known
-
-
-def is_cut(entry: Mapping[str, Any]) -> bool:
-    """Tell whether a limit left out the last rows of a language."""
-    # A row may be dropped for several reasons.
-    rows = entry.get("rows", 0) - len(set(chain(*entry.get("dropped", {}).values())))
-    return bool(entry.get("examples", rows) < rows)
-
-
-def dropped(folder: Path, *, split: str, language: str) -> set[int]:
-    """Return the rows of a language that are no examples, as far as a folder's manifest says."""
-    return set(chain(*entry(folder, split=split, language=language).get("dropped", {}).values()))
-
-
-def entry(folder: Path, *, split: str, language: str) -> dict[str, Any]:
-    """Return what a folder's manifest says of a language's rows in a split; nothing where it does not."""
-    found: dict[str, Any] = read(folder).get("splits", {}).get(split, {}).get(language, {})
-    return found
-
-
-def _digests(entry: Mapping[str, Any]) -> list[str]:
-    return [file["sha256"] for file in entry["files"]]
-
-
-def _differs(known: Mapping[str, Any], facts: Mapping[str, Any], key: str) -> bool:
-    """Tell whether an encoder or model consists of other files than before; where it lies may change."""
-    if key not in known or key not in facts:
-        return False
-    return bool(known[key].get("files") != facts[key].get("files"))
+        document = documents.loads(path.read_text(encoding="utf-8"))
+        return document, documents.parsed(Manifest, document, where="it")
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{path} is damaged ({error}): delete it, and the same command writes it anew") from error

@@ -1,18 +1,17 @@
 """Rows that a run trained on among those that are scored: warned about, and kept in its manifest. Drops none."""
 
 import logging
-from typing import Any
 
 from babelfit.data import MultilingualDataModule
 from babelfit.errors import UserError
-from babelfit.rows.leaks import told
+from babelfit.rows.leaks import Leaks, told
 from babelfit.run import manifest
 from babelfit.run.run import Run
 
 log = logging.getLogger(__name__)
 
 
-def warned_leaks(data: MultilingualDataModule) -> dict[str, dict[str, Any]]:
+def warned_leaks(data: MultilingualDataModule) -> Leaks:
     """Look for rows of all that was read among those trained on, and warn about what is found."""
     leaks = data.leaks()
     for leak in told(leaks, dataset=data.data_name):
@@ -31,7 +30,7 @@ def compare_added(run: Run, *, data: MultilingualDataModule, split: str) -> None
         for language in data.trained_languages:
             data.open("train", language)
         # In parallel data a language's rows are translations of those that leak in others.
-        compared = known.get("leaks", {}).get(split, {})
+        compared = known.leaks.get(split, {})
         for language in (*compared, *data.origin.available(split, languages=data.trained_languages)):
             data.open(split, language)
         manifest.add(run.folder, splits=data.read)
@@ -45,4 +44,4 @@ def compare_added(run: Run, *, data: MultilingualDataModule, split: str) -> None
             error,
         )
         return
-    manifest.add(run.folder, splits={}, leaks=warned_leaks(data))
+    manifest.add(run.folder, leaks=warned_leaks(data))

@@ -1,20 +1,17 @@
 """The run folder: what it holds, who may write to it, and how a run ended. Nothing in it is overwritten unasked."""
 
-import json
 import logging
-import math
 import os
 import platform
-import re
 import subprocess
 import sys
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 from babelfit.config import config_files
 from babelfit.config.schema import EvaluateConfig, TrainConfig
@@ -24,9 +21,9 @@ from babelfit.errors import Pruned, UserError
 from babelfit.files import atomic_files
 from babelfit.files.lock import FILE as LOCK
 from babelfit.files.lock import holder, locked
-from babelfit.files.shapes import Each, Fields, check
 from babelfit.files.untrusted_files import check_folder
-from babelfit.run import metrics
+from babelfit.run import metrics, status
+from babelfit.run.status import Facts, Status
 
 log = logging.getLogger(__name__)
 
@@ -49,8 +46,6 @@ EVALUATION = "evaluation.yaml"
 UNFINISHED = {f"{CONFIG}.tmp", LOCK}
 """What a folder may hold that no run was made in yet."""
 
-WRITTEN_STATES = ("running", "complete", "interrupted", "failed", "pruned")
-
 
 class Run:
     """One run's folder and the files in it that are about the run itself."""
@@ -60,7 +55,7 @@ class Run:
         self.checkpoints = folder / "checkpoints"
         self.model = folder / "model"
         self.metrics = folder / metrics.FILE
-        self._facts: dict[str, Any] | None = None  # status.json without its state, while this process writes it
+        self._status: Status | None = None  # while this process writes it
 
     @classmethod
     @contextmanager
@@ -81,17 +76,17 @@ class Run:
                 temporary = run.folder / f"{CONFIG}.tmp"
                 config_files.save(config, temporary)
                 atomic_files.rename(temporary, run.folder / CONFIG)
-            if before["state"] == "killed":
-                log.warning("%s: %s; going on", run.folder, before["why"])
-            if before["state"] == "complete":
+            if before.state == "killed":
+                log.warning("%s: %s; going on", run.folder, before.why)
+            if before.state == "complete":
                 log.info("%s is complete: nothing to train, only what is missing is evaluated", run.folder)
             try:
                 with run._recorded():
                     yield run
             except BaseException:
                 # Started again in vain, a run that is complete stays so.
-                if before["state"] == "complete" and run.model.is_dir():
-                    write_json(run.folder / "status.json", before)
+                if before.state == "complete" and run.model.is_dir():
+                    status.write(before, run.folder)
                 raise
 
     def _check(self, config: TrainConfig) -> None:
@@ -123,36 +118,21 @@ class Run:
             raise UserError(f"{self.folder} is no run: it has no {CONFIG}")
         return config_files.load(path, TrainConfig)
 
-    def status(self) -> dict[str, Any]:
-        """Read how the run stands: at least its `state`.
+    def status(self) -> Status:
+        """Read how the run stands; `killed` is one that says `running`, and whose process is gone.
 
-        It is new, running, complete, interrupted (by a signal or the keyboard), failed, pruned (in a sweep), or killed:
-        that is what a `running` is whose process is gone. Raises UserError for a damaged file.
+        Raises UserError for a damaged file.
         """
-        path = self.folder / "status.json"
-        if not path.is_file():
-            return {"state": "new"}
-        try:
-            status = json.loads(path.read_text(encoding="utf-8"))
-            _check_status(status)
-        except (ValueError, RecursionError) as error:
-            raise UserError(
-                f"{path} is damaged ({error}). Delete it and start the training command again: what it said is found "
-                "again in checkpoints/ and model/, and no step is taken twice"
-            ) from error
-        if status["state"] == "running" and holder(self.folder) is None:
-            process, host = status.get("process"), status.get("host")
-            why = f"process {process} on {host} is gone without a word: killed, or the machine went down"
-            return {**status, "state": "killed", "why": why}
-        return dict(status)
+        found = status.read(self.folder)
+        if found.state == "running" and holder(self.folder) is None:
+            why = f"process {found.process} on {found.host} is gone without a word: killed, or the machine went down"
+            return replace(found, state="killed", why=why)
+        return found
 
-    def set_status(self, state: str, **facts: Any) -> None:
+    def set_status(self, state: str, *, why: str | None = None, **facts: Unpack[Facts]) -> None:
         """Write how the run stands, keeping the facts of before."""
-        if self._facts is None:
-            self._facts = {key: value for key, value in self.status().items() if key not in ("state", "why")}
-        why = {"why": facts.pop("why")} if "why" in facts else {}
-        self._facts |= facts
-        write_json(self.folder / "status.json", {"state": state, **why, **self._facts})
+        self._status = replace(self._status or self.status(), state=state, why=why, **facts)
+        status.write(self._status, self.folder)
 
     @contextmanager
     def locked(self) -> Iterator[Path]:
@@ -163,9 +143,10 @@ class Run:
     @contextmanager
     def _recorded(self) -> Iterator[None]:
         """Keep status.json right while the run goes on and however it ends."""
-        self.set_status("running", process=os.getpid(), host=platform.node())
+        self._status = replace(self.status(), process=os.getpid(), host=platform.node())
+        self.set_status("running")
         try:
-            write_json(self.folder / "environment.json", environment())
+            atomic_files.write_json(self.folder / "environment.json", environment())
             yield
         except BaseException as error:
             stopped = isinstance(error, KeyboardInterrupt | Preempted)
@@ -175,37 +156,9 @@ class Run:
             try:
                 self.set_status(state, why=why)
             except OSError:
-                log.warning("%s could not be written", self.folder / "status.json")
+                log.warning("%s could not be written", self.folder / status.FILE)
             raise
         self.set_status("complete")
-
-
-def _check_status(status: Any) -> None:
-    """Raise ValueError for what no run writes: a stranger's status.json must not choose what is read."""
-    if not isinstance(status, dict) or "state" not in status:
-        raise ValueError("it has no state")
-    if status["state"] not in WRITTEN_STATES:
-        raise ValueError(f"state {status['state']!r} is none of {', '.join(WRITTEN_STATES)}")
-    objectives = status.get("objectives", {})
-    if not isinstance(objectives, dict) or not all(is_score(value) for value in objectives.values()):
-        raise ValueError(f"objectives {objectives!r} are not numbers")
-    rankings = status.get("rankings", {})
-    shape = Each(of=[Fields(required={"step": int, "score": (int, float)})])
-    check(rankings, shape, where="rankings")
-    if not all(rankings.values()):
-        raise ValueError("a ranking is empty")
-    if "selected" in status:
-        selected = status["selected"]
-        kinds: dict[str, Any] = {"file": str, "step": int, "score": float | int, "by": str, "of": int}
-        if not isinstance(selected, dict) or not all(isinstance(selected.get(key), kinds[key]) for key in kinds):
-            raise ValueError(f"selected {selected!r} is not a file, step, score, by and of")
-        if not re.fullmatch(r"step-\d+\.ckpt", selected["file"]):
-            raise ValueError(f"selected file {selected['file']!r} is no step-NUMBER.ckpt")
-
-
-def is_score(value: object) -> bool:
-    """Return whether something is a score: a finite number."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def check_place(folder: Path) -> None:
@@ -250,11 +203,6 @@ def opened_evaluation(config: EvaluateConfig, *, data_name: str) -> Iterator[Pat
             lines = "\n  ".join(changed)
             raise UserError(f"{folder} holds another evaluation; it differs in\n  {lines}\nChoose another name=")
         yield folder
-
-
-def write_json(path: Path, values: Any) -> None:
-    """Write JSON so that a reader finds the old file or the new one, never half of one."""
-    atomic_files.write_text(path, json.dumps(values, indent=2, ensure_ascii=False) + "\n")
 
 
 def environment() -> dict[str, Any]:

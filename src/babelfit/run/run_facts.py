@@ -9,7 +9,8 @@ from babelfit.tasks import Task, of_document, of_head
 
 def facts_of(run: Run) -> dict[str, str]:
     """Return what the reports of a run say of it: name -> value. Its training must be over."""
-    config, selected = run.config(), run.status()["selected"]
+    config, selected = run.config(), run.status().selected
+    assert selected is not None
     task = task_of(run)
     saw = {"vocabulary": config.encoder.vocabulary}
     if task.compares_languages and isinstance(config.data, LabelledConfig):
@@ -22,14 +23,14 @@ def facts_of(run: Run) -> dict[str, str]:
         "trained on": ", ".join(config.data.train_languages),
         **saw,
         "seed": str(config.seed),
-        "checkpoint": f"step {selected['step']} of {selected['of']}, chosen by {selected['by']} "
-        f"({task.selection_in_words(selected['score'])})",
+        "checkpoint": f"step {selected.step} of {selected.of}, chosen by {selected.by} "
+        f"({task.selection_in_words(selected.score)})",
     }
 
 
 def task_of(run: Run) -> Task:
     """Return the task that a run was trained on; older manifests do not say it, and then it is that of its head."""
     known = manifest.read(run.folder)
-    if "task" in known:
-        return of_document(str(known["task"]), known.get("labels", ()))
+    if known.task is not None:
+        return of_document(known.task, known.labels)
     return of_head(run.config().head.name)

@@ -4,9 +4,11 @@ Only this file knows a dataset by name, and nothing here changes any more; files
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import Any
+
+from babelfit.run.manifest import Manifest
 
 _CLASSIFICATION: Mapping[str, Any] = {
     "task": "classification",
@@ -86,18 +88,18 @@ _DATASETS = {
 NAMES = tuple(_DATASETS)
 
 
-def upgraded_manifest(known: Mapping[str, Any]) -> dict[str, Any]:
+def upgraded_manifest(known: Manifest) -> Manifest:
     """Return a manifest with what an older one does not say of its dataset; without, where that is not known."""
-    dataset = _DATASETS.get(str(known.get("data")))
-    if "task" in known or dataset is None:
-        return dict(known)
-    return {
-        **known,
-        "task": dataset.kind["task"],
-        "labels": list(dataset.labels),
-        "aliases": dict(dataset.aliases),
-        "parallel": dataset.is_parallel,
-    }
+    dataset = _DATASETS.get(str(known.data))
+    if known.task is not None or dataset is None:
+        return known
+    return replace(
+        known,
+        task=dataset.kind["task"],
+        labels=list(dataset.labels),
+        aliases=dict(dataset.aliases),
+        parallel=dataset.is_parallel,
+    )
 
 
 def hub_repo(name: str) -> str | None:

@@ -6,7 +6,6 @@ et al. 2020 show how far the two lie apart), `last` asks for none at all, and `a
 checkpoints' weights. How much more than `source_dev` each scores is the price of honest selection.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,10 +16,11 @@ from babelfit.checkpoints.rankings import LAST, MEAN_DEV, SOURCE_DEV, Rankings, 
 from babelfit.errors import UserError
 from babelfit.files import atomic_files, documents
 from babelfit.predictions import prediction_files
+from babelfit.rows.read import dropped
 from babelfit.run import manifest
 from babelfit.scoring import schema_1
 from babelfit.scoring.measure_facts import MeasureFacts
-from babelfit.scoring.scores import Contaminated, Interval, Resamples, Scores, Share, Worst
+from babelfit.scoring.scores import Contaminated, Interval, Resamples, Scores, Transfer
 from babelfit.statistics import bootstrap
 from babelfit.statistics.bootstrap import interval
 from babelfit.statistics.sums import Array, Counts, sums
@@ -31,18 +31,6 @@ FILE = "selections.json"
 FOLDER = "selections"
 SCHEMA = 2
 ORACLE, AVERAGE = "oracle", "average"
-
-
-@dataclass(frozen=True, kw_only=True)
-class SelectedTransfer:
-    """The transfer numbers of a selection."""
-
-    source: Share
-    target_mean: Share
-    mean: Share
-    gap: Share
-    retention: Share
-    worst: Worst | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +48,7 @@ class Selection:
     by: str
     steps: dict[str, list[int]]
     languages: dict[str, float]
-    transfer: SelectedTransfer
+    transfer: Transfer
     price: Price | None
 
 
@@ -91,8 +79,8 @@ def is_done(folder: Path) -> bool:
 
 def choices(rankings: Rankings, *, languages: Sequence[str], averages: bool) -> dict[str, dict[str, Steps]]:
     """Say which checkpoints each selection answers each language with."""
-    best: dict[str, Steps] = {name: (int(rankings[name][0]["step"]),) for name in (SOURCE_DEV, MEAN_DEV, LAST)}
-    last = tuple(sorted(int(one["step"]) for one in rankings[LAST]))
+    best: dict[str, Steps] = {name: (rankings[name][0].step,) for name in (SOURCE_DEV, MEAN_DEV, LAST)}
+    last = tuple(sorted(one.step for one in rankings[LAST]))
     own = by_language(rankings)
     chosen: dict[str, dict[str, Steps]] = {
         SOURCE_DEV: dict.fromkeys(languages, best[SOURCE_DEV]),
@@ -155,12 +143,12 @@ def compare(
 
 def _counts(folder: Path, *, run: Path, task: Task, split: str, language: str) -> Counts:
     """Read what a model answered in a language, and what it adds to the selecting measure."""
-    entry = manifest.entry(run, split=split, language=language)
+    entry = manifest.read(run).of(split, language)
     records = prediction_files.read(
         prediction_files.path(folder, split=split, language=language),
         task,
-        num_examples=entry.get("examples"),
-        dropped=manifest.dropped(run, split=split, language=language),
+        num_examples=entry.examples or None,
+        dropped=dropped(entry),
     )
     return task.counts(task.read(records).with_gold()).of(task.selecting)
 
@@ -186,14 +174,14 @@ def _selection(
         by=by,
         steps={language: list(theirs) for language, theirs in steps.items()},
         languages=scores,
-        transfer=documents.parsed(SelectedTransfer, transfer, where="transfer"),
+        transfer=documents.parsed(Transfer, transfer, where="transfer"),
         price=price,
     )
 
 
 def write(found: Selections, folder: Path) -> None:
     """Write a run's selections.json."""
-    atomic_files.write_text(folder / FILE, json.dumps(documents.dumped(found), indent=2, ensure_ascii=False) + "\n")
+    atomic_files.write_json(folder / FILE, documents.dumped(found))
 
 
 def read(folder: Path) -> Selections | None:

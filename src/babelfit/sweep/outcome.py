@@ -76,9 +76,9 @@ def _of_status(folder: Path, *, before: Before) -> Outcome:
         status = Run(folder).status()
     except UserError as error:
         return Outcome("failed", str(error))
-    state, why = status["state"], str(status.get("why", ""))
+    state, why = status.state, status.why or ""
     if state == "complete":
-        return Outcome(state, objectives=status.get("objectives", {}))
+        return Outcome(state, objectives=status.objectives)
     if state == "pruned":
         return Outcome(state, why)
     if state == "interrupted":

@@ -8,7 +8,6 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePath
-from typing import Any
 
 from babelfit.errors import UserError
 from babelfit.files.atomic_files import sha256
@@ -82,10 +81,10 @@ class Corpora:
         """Part the code of a pair of languages; None for a single one."""
         return None if code in LANGUAGES else sides(code, is_code=self.is_language)
 
-    def facts(self) -> dict[str, Any]:
+    def facts(self) -> dict[str, str | None]:
         """Say for the manifest where the files come from."""
         where = {"sample": f"synthetic, version {VERSION}"} if self.is_sample else {"folder": str(self._folder)}
-        return where | ({"files": self._pattern} if self._pattern else {})
+        return {**where, **({"files": self._pattern} if self._pattern else {})}
 
     def check(self, code: str, *, where: str) -> str:
         """Return a code; raises UserError where it is that of no language and of no pair."""

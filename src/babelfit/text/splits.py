@@ -7,11 +7,10 @@ import json
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from datasets import Dataset
@@ -21,6 +20,7 @@ from transformers import PreTrainedTokenizerFast
 from babelfit.errors import UserError
 from babelfit.rows import measuring
 from babelfit.rows.encoding import SECONDS_BEFORE_PROGRESS, tokenized
+from babelfit.rows.read import TextRead, Tokens, data_files
 from babelfit.rows.scripts import look_alike
 from babelfit.text import held_out
 from babelfit.text.corpus import Corpus
@@ -44,6 +44,16 @@ class Held:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Opened:
+    """The packed examples of one language of one split, what was read, and what training must know to leave it out."""
+
+    dataset: Dataset
+    read: TextRead
+    hashes: Mapping[str, Sequence[int]]  # of its sentences by side; none where it is for training
+    highest: int | None  # hash of its documents, where they are held out of training's files
+
+
+@dataclass(frozen=True, kw_only=True)
 class TextSplit:
     """One language of one split: its files, what of them is read, and how.
 
@@ -61,14 +71,8 @@ class TextSplit:
     max_length: int
     key: Mapping[str, Any]  # stands for the tokenizer, the code and the settings by which text is read
 
-    def open(self) -> tuple[Dataset, dict[str, Any]]:
-        """Return the packed examples, tokenized at most once, and their facts; raise UserError where there is no text.
-
-        Facts: the files, `lines`, `blank` and `undecodable` ones, `documents`, `sentences`, of these those cut into
-        `pieces` and (pairs) those `truncated`, further those `held_out` and those `left_out` of training for being held
-        out elsewhere, what reads like a `special` token, `examples`, `tokens`, `scripts`. For training: the `hashes` of
-        held out sentences by side, and the `highest` of their documents.
-        """
+    def open(self) -> Opened:
+        """Return the packed examples, tokenized at most once; raise UserError where there is no text."""
         packer = Packer(self.tokenizer, max_length=self.max_length)
         key = {
             "data": "text",
@@ -81,21 +85,23 @@ class TextSplit:
             **self.key,
         }
         dataset, facts = tokenized(key, chunks=lambda facts: self._chunks(facts, packer=packer), schema=packer.schema)
+        sampled, hashes, highest = (facts.pop(name) for name in ("sampled", "hashes", "highest"))
         for side in self.sides:
-            if other := look_alike(side, shares=facts["sampled"][side]):
+            if other := look_alike(side, shares=sampled[side]):
                 log.warning("%s: %s", self._names, other)
-        return dataset, {
-            "split": self.split,
-            "layout": ", ".join(sorted({corpus.form for corpus, _ in self.files})),
-            "files": [
-                {"path": str(path), "bytes": path.stat().st_size, "sha256": digest}
-                for corpus, digests in self.files
-                for path, digest in zip(corpus.paths, digests, strict=True)
-            ],
-            "rows": len(dataset),
-            "dropped": {},
+        tokens = Tokens(**facts.pop("tokens"))
+        read = TextRead(
+            split=self.split,
+            layout=", ".join(sorted({corpus.form for corpus, _ in self.files})),
+            files=[file for corpus, digests in self.files for file in data_files(corpus.paths, digests)],
+            rows=len(dataset),
+            dropped={},
+            tokens=tokens,
+            examples=len(dataset),
+            windows=len(dataset),
             **facts,
-        }
+        )
+        return Opened(dataset=dataset, read=read, hashes=hashes, highest=highest)
 
     @property
     def _names(self) -> str:
@@ -131,37 +137,34 @@ class TextSplit:
         return "is left to train on, as all of it is held out" if seen.counts["held_out"] else "in it"
 
 
-def limited(dataset: Dataset, facts: Mapping[str, Any], *, limit: int | None) -> tuple[Dataset, dict[str, Any]]:
+def limited(dataset: Dataset, read: TextRead, *, limit: int | None) -> tuple[Dataset, TextRead]:
     """Take the first examples, as many as a limit lets through, and say how many and how long they are."""
     if limit is not None:
         dataset = dataset.select(range(min(limit, len(dataset))))
-    lengths = pc.list_value_length(dataset.data["input_ids"]).to_numpy()
-    named = {"median": 0.5, "95 %": 0.95, "99 %": 0.99}
-    quantiles = np.quantile(lengths, list(named.values()), method="higher")
-    told = dict(zip(named, map(int, quantiles), strict=True)) | {"longest": int(lengths.max())}
-    facts = {name: value for name, value in facts.items() if name not in ("hashes", "highest", "sampled")}
-    tokens = facts["tokens"] | {"lengths": told}
-    return dataset, facts | {"examples": len(dataset), "windows": len(dataset), "tokens": tokens}
+    lengths = measuring.quantiles(pc.list_value_length(dataset.data["input_ids"]).to_numpy())
+    tokens = replace(read.tokens, lengths=lengths)
+    return dataset, replace(read, examples=len(dataset), windows=len(dataset), tokens=tokens)
 
 
-def tell(name: str, read: Mapping[str, Mapping[str, Any]], *, num_tokens: int, max_length: int) -> None:
-    """Log the size of a split, given the facts of each language, and what was cut or left out."""
+def tell(name: str, read: Mapping[str, TextRead], *, num_tokens: int, num_examples: int, max_length: int) -> None:
+    """Log the size of a split, given what was read of each language, and what was cut or left out."""
     log.info(
         "%s: %s examples of %s sentences, %s tokens in %s; %s longer than %d subwords cut into pieces, %s pairs cut",
         name,
-        *(f"{sum(facts[of] for facts in read.values()):,}" for of in ("examples", "sentences")),
+        f"{num_examples:,}",
+        f"{sum(one.sentences for one in read.values()):,}",
         f"{num_tokens:,}",
         " ".join(read),
-        f"{sum(facts['pieces'] for facts in read.values()):,}",
+        f"{sum(one.pieces for one in read.values()):,}",
         max_length,
-        f"{sum(facts['truncated'] for facts in read.values()):,}",
+        f"{sum(one.truncated for one in read.values()):,}",
     )
     for of, what, level in (
         ("left_out", "sentences left out, which are held out as well", logging.INFO),
         ("undecodable", "lines skipped, which are not UTF-8", logging.WARNING),
         ("special", "times text that reads like a special token left out", logging.WARNING),
     ):
-        counts = {language: facts[of] for language, facts in read.items() if facts[of]}
+        counts = {language: count for language, one in read.items() if (count := getattr(one, of))}
         if counts:
             by_language = ", ".join(f"{language} {count:,}" for language, count in counts.items())
             log.log(level, "%s: %s %s (%s)", name, f"{sum(counts.values()):,}", what, by_language)

@@ -1,16 +1,16 @@
 """Rankings choose as each way of selecting would, and forget what none would choose."""
 
-from babelfit.checkpoints.rankings import by_language, kept, ranked, steps_of
+from babelfit.checkpoints.rankings import Ranked, Rankings, by_language, kept, ranked, steps_of
 
 KEPT = kept(keep=2, compared=["en", "sw"], metric="f1", average=3)
 
 
 def after(*validations: dict[str, float]) -> dict[str, list[int]]:
     """Rank validations at steps 10, 20, ...; return the steps of each ranking."""
-    rankings: dict[str, list[dict[str, float]]] = {}
+    rankings: Rankings = {}
     for number, scores in enumerate(validations, start=1):
-        rankings = ranked(rankings, step=10 * number, scores=scores, keep=KEPT)  # type: ignore[assignment, arg-type]
-    return {name: [int(one["step"]) for one in ranking] for name, ranking in rankings.items()}
+        rankings = ranked(rankings, step=10 * number, scores=scores, keep=KEPT)
+    return {name: [one.step for one in ranking] for name, ranking in rankings.items()}
 
 
 def scores(en: float, sw: float) -> dict[str, float]:
@@ -41,8 +41,8 @@ def test_without_a_comparison_the_source_mean_alone_is_ranked() -> None:
 
 
 def test_the_steps_and_languages_of_rankings_are_found() -> None:
-    rankings = {"source_dev": [{"step": 3, "score": 0.1}, {"step": 1, "score": 0.0}],
-                "validation/accuracy/sw": [{"step": 2, "score": 0.5}]}  # fmt: skip
+    rankings = {"source_dev": [Ranked(step=3, score=0.1), Ranked(step=1, score=0.0)],
+                "validation/accuracy/sw": [Ranked(step=2, score=0.5)]}  # fmt: skip
 
     assert steps_of(rankings) == {1, 2, 3}
     assert by_language(rankings) == {"sw": 2}

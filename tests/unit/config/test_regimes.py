@@ -205,9 +205,9 @@ def test_scored_are_the_languages_that_were_translated(folder: Path) -> None:
 
     assert data.languages == ["en", "sw"]
     assert data.has("test")
-    assert data.read["test"]["sw"]["split"] == "translated test"
-    assert data.read["test"]["sw"]["files"][0]["path"].endswith("test-sw-en-translated.tsv")
-    assert data.read["test"]["en"]["files"][0]["path"].endswith("test-en.tsv")
+    assert data.read["test"]["sw"].split == "translated test"
+    assert data.read["test"]["sw"].files[0].path.endswith("test-sw-en-translated.tsv")
+    assert data.read["test"]["en"].files[0].path.endswith("test-en.tsv")
 
 
 def test_a_translation_without_labels_has_those_of_the_languages_own_rows(folder: Path) -> None:
@@ -217,14 +217,14 @@ def test_a_translation_without_labels_has_those_of_the_languages_own_rows(folder
 
     assert texts(data, "test", "sw") == [(f"c{n}", f"d{n}", LABELS[n % 3]) for n in range(12)]
     assert data.has("test")
-    files = [Path(file["path"]).name for file in data.read["test"]["sw"]["files"]]
+    files = [Path(file.path).name for file in data.read["test"]["sw"].files]
     assert files == ["test-sw-en-translated.tsv", "test-sw.tsv"]
-    assert data.read["test"]["sw"]["labels"] == dict.fromkeys(LABELS, 4)
+    assert data.read["test"]["sw"].labels == dict.fromkeys(LABELS, 4)
     # Other labels are other examples.
     write(folder / "xnli" / "test-sw.tsv", pairs(say="test sw").replace("entailment", "neutral"))
     data = built(folder, regime="translate_test")
     data.prepare("test", languages=["sw"])
-    assert data.read["test"]["sw"]["labels"] == {"entailment": 0, "neutral": 8, "contradiction": 4}
+    assert data.read["test"]["sw"].labels == {"entailment": 0, "neutral": 8, "contradiction": 4}
     path.write_text(without + "a\tb\tc\td\n")
     message = refusal(lambda: built(folder, regime="translate_test").prepare("test", languages=["sw"]))
     for part in ("13 rows without label for 'sw'", "test-sw.tsv, which has the labels, has 12", "must be the same"):
@@ -251,10 +251,10 @@ def test_real_translations_are_training_rows_of_each_language(shared: Path, tmp_
     assert data.train_languages == ["en", "ar", "de", "es", "fr", "sw", "tr", "ur", "vi", "zh"]
     for language in ("sw", "en"):
         data.prepare("train", languages=[language])
-        assert data.read["train"][language]["labels"] == {"entailment": 5100, "neutral": 4397, "contradiction": 5504}
+        assert data.read["train"][language].labels == {"entailment": 5100, "neutral": 4397, "contradiction": 5504}
     few = built(tmp_path, languages=["en", "sw"], regime="few_shot", few_shot={"k": 50, "languages": None})
     assert len(few.open("train", "sw")) == 150
-    assert few.read["train"]["sw"]["labels"] == dict.fromkeys(LABELS, 50)
+    assert few.read["train"]["sw"].labels == dict.fromkeys(LABELS, 50)
 
 
 # A few examples
@@ -321,10 +321,10 @@ def test_the_few_are_trained_on_beside_all_rows_of_the_source_languages(folder: 
     data.prepare("train", languages=data.trained_languages)
     facts = data.read["train"]
 
-    assert {language: facts[language]["examples"] for language in facts} == {"en": 12, "de": 6, "sw": 6}
-    assert facts["sw"]["labels"] == dict.fromkeys(LABELS, 2)
-    assert (facts["sw"]["rows"], len(facts["sw"]["drawn"])) == (12, 6)
-    assert "drawn" not in facts["en"]
+    assert {language: facts[language].examples for language in facts} == {"en": 12, "de": 6, "sw": 6}
+    assert facts["sw"].labels == dict.fromkeys(LABELS, 2)
+    assert (facts["sw"].rows, len(facts["sw"].drawn)) == (12, 6)
+    assert facts["en"].drawn is None
     assert data.steps_per_epoch == 12
     assert built(folder, regime="few_shot", few_shot={"k": 1, "languages": ["de"]}).trained_languages == ["en", "de"]
     # Scoring reads the rows of a target language as they are.
@@ -338,8 +338,8 @@ def test_few_sentences_are_drawn_of_tagging(tmp_path: Path) -> None:
     data = built(tmp_path, WikiANN, regime="few_shot", few_shot={"k": 4, "languages": ["sw"]})
 
     assert (len(data.open("train", "en")), len(data.open("train", "sw"))) == (9, 4)
-    assert data.read["train"]["sw"]["labels"]["B-LOC"] == 4
-    assert data.read["train"]["sw"]["windows"] == 4
+    assert data.read["train"]["sw"].labels["B-LOC"] == 4
+    assert data.read["train"]["sw"].windows == 4
 
 
 @pytest.mark.parametrize(

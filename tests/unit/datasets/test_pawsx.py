@@ -92,9 +92,9 @@ def test_untranslated_rows_are_dropped_counted_and_leave_the_others_their_index(
 
     assert pairs.open("validation", "en")["index"] == [0, 2, 4]
     entry = pairs.read["validation"]["en"]
-    assert (entry["rows"], entry["examples"]) == (5, 3)
-    assert entry["dropped"] == {"untranslated, NS": [1, 3]}
-    assert entry["labels"] == {"not_paraphrase": 2, "paraphrase": 1}
+    assert (entry.rows, entry.examples) == (5, 3)
+    assert entry.dropped == {"untranslated, NS": [1, 3]}
+    assert entry.labels == {"not_paraphrase": 2, "paraphrase": 1}
     assert "2 rows dropped (untranslated, NS) (en 2)" in caplog.text
 
 
@@ -103,7 +103,7 @@ def test_the_count_of_dropped_rows_is_also_known_from_the_cache(tmp_path: Path) 
     for _ in range(2):
         pairs = data(tmp_path)
         pairs.open("validation", "en")
-        assert pairs.read["validation"]["en"]["dropped"] == {"untranslated, NS": [1, 3]}
+        assert pairs.read["validation"]["en"].dropped == {"untranslated, NS": [1, 3]}
 
 
 def test_the_limit_counts_examples(tmp_path: Path) -> None:
@@ -111,7 +111,7 @@ def test_the_limit_counts_examples(tmp_path: Path) -> None:
     pairs = data(tmp_path, limit={"train": None, "validation": 2, "test": None})
 
     assert pairs.open("validation", "en")["index"] == [0, 2]
-    assert pairs.read["validation"]["en"]["examples"] == 2
+    assert pairs.read["validation"]["en"].examples == 2
 
 
 def test_a_file_of_placeholders_alone_is_refused(tmp_path: Path) -> None:
@@ -128,7 +128,7 @@ def test_a_copy_without_train_file_can_be_trained_on_its_validation_split(tmp_pa
     pairs = data(tmp_path, train_split="validation", limit={"train": 1, "validation": None, "test": None})
     assert pairs.open("train", "en")["index"] == [0]
     assert pairs.open("validation", "en")["index"] == [0, 2, 4]
-    assert pairs.read["train"]["en"]["split"] == "validation"
+    assert pairs.read["train"]["en"].split == "validation"
 
 
 def test_all_languages_that_the_folder_has_are_evaluated(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -160,8 +160,8 @@ def test_real_files_read_in_full(shared: Path, language: str, dropped: int | Non
     pairs = data(shared / "xtreme", languages=[language], tokenizer=load_tokenizer(MINI))
     pairs.open("validation", language)
     entry = pairs.read["validation"][language]
-    count = sum(len(rows) for rows in entry["dropped"].values())
+    count = sum(len(rows) for rows in entry.dropped.values())
 
-    assert entry["rows"] == 2_000
-    assert entry["examples"] + count == 2_000
+    assert entry.rows == 2_000
+    assert entry.examples + count == 2_000
     assert count == dropped if dropped is not None else count > 0

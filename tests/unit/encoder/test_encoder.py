@@ -50,4 +50,4 @@ def test_only_files_are_read_for_the_manifest(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text("{}")
     (tmp_path / "a.json").mkdir()
     os.mkfifo(tmp_path / "b.json")  # who reads it waits for ever
-    assert list(files_read(str(tmp_path))["files"]) == ["config.json"]
+    assert list(files_read(str(tmp_path)).files) == ["config.json"]

@@ -9,8 +9,8 @@ from made_tasks import NLI, RATINGS
 from babelfit.reports.selection_sheets import sheets
 from babelfit.reports.sheets import markdown
 from babelfit.scoring.measure_facts import MeasureFacts
-from babelfit.scoring.scores import Contaminated, Worst
-from babelfit.scoring.selections import SCHEMA, Price, SelectedTransfer, Selection, Selections
+from babelfit.scoring.scores import Contaminated, Transfer, Worst
+from babelfit.scoring.selections import SCHEMA, Price, Selection, Selections
 
 
 def selected(by: str, steps: list[list[int]], scores: list[float], price: Price | None = None) -> Selection:
@@ -23,7 +23,7 @@ def selected(by: str, steps: list[list[int]], scores: list[float], price: Price 
         by=by,
         steps=dict(zip(languages, steps, strict=True)),
         languages=by_language,
-        transfer=SelectedTransfer(
+        transfer=Transfer(
             source=source,
             target_mean=mean,
             mean=sum(scores) / 3,

@@ -13,6 +13,8 @@ from rich.console import Console
 from babelfit.reports.manifest_tables import tokens
 from babelfit.reports.markdown import markdown
 from babelfit.reports.words import table, transfer_lines
+from babelfit.rows.read import RowsRead, Tokens
+from babelfit.run.manifest import Manifest
 from babelfit.scoring.scores import Contaminated, Scores, Transfer, Worst, as_document, from_document
 from babelfit.tasks import Task
 
@@ -299,12 +301,13 @@ def test_the_terminal_table_fits_into_80_columns_with_nothing_cut(task: Task) ->
     assert text.getvalue().count("100.0 (100.0 to 100.0)") == 3
 
 
-COUNTS = {"subwords": 150, "words": 100, "characters": 600, "unknown": 3, "targets": 90, "lengths": {"longest": 1234}}
-ENTRY = {"truncated": 2, "examples": 40, "labels": {"O": 80, "B-PER": 20}, "tokens": COUNTS}
+COUNTS = Tokens(subwords=150, words=100, characters=600, unknown=3, targets=90, lengths={"longest": 1234})
+ENTRY = RowsRead(files=[], truncated=2, examples=40, labels={"O": 80, "B-PER": 20}, tokens=COUNTS)
 
 
 def test_what_the_tokenizer_makes_of_the_text_is_on_the_page_as_counted_by_hand() -> None:
-    read = {"splits": {"train": {"en": ENTRY}, "test": {"a|b": ENTRY, "de": {"examples": 40}}}}
+    uncounted = RowsRead(files=[], examples=40)
+    read = Manifest(splits={"train": {"en": ENTRY}, "test": {"a|b": ENTRY, "de": uncounted}})
     page = markdown([SCORES], facts={}, tokens=tokens(read, reached=NER.reached))
 
     columns = ["split", "language", "subwords by word", "by character", "unknown, %", "cut, %", "gold tags reached, %"]
@@ -316,12 +319,11 @@ def test_what_the_tokenizer_makes_of_the_text_is_on_the_page_as_counted_by_hand(
 
 
 def test_without_tags_and_without_counts_there_is_nothing_to_say_of_them() -> None:
-    untagged = {"splits": {"test": {"en": ENTRY | {"labels": {"yes": 100}}}}}
+    untagged = Manifest(splits={"test": {"en": replace(ENTRY, labels={"yes": 100})}})
+    uncounted = Manifest(splits={"test": {"en": RowsRead(files=[])}})
 
     assert "gold tags" not in markdown([SCORES], facts={}, tokens=tokens(untagged, reached=NLI.reached))
-    assert "Tokenizer" not in markdown(
-        [SCORES], facts={}, tokens=tokens({"splits": {"test": {"en": {}}}}, reached=NER.reached)
-    )
+    assert "Tokenizer" not in markdown([SCORES], facts={}, tokens=tokens(uncounted, reached=NER.reached))
 
 
 TOKEN = {"log_likelihood": -1.0, "perplexity": 2.718281828, "accuracy": 0.625, "masked": 8, "examples": 3}

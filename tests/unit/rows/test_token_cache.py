@@ -229,7 +229,7 @@ def test_facts_that_stand_in_no_file_are_tokenized_each_time(folder: Path) -> No
         facts = sys.modules["invented_data"].FACTS
         of_facts = built(partial(LabelledDataModule, facts), folder)
         assert labels(of_facts) == labels(built(imported(), folder))
-        assert of_facts.facts()["labels"] == list(facts.task.labels)
+        assert of_facts.facts().labels == list(facts.task.labels)
 
     assert num_tokenized() == 4
 

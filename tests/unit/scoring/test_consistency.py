@@ -1,14 +1,14 @@
 """Consistency is as counted by hand, and rows that are not the same items are refused."""
 
 from collections.abc import Collection, Mapping, Sequence
-from itertools import chain
 
 import numpy as np
 import pytest
 
 from babelfit.batches.ragged import NO_LABEL
 from babelfit.errors import UserError
-from babelfit.run import manifest
+from babelfit.rows.read import RowsRead, is_cut
+from babelfit.rows.read import dropped as dropped_rows
 from babelfit.scoring.consistency import align, consistency
 from babelfit.scoring.scores import Consistency, DifferentGold
 from babelfit.statistics.sums import Array
@@ -110,11 +110,11 @@ def evaluated(golds: Mapping[str, Array], dropped: Mapping[str, Sequence[Array]]
         reasons = {str(number): np.flatnonzero(mask).tolist() for number, mask in enumerate(dropped[language])}
         rows = np.flatnonzero(~np.any(dropped[language], axis=0))
         answers[language] = said(gold[rows[:limit]], gold[rows[:limit]], indices=rows[:limit])
-        entries[language] = {"rows": len(gold), "dropped": reasons, "examples": len(rows[:limit])}
+        entries[language] = RowsRead(files=[], rows=len(gold), dropped=reasons, examples=len(rows[:limit]))
     return compared(
         answers,
-        {language: set(chain(*entry["dropped"].values())) for language, entry in entries.items()},
-        cut=[language for language, entry in entries.items() if manifest.is_cut(entry)],
+        {language: dropped_rows(entry) for language, entry in entries.items()},
+        cut=[language for language, entry in entries.items() if is_cut(entry)],
     )
 
 

@@ -8,6 +8,7 @@ import pytest
 from made_runs import labels, write_run
 from made_tasks import NLI
 
+from babelfit.checkpoints.rankings import Ranked
 from babelfit.errors import UserError
 from babelfit.files import documents
 from babelfit.predictions import prediction_files
@@ -16,12 +17,12 @@ from babelfit.scoring import selections
 from babelfit.scoring.selections import Selection, Selections
 
 RANKINGS = {
-    "source_dev": [{"step": 20, "score": 0.9}],
-    "mean_dev": [{"step": 10, "score": 0.8}],
-    "validation/accuracy/en": [{"step": 20, "score": 0.9}],
-    "validation/accuracy/de": [{"step": 30, "score": 0.7}],
-    "validation/accuracy/sw": [{"step": 10, "score": 0.6}],
-    "last": [{"step": 30, "score": 0.1}, {"step": 20, "score": 0.9}],
+    "source_dev": [Ranked(step=20, score=0.9)],
+    "mean_dev": [Ranked(step=10, score=0.8)],
+    "validation/accuracy/en": [Ranked(step=20, score=0.9)],
+    "validation/accuracy/de": [Ranked(step=30, score=0.7)],
+    "validation/accuracy/sw": [Ranked(step=10, score=0.6)],
+    "last": [Ranked(step=30, score=0.1), Ranked(step=20, score=0.9)],
 }
 # Of ten answers, so many are right.
 RIGHT = {

@@ -96,7 +96,7 @@ def test_documents_are_held_out_whole(tmp_path: Path) -> None:
 
     assert len(held) == 10
     assert [in_text(document) for document in documents if in_text(document)[0] in held] == [held[:5], held[5:]]
-    assert data.read["validation"]["en"]["documents"] == 2
+    assert data.read["validation"]["en"].documents == 2
 
 
 def test_copies_of_what_is_held_out_are_left_out_of_training_and_counted(tmp_path: Path) -> None:
@@ -111,8 +111,8 @@ def test_copies_of_what_is_held_out_are_left_out_of_training_and_counted(tmp_pat
     assert sentences(data, "validation") == held
     assert held[0] not in trained
     assert in_text(["Something else", "and more"]) == trained[-2:]
-    assert data.read["train"]["en"]["left_out"] == 1
-    assert data.read["train"]["en"]["held_out"] == 10
+    assert data.read["train"]["en"].left_out == 1
+    assert data.read["train"]["en"].held_out == 10
 
 
 def test_a_file_of_held_out_text_is_taken_as_it_is(tmp_path: Path) -> None:
@@ -121,7 +121,7 @@ def test_a_file_of_held_out_text_is_taken_as_it_is(tmp_path: Path) -> None:
 
     assert sentences(data, "validation") == in_text(SENTENCES[90:])
     assert sentences(data, "train") == in_text(SENTENCES[:90])
-    assert data.read["train"]["en"]["left_out"] == 10
+    assert data.read["train"]["en"].left_out == 10
 
 
 def test_a_test_file_is_kept_out_as_well(tmp_path: Path) -> None:
@@ -141,8 +141,8 @@ def test_what_one_language_holds_out_is_in_no_pair_and_the_other_way_round(tmp_p
     assert held_pairs
     assert not trained & (held | held_pairs)
     assert not trained_pairs & (held | held_pairs)
-    assert data.read["train"]["en"]["left_out"] > 0
-    assert data.read["train"]["en-sw"]["left_out"] > 0
+    assert data.read["train"]["en"].left_out > 0
+    assert data.read["train"]["en-sw"].left_out > 0
 
 
 def test_what_is_evaluated_changes_nothing_in_training(tmp_path: Path) -> None:
@@ -223,7 +223,7 @@ def test_text_is_read_once_for_all_runs_that_read_it_alike(tmp_path: Path, monke
 
     assert second.open("train", "en")["input_ids"][:] == before["train"][:5]
     assert second.open("validation", "en")["input_ids"][:] == before["validation"]
-    assert (second.read["train"]["en"]["rows"], second.read["train"]["en"]["examples"]) == (len(before["train"]), 5)
+    assert (second.read["train"]["en"].rows, second.read["train"]["en"].examples) == (len(before["train"]), 5)
     assert not read
     for change in ({"held_out": 5}, {"max_length": 32}, {"undecodable": "skip"}):
         text(tmp_path, files, **change).open("train", "en")

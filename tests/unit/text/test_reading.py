@@ -14,6 +14,7 @@ import pytest
 from babelfit.data.text import Text
 from babelfit.encoder.loading import MINI, load_tokenizer
 from babelfit.errors import UserError
+from babelfit.run import manifest
 
 EN = ["a man reads", "a woman writes", "the child sleeps", "they went home", "it rains today"]
 SW = ["mtu anasoma", "mwanamke anaandika", "mtoto analala", "walienda nyumbani", "leo kunanyesha"]
@@ -201,15 +202,17 @@ def test_the_manifest_says_what_was_read(tmp_path: Path) -> None:
         data.open(split, "en")
     train = data.read["train"]["en"]
 
-    assert [file["path"] for file in train["files"]] == [str(tmp_path / "en.txt")]
-    assert len(train["files"][0]["sha256"]) == 64
-    assert train["lines"] == 8
-    assert train["blank"] == 1
-    assert train["lines"] == train["blank"] + train["sentences"] + train["held_out"] + train["left_out"]
-    assert train["special"] + data.read["validation"]["en"]["special"] == 1
-    assert train["tokens"]["words"] + data.read["validation"]["en"]["tokens"]["words"] == 21
-    assert train["examples"] == train["rows"] == len(data.open("train", "en"))
-    assert json.loads(json.dumps(data.read)) == data.read
+    assert [file.path for file in train.files] == [str(tmp_path / "en.txt")]
+    assert len(train.files[0].sha256) == 64
+    assert train.lines == 8
+    assert train.blank == 1
+    assert train.lines == train.blank + train.sentences + train.held_out + train.left_out
+    assert train.special + data.read["validation"]["en"].special == 1
+    assert train.tokens.words + data.read["validation"]["en"].tokens.words == 21
+    assert train.examples == train.rows == len(data.open("train", "en"))
+    kept = manifest.add(tmp_path, splits=data.read).splits
+    assert list(kept) == ["validation", "train"]
+    assert kept["train"]["en"].tokens == train.tokens
 
 
 @pytest.mark.parametrize("name", ["en-ru.tsv", "ru.txt"])
@@ -310,7 +313,7 @@ def test_lines_that_are_no_text_are_skipped_where_that_is_asked_for(
     data = prepared(text(written(tmp_path, files), undecodable="skip"))
 
     assert sentences(data, "sw") == sorted(SW)
-    assert data.read["train"]["sw"]["undecodable"] == 1
+    assert data.read["train"]["sw"].undecodable == 1
     assert "text train: 1 lines skipped, which are not UTF-8 (sw 1)" in caplog.text
 
 
