@@ -175,7 +175,7 @@ def test_a_leak_is_loud_in_the_terminal_the_manifest_and_the_reports(
     assert outcome.status == 0, outcome.err
     assert "LEAK: xnli validation: rows that the model is trained on: en 3 of 30 (2 word for word)" in outcome.err
     manifest = json.loads((run / "manifest.json").read_text())
-    assert manifest["leaks"]["validation"]["en"].rows == 3
+    assert manifest["leaks"]["validation"]["en"]["rows"] == 3
     assert manifest["leaks"]["test"]["de"]["rows"] == 0
     for report in ("report.md", "report.html"):
         assert "rows that the model is trained on" in (run / report).read_text()

@@ -1,5 +1,6 @@
 """config.yaml: written into run folders, read back from any version, and compared. The types stand in schema.py."""
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -49,10 +50,14 @@ def differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
     What may change between a kill and a resume is left out: devices and memory, the evaluated languages, logging, a
     warning.
     """
-    before, after = identity(old), identity(new)
+    return changes(identity(old), identity(new))
+
+
+def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+    """Return the keys whose values differ, as `key: old -> new`."""
     return [
         f"{key}: {before.get(key, 'absent')} -> {after.get(key, 'absent')}"
-        for key in sorted(before | after)
+        for key in sorted({*before, *after})
         if before.get(key, MISSING) != after.get(key, MISSING)
     ]
 

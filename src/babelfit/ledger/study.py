@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import FiniteFloat
 
+from babelfit.config.config_files import changes
 from babelfit.errors import UserError, first_line
 from babelfit.files import atomic_files, documents
 
@@ -112,13 +113,7 @@ class Study:
             self._check(facts)
 
     def _check(self, facts: SweepFacts) -> None:
-        before, after = _flat(asdict(self.facts)), _flat(asdict(facts))
-        changed = [
-            f"{key}: {before.get(key, 'absent')} -> {after.get(key, 'absent')}"
-            for key in sorted(before | after)
-            if before.get(key) != after.get(key)
-        ]
-        if changed:
+        if changed := changes(_flat(self.facts), _flat(facts)):
             lines = "\n  ".join(changed)
             raise UserError(f"{self.folder} holds another sweep; it differs in\n  {lines}\nChoose another name=")
 
@@ -267,12 +262,7 @@ def as_text(value: object) -> str:
     return value if isinstance(value, str) else repr(value)
 
 
-def _flat(values: Mapping[str, Any]) -> dict[str, Any]:
+def _flat(facts: SweepFacts) -> dict[str, Any]:
     """Lay out facts by full key."""
-    flat: dict[str, Any] = {}
-    for key, value in values.items():
-        if isinstance(value, Mapping):
-            flat |= {f"{key} {inner}": one for inner, one in value.items()}
-        else:
-            flat[key] = value
-    return flat
+    nested = {f"{name} {key}": one for name in ("space", "base") for key, one in getattr(facts, name).items()}
+    return {"search": facts.search, "objective": facts.objective, **nested}

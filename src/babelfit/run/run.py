@@ -97,8 +97,7 @@ class Run:
         if config.resume == "never":
             raise UserError(f"{self.folder} exists and resume=never: choose another name=")
         check_folder(self.folder)
-        changed = config_files.differences(asdict(self.config()), asdict(config))
-        if changed:
+        if changed := config_files.differences(asdict(self.config()), asdict(config)):
             lines = "\n  ".join(changed)
             raise UserError(f"{self.folder} holds another run; it differs in\n  {lines}\nChoose another name=")
 
@@ -198,8 +197,7 @@ def opened_evaluation(config: EvaluateConfig, *, data_name: str) -> Iterator[Pat
             temporary = path.with_name(f"{path.name}.tmp")
             config_files.save(config, temporary)
             atomic_files.rename(temporary, path)
-        changed = config_files.differences(asdict(config_files.load(path, EvaluateConfig)), asdict(config))
-        if changed:
+        if changed := config_files.differences(asdict(config_files.load(path, EvaluateConfig)), asdict(config)):
             lines = "\n  ".join(changed)
             raise UserError(f"{folder} holds another evaluation; it differs in\n  {lines}\nChoose another name=")
         yield folder
