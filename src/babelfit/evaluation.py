@@ -28,7 +28,7 @@ from babelfit.heads.labels import label_order
 from babelfit.heads.loading import load_fine_tuned
 from babelfit.predictions import prediction_files
 from babelfit.reports import words, writing
-from babelfit.rows.read import RowsRead, dropped, is_cut
+from babelfit.rows.read import RowsRead
 from babelfit.run import manifest
 from babelfit.run.overlap import compare_added
 from babelfit.run.run import Run, opened_evaluation
@@ -277,9 +277,7 @@ def _split_facts(
         task=data.task,
         is_parallel=data.dataset.is_parallel,
         source_languages=trained_on.train_languages,
-        examples={language: entry.examples for language, entry in read.items()},
-        dropped={language: dropped(entry) for language, entry in read.items()},
-        cut=[language for language, entry in read.items() if is_cut(entry)],
+        read=read,
         synthetic=data.origin.is_sample,
         contaminated=contaminated,
         regime=regime,

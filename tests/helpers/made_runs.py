@@ -9,6 +9,7 @@ from made_tasks import NER, NLI
 
 from babelfit.files import documents
 from babelfit.predictions import prediction_files
+from babelfit.rows.read import RowsRead
 from babelfit.scoring import scores as score_files
 from babelfit.scoring import scoring
 from babelfit.scoring.scoring import SplitFacts
@@ -56,7 +57,7 @@ def write_run(
         task=task or TASKS[data],
         is_parallel=data != "wikiann" if is_parallel is None else is_parallel,
         source_languages=sources,
-        dropped=dropped or {},
+        read={one: RowsRead(files=[], dropped={"none": [*rows]}) for one, rows in (dropped or {}).items()},
     )
     document = score_files.as_document(scoring.score(folder, facts)) | documents.dumped(notes)
     score_files.write(score_files.from_document(document), folder)

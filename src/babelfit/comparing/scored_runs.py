@@ -14,7 +14,7 @@ from babelfit.errors import UserError
 from babelfit.files.untrusted_files import check_folder
 from babelfit.predictions import prediction_files
 from babelfit.reports.words import warnings_of
-from babelfit.rows.read import dropped, is_cut
+from babelfit.rows.read import dropped
 from babelfit.run import manifest
 from babelfit.run.run import CONFIG
 from babelfit.scoring import scores as score_files
@@ -93,12 +93,10 @@ class ScoredRun:
     def check_parallel(self, answered: Mapping[str, Answered]) -> None:
         """Raise UserError where row i is not the same item in every language."""
         known = manifest.read(self.folder)
-        read = {language: known.of(self.scores.split, language) for language in answered}
         align(
             {language: given.answers for language, given in answered.items()},
             rows={language: given.rows for language, given in answered.items()},
-            dropped={language: dropped(one) for language, one in read.items()},
-            cut=[language for language, one in read.items() if is_cut(one)],
+            read={language: known.of(self.scores.split, language) for language in answered},
         )
 
     def answered(self, language: str) -> Answered:
@@ -200,12 +198,7 @@ def check_alike(runs: Sequence[ScoredRun]) -> None:
     configs = [_settings(run.folder) for run in runs]
     seeds = [config.pop(SEED) for config in configs]
     for run, other in zip(runs[1:], configs[1:], strict=True):
-        changed = [
-            f"{key}: {configs[0].get(key, 'absent')} -> {other.get(key, 'absent')}"
-            for key in sorted(configs[0].keys() | other.keys())
-            if configs[0].get(key) != other.get(key)
-        ]
-        if changed:
+        if changed := config_files.changes(configs[0], other):
             lines = "\n  ".join(changed)
             raise UserError(
                 f"{runs[0].folder} and {run.folder} are one side and differ in more than the seed:\n  {lines}\nGive "

@@ -20,7 +20,6 @@ from babelfit.files import atomic_files
 from babelfit.files.untrusted_files import check_folder
 from babelfit.predictions import prediction_files
 from babelfit.predictions.prediction_files import Record
-from babelfit.rows.read import dropped
 from babelfit.run import manifest
 from babelfit.run.manifest import Imported
 from babelfit.run.run import opened_evaluation
@@ -211,7 +210,8 @@ def export_predictions(folder: Path, *, format: str, to: Path, split: str | None
     if not folder.is_dir():
         raise UserError(f"{folder} is no folder: give that of a run or an evaluation, outputs/NAME")
     check_folder(folder)
-    known = schema_1.upgraded_manifest(manifest.read(folder))
+    read = manifest.read(folder)
+    known = schema_1.upgraded_manifest(read)
     if known.data is None or known.task is None:
         raise UserError(
             f"{folder}/manifest.json names no dataset (data: {known.data!r}): expected one of "
@@ -233,13 +233,8 @@ def export_predictions(folder: Path, *, format: str, to: Path, split: str | None
     # All before the first is written: half of an export would stand in the way of the next.
     texts = {}
     for language, file in files.items():
-        entry = known.of(split, language)
-        records = prediction_files.read(
-            prediction_files.path(folder, split=split, language=language),
-            task,
-            num_examples=entry.examples or None,
-            dropped=dropped(entry),
-        )
+        entry = read.of(split, language)
+        records = prediction_files.read_split(folder, task, split=split, language=language, rows=entry)
         answers = [task.as_text(record) for record in records]
         if format == TSV:
             texts[file] = prediction_formats.tsv(answers)

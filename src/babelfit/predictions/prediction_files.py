@@ -13,6 +13,8 @@ from typing import Any, ClassVar, Protocol
 
 from babelfit.errors import UserError
 from babelfit.files import atomic_files
+from babelfit.rows.read import RowsRead
+from babelfit.rows.read import dropped as dropped_rows
 
 
 class Record(Protocol):
@@ -99,6 +101,12 @@ def read(file: Path, kind: Kind, *, num_examples: int | None = None, dropped: Co
             "the file and evaluate again: it is predicted anew"
         )
     return [records[index] for index in sorted(records)]
+
+
+def read_split(folder: Path, kind: Kind, *, split: str, language: str, rows: RowsRead) -> list[Any]:
+    """Read the predictions in a run folder of the rows that were read there, as many as there are examples."""
+    file = path(folder, split=split, language=language)
+    return read(file, kind, num_examples=rows.examples or None, dropped=dropped_rows(rows))
 
 
 def _read(line: bytes, kind: Kind, *, where: str) -> Any:

@@ -1,13 +1,14 @@
 """Whether a model answers the same item alike in every language of a parallel dataset. One answer an example."""
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 
 import numpy as np
 
 from babelfit.errors import UserError
+from babelfit.rows.read import RowsRead, dropped, is_cut
 from babelfit.scoring.scores import Consistency, DifferentGold, Share
 from babelfit.statistics.sums import Array
 from babelfit.tasks.task import TargetAnswers
@@ -29,21 +30,20 @@ def align(
     answers: Mapping[str, TargetAnswers],
     *,
     rows: Mapping[str, Array],
-    dropped: Mapping[str, Collection[int]],
-    cut: Collection[str],
+    read: Mapping[str, RowsRead],
 ) -> Items:
     """Find the items that all languages have with gold.
 
-    `answers` are those with gold, `rows` all rows that are predicted, `dropped` those that a language has and that are
-    no examples, `cut` the languages whose last rows a limit left out. Raise UserError, with the languages, the first
-    row and how many, where the rows of two languages are not the same items: one has rows that the other has not, or
-    more than 5 % of the gold labels differ.
+    `answers` are those with gold, `rows` all rows that are predicted, `read` what is known of the rows of a language:
+    which are no examples, and whether a limit left out the last. Raise UserError, with the languages, the first row and
+    how many, where the rows of two languages are not the same items: one has rows that the other has not, or more than
+    5 % of the gold labels differ.
     """
     first, *others = answers
     for language in others:
         # Behind the row that a limit ended one of them with, the other has rows or has none: no sign of other items.
-        last = min((rows[it].max() for it in (first, language) if it in cut), default=math.inf)
-        lacking = [row for row in _lacking(rows, dropped, first, language) if row <= last]
+        last = min((rows[it].max() for it in (first, language) if it in read and is_cut(read[it])), default=math.inf)
+        lacking = [row for row in _lacking(rows, read, first, language) if row <= last]
         if lacking:
             raise UserError(
                 f"{first} and {language} are not parallel: {len(lacking):,} rows stand in one of them only, the first "
@@ -65,10 +65,11 @@ def align(
     )
 
 
-def _lacking(rows: Mapping[str, Array], dropped: Mapping[str, Collection[int]], one: str, other: str) -> set[int]:
+def _lacking(rows: Mapping[str, Array], read: Mapping[str, RowsRead], one: str, other: str) -> set[int]:
     """Return the rows that only one of two languages has, dropped ones counted as had."""
     first, second = set(rows[one].tolist()), set(rows[other].tolist())
-    return (first - second).difference(dropped.get(other, ())) | (second - first).difference(dropped.get(one, ()))
+    gone = {it: dropped(read[it]) if it in read else () for it in (one, other)}
+    return (first - second).difference(gone[other]) | (second - first).difference(gone[one])
 
 
 def consistency(

@@ -4,11 +4,10 @@ Only this file knows a dataset by name, and nothing here changes any more; files
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import Any
 
-from babelfit.run.manifest import Manifest
+from babelfit.rows.read import DatasetRead
 
 _CLASSIFICATION: Mapping[str, Any] = {
     "task": "classification",
@@ -49,57 +48,39 @@ _KINDS = {kind["measures"][0]["key"]: kind for kind in (_CLASSIFICATION, _TAGGIN
 _OUTSIDE = "O"
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Dataset:
-    """What is not said of a dataset in older files."""
-
-    kind: Mapping[str, Any]
-    labels: tuple[str, ...]
-    is_parallel: bool
-    hub_repo: str | None
-    aliases: Mapping[str, str] = field(default_factory=dict)
-
-
 _DATASETS = {
-    "xnli": _Dataset(
-        kind=_CLASSIFICATION,
-        labels=("entailment", "neutral", "contradiction"),
-        is_parallel=True,
-        hub_repo="facebook/xnli",
+    "xnli": DatasetRead(
+        data="xnli",
+        task="classification",
+        labels=["entailment", "neutral", "contradiction"],
         aliases={"contradictory": "contradiction"},
+        parallel=True,
+        hub_repo="facebook/xnli",
     ),
-    "pawsx": _Dataset(
-        kind=_CLASSIFICATION,
-        labels=("not_paraphrase", "paraphrase"),
-        is_parallel=True,
-        hub_repo="google-research-datasets/paws-x",
+    "pawsx": DatasetRead(
+        data="pawsx",
+        task="classification",
+        labels=["not_paraphrase", "paraphrase"],
         aliases={"0": "not_paraphrase", "1": "paraphrase"},
+        parallel=True,
+        hub_repo="google-research-datasets/paws-x",
     ),
-    "wikiann": _Dataset(
-        kind=_TAGGING,
-        labels=("O", "B-PER", "I-PER", "B-ORG", "I-ORG", "B-LOC", "I-LOC"),
-        is_parallel=False,
+    "wikiann": DatasetRead(
+        data="wikiann",
+        task="tagging",
+        labels=["O", "B-PER", "I-PER", "B-ORG", "I-ORG", "B-LOC", "I-LOC"],
         hub_repo="unimelb-nlp/wikiann",
     ),
-    "text": _Dataset(kind=_MASKED_TOKENS, labels=(), is_parallel=False, hub_repo=None),
+    "text": DatasetRead(data="text", task="masked_tokens", hub_repo=None),
 }
-
+"""What is not said of a dataset in older files."""
 
 NAMES = tuple(_DATASETS)
 
 
-def upgraded_manifest(known: Manifest) -> Manifest:
-    """Return a manifest with what an older one does not say of its dataset; without, where that is not known."""
-    dataset = _DATASETS.get(str(known.data))
-    if known.task is not None or dataset is None:
-        return known
-    return replace(
-        known,
-        task=dataset.kind["task"],
-        labels=list(dataset.labels),
-        aliases=dict(dataset.aliases),
-        parallel=dataset.is_parallel,
-    )
+def upgraded_manifest(known: DatasetRead) -> DatasetRead:
+    """Return what a manifest says of its dataset, with what an older one does not say, where that is known."""
+    return known if known.task is not None else _DATASETS.get(str(known.data), known)
 
 
 def hub_repo(name: str) -> str | None:
@@ -113,8 +94,8 @@ def upgraded(document: Mapping[str, Any]) -> dict[str, Any]:
     known = _DATASETS.get(str(document.get("data")))
     kind = _KINDS.get(metric, _CLASSIFICATION)
     labels, is_parallel = _labels(document, kind), isinstance(document.get("consistency"), Mapping)
-    if known is not None and known.kind is kind:
-        labels, is_parallel = list(known.labels), known.is_parallel
+    if known is not None and known.task == kind["task"]:
+        labels, is_parallel = known.labels, known.parallel
     transfer, groups = document.get("transfer"), document.get("groups")
     return {
         **document,

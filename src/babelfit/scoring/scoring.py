@@ -1,6 +1,6 @@
 """From prediction files to scores: needs neither a GPU nor the model."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -8,6 +8,7 @@ from typing import Any
 from babelfit.errors import UserError
 from babelfit.files import documents
 from babelfit.predictions import prediction_files
+from babelfit.rows.read import RowsRead
 from babelfit.scoring.consistency import align, consistency
 from babelfit.scoring.groups import groups
 from babelfit.scoring.measure_facts import MeasureFacts
@@ -36,9 +37,7 @@ class SplitFacts:
     task: Task
     is_parallel: bool  # row i is the same item in every language
     source_languages: Sequence[str]
-    examples: Mapping[str, int] = field(default_factory=dict)  # how many each language has
-    dropped: Mapping[str, Collection[int]] = field(default_factory=dict)  # rows of a language that are no examples
-    cut: Collection[str] = ()  # languages of which a limit left out the last rows
+    read: Mapping[str, RowsRead] = field(default_factory=dict)  # what is known of the rows of each language
     synthetic: bool = False
     contaminated: Contaminated | None = None
     regime: str | None = None
@@ -54,7 +53,11 @@ def score(folder: Path, facts: SplitFacts) -> Scores:
     why. Raise UserError for damaged prediction files.
     """
     task = facts.task
-    answers = {language: task.read(_read(folder, facts, language)) for language in _ordered(folder, facts)}
+    answers: dict[str, Answers] = {}
+    for language in _ordered(folder, facts):
+        rows = facts.read.get(language, RowsRead(files=[]))
+        records = prediction_files.read_split(folder, task, split=facts.split, language=language, rows=rows)
+        answers[language] = task.read(records)
     unlabelled = {language: int((~theirs.has_gold).sum()) for language, theirs in answers.items()}
     given = {
         language: theirs.with_gold()
@@ -112,15 +115,6 @@ def _ordered(folder: Path, facts: SplitFacts) -> list[str]:
     return [*sources, *(one for one in found if one not in sources)]
 
 
-def _read(folder: Path, facts: SplitFacts, language: str) -> list[Any]:
-    return prediction_files.read(
-        prediction_files.path(folder, split=facts.split, language=language),
-        facts.task,
-        num_examples=facts.examples.get(language),
-        dropped=facts.dropped.get(language, ()),
-    )
-
-
 def _count(answers: Answers, folder: Path, facts: SplitFacts, language: str) -> Counts:
     """Return what each example adds; raise UserError where nothing can be scored."""
     task = facts.task
@@ -142,7 +136,7 @@ def _compare_items(
         return False, None, None
     rows = {language: answers[language].indices for language in given}
     try:
-        items = align(given, rows=rows, dropped=facts.dropped, cut=facts.cut)
+        items = align(given, rows=rows, read=facts.read)
     except UserError as error:
         # The scores of each language stand; those that compare rows do not.
         return False, None, str(error)

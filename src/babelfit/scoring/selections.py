@@ -16,7 +16,6 @@ from babelfit.checkpoints.rankings import LAST, MEAN_DEV, SOURCE_DEV, Rankings, 
 from babelfit.errors import UserError
 from babelfit.files import atomic_files, documents
 from babelfit.predictions import prediction_files
-from babelfit.rows.read import dropped
 from babelfit.run import manifest
 from babelfit.scoring import schema_1
 from babelfit.scoring.measure_facts import MeasureFacts
@@ -143,13 +142,8 @@ def compare(
 
 def _counts(folder: Path, *, run: Path, task: Task, split: str, language: str) -> Counts:
     """Read what a model answered in a language, and what it adds to the selecting measure."""
-    entry = manifest.read(run).of(split, language)
-    records = prediction_files.read(
-        prediction_files.path(folder, split=split, language=language),
-        task,
-        num_examples=entry.examples or None,
-        dropped=dropped(entry),
-    )
+    rows = manifest.read(run).of(split, language)
+    records = prediction_files.read_split(folder, task, split=split, language=language, rows=rows)
     return task.counts(task.read(records).with_gold()).of(task.selecting)
 
 

@@ -29,6 +29,11 @@ def said(
     )
 
 
+def known(*, dropped: Collection[int], is_cut: bool) -> RowsRead:
+    """Say of a language which rows are no examples, and whether a limit left out the last rows."""
+    return RowsRead(files=[], rows=100 + len(dropped), dropped={"none": [*dropped]}, examples=99 if is_cut else 100)
+
+
 def compared(
     answers: Mapping[str, TargetAnswers],
     dropped: Mapping[str, Collection[int]] | None = None,
@@ -36,7 +41,8 @@ def compared(
 ) -> Consistency:
     rows = {language: theirs.indices for language, theirs in answers.items()}
     given = {language: theirs.with_gold() for language, theirs in answers.items()}
-    items = align(given, rows=rows, dropped=dropped or {}, cut=cut)
+    read = {one: known(dropped=(dropped or {}).get(one, ()), is_cut=one in cut) for one in answers}
+    items = align(given, rows=rows, read=read)
     return consistency(given, items=items, rows=rows, source_languages=["en"])
 
 

@@ -12,6 +12,7 @@ from scipy.stats import pearsonr, spearmanr
 
 from babelfit.errors import UserError
 from babelfit.predictions import prediction_files
+from babelfit.rows.read import RowsRead
 from babelfit.scoring import scores as score_files
 from babelfit.scoring import scoring
 from babelfit.scoring.scores import Resamples, Scores
@@ -176,7 +177,7 @@ def test_the_scores_of_all_splits_are_read_back(golden: Path) -> None:
 
 def test_a_file_that_lost_its_end_is_not_scored(golden: Path) -> None:
     with pytest.raises(UserError, match=r"de\.jsonl: 4 predictions for 5 examples"):
-        score(golden, examples={"de": 5})
+        score(golden, read={"de": RowsRead(files=[], examples=5)})
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from made_tasks import TOKENS
 
 from babelfit.errors import UserError
 from babelfit.predictions import prediction_files
+from babelfit.rows.read import RowsRead
 from babelfit.scoring import scoring
 from babelfit.scoring.scores import Scores
 from babelfit.scoring.scoring import SplitFacts
@@ -77,7 +78,8 @@ def scored(folder: Path, **languages: list[MaskedPrediction]) -> Scores:
         prediction_files.write(prediction_files.path(folder, split="validation", language=language), records)
     facts = SplitFacts(
         data="text", split="validation", task=TOKENS, is_parallel=False, source_languages=["sw"],
-        examples={language: len(records) for language, records in languages.items()}, vocabulary="all 10 ids",
+        read={one: RowsRead(files=[], examples=len(records)) for one, records in languages.items()},
+        vocabulary="all 10 ids",
     )  # fmt: skip
     return scoring.score(folder, facts)
 
