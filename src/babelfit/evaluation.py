@@ -27,7 +27,7 @@ from babelfit.heads import HEADS
 from babelfit.heads.labels import label_order
 from babelfit.heads.loading import load_fine_tuned
 from babelfit.predictions import prediction_files
-from babelfit.reports import words, writing
+from babelfit.reports import sheets, words, writing
 from babelfit.rows.read import RowsRead
 from babelfit.run import manifest
 from babelfit.run.overlap import compare_added
@@ -247,7 +247,7 @@ def report(
         return
     score_files.write(scores, folder)
     writing.write(folder, all_scores=score_files.read_all(folder), facts=training.facts)
-    Console().print(words.table(scores))
+    Console().print(sheets.terminal(words.sheet(scores, on_terminal=True)))
 
 
 def _split_facts(

@@ -6,12 +6,14 @@ import re
 import subprocess
 import sys
 import weakref
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tiny import RANDOM
+from whole_tables import WIDTHS
 
 from babelfit.changes import vocabulary
 from babelfit.commands import cli
@@ -99,6 +101,20 @@ def test_what_an_objective_reads_is_counted(plan: Plan) -> None:
     assert cells(printed, "validations")[0] == f"3, every 5 steps, of {tokens['validation']:,} tokens each"
     last = [f"{tokens[split]:,} tokens of {split} in 2 languages" for split in ("validation", "test")]
     assert cells(printed, "last evaluation")[0] == ", ".join(last)
+
+
+def test_no_number_is_lost_on_a_narrow_terminal(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
+    arguments = ("data.languages=[en,de]",)
+    _, wide, _ = plan(*arguments)
+    numbers = Counter(re.findall(r"\d[\d,.]*", wide.split("memory, estimated")[0]))
+    for width in WIDTHS:
+        monkeypatch.setenv("COLUMNS", str(width))
+        _, printed, _ = plan(*arguments)
+
+        assert "…" not in printed
+        tables, _ = printed.rsplit("It fits", 1)
+        assert max(map(len, tables.splitlines())) <= width
+        assert Counter(re.findall(r"\d[\d,.]*", printed.split("memory, estimated")[0])) >= numbers
 
 
 def test_it_writes_nothing_but_the_cache_of_tokens(plan: Plan) -> None:

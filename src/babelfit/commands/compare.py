@@ -33,5 +33,4 @@ def compare(given: argparse.Namespace) -> None:
     from babelfit.comparing.comparison_sheets import sheets
 
     compared = comparing.compare(given.runs, split=given.split)
-    laid_out = sheets(compared)
-    print_and_write(compared, given, shown=laid_out, written=laid_out)
+    print_and_write(compared, given, sheets=sheets(compared))

@@ -29,8 +29,7 @@ def matrix(given: argparse.Namespace) -> None:
     from babelfit.comparing import matrix as crossing
 
     crossed = crossing.matrix(given.runs, split=given.split)
-    shown = crossing.sheets(crossed, most_columns=crossing.MOST_COLUMNS)
-    print_and_write(crossed, given, shown=shown, written=crossing.sheets(crossed, most_columns=None))
+    print_and_write(crossed, given, sheets=[crossing.sheet(crossed)])
     if given.html is not None:
         crossing.write_page(crossed, path=given.html)
     if given.png is not None:

@@ -24,6 +24,12 @@ def add_format(parser: argparse.ArgumentParser) -> None:
 
 
 def add_files(parser: argparse.ArgumentParser) -> None:
-    """Add --json and --markdown, into which tables go besides the terminal."""
+    """Add --json, --markdown and --latex, into which tables and numbers go besides the terminal."""
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write it as JSON, fractions of 1")
+    add_tables(parser)
+
+
+def add_tables(parser: argparse.ArgumentParser) -> None:
+    """Add --markdown and --latex, into which tables go besides the terminal."""
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="also write it as Markdown")
+    parser.add_argument("--latex", type=Path, metavar="FILE", help="also write it as a LaTeX table (booktabs)")

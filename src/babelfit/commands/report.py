@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from babelfit.commands.options import Verbs
+from babelfit.commands.options import Verbs, add_tables
 
 
 def add_parser(verbs: Verbs) -> None:
@@ -16,11 +16,14 @@ def add_parser(verbs: Verbs) -> None:
         epilog="Example: python -m babelfit report outputs/NAME",
     )
     parser.add_argument("folder", metavar="FOLDER", help="the folder of a run or an evaluation: outputs/NAME")
+    add_tables(parser)
     parser.set_defaults(verb=report)
 
 
 def report(given: argparse.Namespace) -> None:
-    """Write the reports of a run or an evaluation anew."""
-    from babelfit.reports import rewriting
+    """Write the reports of a run or an evaluation anew, and its tables of scores into further files."""
+    from babelfit.commands.tables import write_tables
+    from babelfit.reports import rewriting, words
 
-    rewriting.rewrite(Path(given.folder))
+    all_scores = rewriting.rewrite(Path(given.folder))
+    write_tables(given, sheets=[words.sheet(scores) for scores in all_scores])

@@ -1,7 +1,6 @@
 """What each choice of source languages is worth in each target language, from runs that are scored alike."""
 
 import logging
-import math
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,9 +15,6 @@ from babelfit.reports.sheets import Sheet
 from babelfit.scoring.measure_facts import MeasureFacts
 
 SCHEMA = 1
-MOST_COLUMNS = 9
-"""So many languages fit beside each other into the terminal's 80 columns."""
-
 MARK = "*"
 """Stands at the score of a language that the row was trained on."""
 
@@ -131,31 +127,21 @@ def _row(run: ScoredRun, *, languages: Sequence[str], scores: list[float]) -> Ro
     )
 
 
-def sheets(crossed: Matrix, *, most_columns: int | None) -> list[Sheet]:
-    """Lay out a matrix, in tables of so many languages where there is a limit; the last has the mean."""
+def sheet(crossed: Matrix) -> Sheet:
+    """Lay out a matrix: a row a run, a column a language, the mean last."""
     languages, unit = crossed.languages, crossed.measure.how
-    width = most_columns or len(languages)
-    num_tables = math.ceil(len(languages) / width)
-    laid_out = []
-    for number in range(num_tables):
-        columns = range(len(languages))[number * width : (number + 1) * width]
-        is_last = number == num_tables - 1
-        rows = []
-        for name, row in zip(crossed.names, crossed.rows, strict=True):
-            cells = [unit.text(row.scores[one]) + (MARK if languages[one] in row.sources else "") for one in columns]
-            mean = "" if row.target_mean is None else unit.text(row.target_mean)
-            rows.append([name, *cells, *([mean] if is_last else [])])
-        mark = f"{MARK} is a language that the row was trained on; the mean is over the row's other languages."
-        laid_out.append(
-            Sheet(
-                title=crossed.title if number == 0 else "",
-                before=(),
-                columns=["trained on", *(languages[one] for one in columns), *(["mean"] if is_last else [])],
-                rows=rows,
-                after=[mark, *crossed.lines] if is_last else (),
-            )
-        )
-    return laid_out
+    rows = []
+    for name, row in zip(crossed.names, crossed.rows, strict=True):
+        scores = zip(languages, row.scores, strict=True)
+        cells = [unit.text(score) + (MARK if language in row.sources else "") for language, score in scores]
+        rows.append([name, *cells, "" if row.target_mean is None else unit.text(row.target_mean)])
+    mark = f"{MARK} is a language that the row was trained on; the mean is over the row's other languages."
+    return Sheet(
+        title=crossed.title,
+        columns=["trained on", *languages, "mean"],
+        rows=rows,
+        after=[mark, *crossed.lines],
+    )
 
 
 def write_page(crossed: Matrix, *, path: Path) -> None:

@@ -10,11 +10,8 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from rich.box import SIMPLE_HEAD
-from rich.console import Console, Group
+from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
-from rich.text import Text
 from transformers import PreTrainedModel
 
 from babelfit.batches import mixing
@@ -26,6 +23,8 @@ from babelfit.finetuning.prepared import Prepared, prepare
 from babelfit.planning import footprint, memory
 from babelfit.planning import probe as probing
 from babelfit.planning.footprint import Devices, Footprint, in_words
+from babelfit.reports import sheets
+from babelfit.reports.sheets import OnTerminal, Sheet
 from babelfit.rows import leaks
 from babelfit.run.run import OUTPUTS
 
@@ -74,7 +73,7 @@ def plan(config: TrainConfig, *, probe: bool) -> None:
         console.print(f"It fits. To train: python train.py with the same settings, into {OUTPUTS / config.name}")
 
 
-def _rows(prepared: Prepared) -> Group:
+def _rows(prepared: Prepared) -> OnTerminal:
     """Lay out what each language of each split consists of."""
     read: dict[tuple[str, str], None] = {}
     for split, languages in (
@@ -104,7 +103,7 @@ def _rows(prepared: Prepared) -> Group:
     return _table(f"{prepared.data.data_name}, cut at {prepared.data.max_length} tokens", lines, *columns)
 
 
-def _steps(prepared: Prepared) -> Group:
+def _steps(prepared: Prepared) -> OnTerminal:
     """Lay out how much is computed."""
     config, data = prepared.config, prepared.data
     validated = prepared.num_tokens("validation", data.validated_languages)
@@ -132,7 +131,7 @@ def _steps(prepared: Prepared) -> Group:
     return _table("steps", lines, "what", "how much")
 
 
-def _parameters(model: PreTrainedModel) -> Group:
+def _parameters(model: PreTrainedModel) -> OnTerminal:
     """Lay out where the parameters are, which of them are trained, and how much of the vocabulary is."""
     try:
         depth_of = depths(model)
@@ -153,7 +152,7 @@ def _parameters(model: PreTrainedModel) -> Group:
     return _table(f"parameters, with embeddings of {share}", lines, "part", "trained", "frozen")
 
 
-def _memory(found: Footprint, *, devices: Devices, free: int) -> Group:
+def _memory(found: Footprint, *, devices: Devices, free: int) -> OnTerminal:
     """Lay out what is held at once."""
     where = "GPU" if devices.kind == "cuda" else "process on the CPU" if devices.number > 1 else "CPU"
     lines = [(part, in_words(size)) for part, size in found.parts.items() if size]
@@ -162,7 +161,7 @@ def _memory(found: Footprint, *, devices: Devices, free: int) -> Group:
     return _table(f"memory, estimated for each {where}", lines, "part", "at most")
 
 
-def _disk(prepared: Prepared, found: Footprint) -> tuple[Group, int, int]:
+def _disk(prepared: Prepared, found: Footprint) -> tuple[OnTerminal, int, int]:
     """Lay out what is written; return with it how much of that at once, and how much room there is, in bytes."""
     config = prepared.config
     every = config.checkpoint.every
@@ -188,12 +187,11 @@ def _disk(prepared: Prepared, found: Footprint) -> tuple[Group, int, int]:
     return _table("disk", lines, "what", "size"), most, room
 
 
-def _table(title: str, lines: Sequence[Sequence[str]], *columns: str) -> Group:
-    """Lay out a table; the title above it may be longer than its lines."""
-    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
-    for place, column in enumerate(columns):
-        is_number = place and len(columns) > 2 and any(line[place][0].isdecimal() for line in lines)
-        table.add_column(column, justify="right" if is_number else "left", no_wrap=True)
-    for line in lines:
-        table.add_row(*line)
-    return Group(Text(title, style="italic"), table, "")
+def _table(title: str, lines: Sequence[Sequence[str]], *columns: str) -> OnTerminal:
+    """Lay out a table; columns without a number are words."""
+    words = [
+        column
+        for place, column in enumerate(columns)
+        if len(columns) == 2 or not any(line[place][0].isdecimal() for line in lines)
+    ]
+    return sheets.terminal(Sheet(title=title, columns=columns, rows=lines, words=words))

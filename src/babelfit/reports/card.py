@@ -14,6 +14,7 @@ from babelfit.files import atomic_files
 from babelfit.files.escaping import escaped
 from babelfit.reports import words
 from babelfit.reports.markdown import data_notes
+from babelfit.reports.sheets import Sheet, markdown_table
 from babelfit.scoring.scores import Scores
 from babelfit.tasks.task import Task
 
@@ -143,11 +144,17 @@ def _table(scores: Scores) -> list[str]:
     if scores.contaminated is not None:
         why = escaped(scores.contaminated.why)
         lines += [f"**Contaminated:** the model was {why}. These scores are no measure of transfer.", ""]
+    rows = [
+        (
+            words.named(language),
+            measure.how.text(values.values[measure.key]),
+            words.span(values.interval, measure.how.text),
+            f"{values.examples:,}",
+        )
+        for language, values in scores.languages.items()
+    ]
     title = ", ".join(filter(None, [measure.title, measure.how.title]))
-    lines += [f"| language | {title} | 95 % interval | examples |", "|---|---:|---:|---:|"]
-    for language, values in scores.languages.items():
-        text = measure.how.text(values.values[measure.key])
-        interval = words.span(values.interval, measure.how.text)
-        lines.append(f"| {escaped(words.named(language))} | {text} | {interval} | {values.examples:,} |")
+    columns = ("language", title, "95 % interval", "examples")
+    lines += markdown_table(Sheet(title=title, columns=columns, rows=rows))
     transfer = words.transfer_lines(scores)
     return lines + (["", *(f"- {escaped(line)}" for line in transfer)] if scores.transfer is not None else [])

@@ -1,21 +1,12 @@
 """report.md: all that there is to say of scores as Markdown. Computes nothing but differences."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from babelfit import tasks
 from babelfit.files.escaping import escaped
-from babelfit.reports.words import (
-    GROUPINGS,
-    columns_of,
-    correlation,
-    other_lines,
-    percent,
-    rows_of,
-    title,
-    transfer_lines,
-    warnings_of,
-    within,
-)
+from babelfit.reports.sheets import Sheet, markdown_table
+from babelfit.reports.words import GROUPINGS, correlation, percent, sheet, title, warnings_of, within
 from babelfit.scoring.scores import Scores
 from babelfit.statistics.bootstrap import NUM_RESAMPLES
 
@@ -56,11 +47,12 @@ def _section(scores: Scores) -> list[str]:
     """Lay out the scores of one split."""
     lines = ["", f"## {escaped(title(scores))}", ""]
     lines += [line for warning in warnings_of(scores) for line in (f"**{escaped(warning)}**", "")]
-    columns = columns_of(scores)
-    lines += [f"| {' | '.join(columns)} |", f"|---|{'---:|' * (len(columns) - 1)}"]
-    lines += [f"| {' | '.join(escaped(cell) for cell in row)} |" for row in rows_of(scores)]
-    lines += ["", *(f"- {escaped(line)}" for line in [*transfer_lines(scores), *other_lines(scores)])]
-    return [*lines, *_group_tables(scores), *_alike_tables(scores)]
+    return [*lines, *_table(scores), *_group_tables(scores), *_alike_tables(scores)]
+
+
+def _table(scores: Scores) -> list[str]:
+    laid_out = replace(sheet(scores), bold=())
+    return [*markdown_table(laid_out), "", *(f"- {escaped(line)}" for line in laid_out.after)]
 
 
 def _group_tables(scores: Scores) -> list[str]:
@@ -71,12 +63,17 @@ def _group_tables(scores: Scores) -> list[str]:
         members = scores.groups.by(key) if scores.groups is not None else {}
         if not members:
             continue
-        lines += ["", f"| {name} | languages | mean {measure.title} | to source |", "|---|---|---:|---:|"]
-        for group, one in members.items():
-            gap = "" if one.gap is None else measure.how.difference(-one.gap)
-            mean = f"{measure.how.text(one.mean)}{within(one.interval, measure.how.text)}"
-            cells = (group, " ".join(one.languages), mean, gap)
-            lines.append(f"| {' | '.join(escaped(cell) for cell in cells)} |")
+        rows = [
+            (
+                group,
+                " ".join(one.languages),
+                f"{measure.how.text(one.mean)}{within(one.interval, measure.how.text)}",
+                "" if one.gap is None else measure.how.difference(-one.gap),
+            )
+            for group, one in members.items()
+        ]
+        columns = (name, "languages", f"mean {measure.title}", "to source")
+        lines += ["", *markdown_table(Sheet(title=name, columns=columns, rows=rows, words={"languages"}))]
         if key == "pretraining" and (found := correlation(scores)):
             lines += ["", f"- size and score{found.replace(';', ':')}"]
     return lines
@@ -87,22 +84,22 @@ def _alike_tables(scores: Scores) -> list[str]:
     found = scores.consistency
     if found is None:
         return []
-    languages = [escaped(language) for language in found.languages]
     lines = []
     for matrix, name in ((found.alike, "answered alike"), (found.alike_if_right, "the same, of those right in")):
-        lines += ["", f"| {name} | {' | '.join(languages)} |", f"|---|{'---:|' * len(languages)}"]
-        for language, shares in zip(languages, matrix, strict=False):
-            cells = ["" if share is None else percent(share) for share in shares]
-            lines.append(f"| {language} | {' | '.join(cells)} |")
+        rows = [
+            [language, *("" if share is None else percent(share) for share in shares)]
+            for language, shares in zip(found.languages, matrix, strict=False)
+        ]
+        lines += ["", *markdown_table(Sheet(title=name, columns=(name, *found.languages), rows=rows))]
     return lines
 
 
 def _token_table(tokens: Sequence[Mapping[str, str]]) -> list[str]:
     if not tokens:
         return []
-    lines = ["", "## Tokenizer", "", f"| {' | '.join(map(escaped, tokens[0]))} |"]
-    lines.append(f"|---|---|{'---:|' * (len(tokens[0]) - 2)}")
-    return lines + [f"| {' | '.join(map(escaped, row.values()))} |" for row in tokens]
+    columns, rows = tuple(tokens[0]), [tuple(row.values()) for row in tokens]
+    laid_out = Sheet(title="Tokenizer", columns=columns, rows=rows, words={columns[1]})
+    return ["", "## Tokenizer", "", *markdown_table(laid_out)]
 
 
 def _meanings(all_scores: Sequence[Scores], *, of_measures: Sequence[str]) -> list[str]:

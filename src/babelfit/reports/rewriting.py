@@ -7,15 +7,15 @@ from rich.console import Console
 from babelfit.errors import UserError
 from babelfit.files.lock import locked
 from babelfit.files.untrusted_files import check_folder
-from babelfit.reports import words, writing
+from babelfit.reports import sheets, words, writing
 from babelfit.run import manifest
 from babelfit.run.run import CONFIG, EVALUATION, Run
 from babelfit.run.run_facts import facts_of
-from babelfit.scoring.scores import read_all
+from babelfit.scoring.scores import Scores, read_all
 
 
-def rewrite(folder: Path) -> None:
-    """Write the reports of a folder anew and print its tables; raises UserError for a folder without scores."""
+def rewrite(folder: Path) -> list[Scores]:
+    """Write the reports of a folder anew, print its tables and return its scores; raise UserError where it has none."""
     if not (folder / CONFIG).is_file() and not (folder / EVALUATION).is_file():
         raise UserError(f"{folder} is neither a run nor an evaluation: it has no {CONFIG} and no {EVALUATION}")
     check_folder(folder)
@@ -26,7 +26,8 @@ def rewrite(folder: Path) -> None:
     with locked(folder):
         writing.write(folder, all_scores=all_scores, facts=facts)
     for scores in all_scores:
-        Console().print(words.table(scores))
+        Console().print(sheets.terminal(words.sheet(scores, on_terminal=True)))
+    return all_scores
 
 
 def _facts(folder: Path) -> dict[str, str]:

@@ -6,12 +6,9 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 from rich.text import Text
 
 from babelfit.checkpoints.rankings import SOURCE_DEV
@@ -26,12 +23,11 @@ from babelfit.ledger.ledger import Ledger, Row, collect
 from babelfit.ledger.results import means
 from babelfit.ledger.study import read_sweep
 from babelfit.reports import sweep_pictures, sweep_tables
-from babelfit.reports.sweep_tables import Sheet
+from babelfit.reports.sheets import markdown_table, terminal
 from babelfit.run.run import CONFIG, EVALUATION
 from babelfit.statistics.spread import Spread
 
 SCHEMA = 1
-WIDEST = 10_000  # columns; no terminal is
 
 
 def report_sweep(folder: Path) -> None:
@@ -57,33 +53,12 @@ def print_ledger(ledger: Ledger, *, console: Console) -> None:
     for remark in ledger.remarks:
         console.print(Text(printable(remark), style="bold"))
     for sheet in sweep_tables.sheets(ledger):
-        wide = _table(sheet)
-        needed = console.measure(wide, options=console.options.update(width=WIDEST)).maximum
-        console.print(wide if needed <= console.width else _table(sheet, narrow=True))
+        console.print(terminal(sheet))
     for sentence in sweep_tables.sentences(ledger):
         console.print(Text(printable(sentence)))
     if ledger.comparison is not None and ledger.comparison.seeds_command is not None:
         # Whole, to be copied.
         console.print(Text(printable(ledger.comparison.seeds_command)), soft_wrap=True)
-
-
-def _table(sheet: Sheet, *, narrow: bool = False) -> Table:
-    """Lay out a table for the terminal; a narrow one has less between its columns, and breaks their names."""
-    laid_out = Table(
-        title=escape(printable(sheet.title)),
-        title_justify="left",
-        caption=Text(printable("\n".join(" ".join(note.split()) for note in sheet.notes))),
-        caption_justify="left",
-        box=SIMPLE_HEAD,
-        padding=(0, 0 if narrow else 1, 0, 0),
-    )
-    for column in sheet.columns:
-        name = escape(printable(column))
-        side: Literal["left", "right"] = "left" if column in sheet.words else "right"
-        laid_out.add_column(name.replace("_", "_\n") if narrow else name, justify=side, overflow="fold")
-    for row in sheet.rows:
-        laid_out.add_row(*(escape(printable(cell)) for cell in row))
-    return laid_out
 
 
 def write_files(ledger: Ledger, *, folder: Path) -> None:
@@ -202,24 +177,22 @@ def _spreads(spreads: Mapping[str, Spread]) -> dict[str, Any]:
 
 def markdown(ledger: Ledger) -> str:
     """Write sweep.md: the tables, the sentences, and what the numbers mean."""
-    lines = [f"# Sweep {_cell(ledger.name)}", ""]
-    lines += [line for remark in ledger.remarks for line in (f"**{_cell(remark)}**", "")]
+    lines = [f"# Sweep {escaped(ledger.name)}", ""]
+    lines += [line for remark in ledger.remarks for line in (f"**{escaped(remark)}**", "")]
     lines += [
-        f"- {_cell(sweep_tables.count_in_words(ledger))}",
-        f"- search: {_cell(ledger.search)}; objective: {_cell(ledger.objective)}",
-        f"- swept: {_cell(', '.join(ledger.swept) or 'nothing')}",
-        *(f"- {_cell(sentence)}" for sentence in sweep_tables.sentences(ledger)),
+        f"- {escaped(sweep_tables.count_in_words(ledger))}",
+        f"- search: {escaped(ledger.search)}; objective: {escaped(ledger.objective)}",
+        f"- swept: {escaped(', '.join(ledger.swept) or 'nothing')}",
+        *(f"- {escaped(sentence)}" for sentence in sweep_tables.sentences(ledger)),
     ]
     if ledger.comparison is not None and ledger.comparison.seeds_command is not None:
         # As code, to be copied: indented, nothing in a line can end it.
         lines += ["", f"      {' '.join(printable(ledger.comparison.seeds_command).split())}"]
     lines += ["", "![The same as a picture](sweep.png)"]
     for sheet in sweep_tables.sheets(ledger):
-        title = _cell(sheet.title)
-        lines += ["", f"## {title[:1].upper()}{title[1:]}", "", _line(sheet.columns)]
-        lines += [f"|{'|'.join('---' if column in sheet.words else '---:' for column in sheet.columns)}|"]
-        lines += [_line(row) for row in sheet.rows]
-        lines += ["", *(f"- {_cell(note)}" for note in sheet.notes)] if sheet.notes else []
+        title = escaped(sheet.title)
+        lines += ["", f"## {title[:1].upper()}{title[1:]}", "", *markdown_table(sheet)]
+        lines += ["", *(f"- {escaped(note)}" for note in sheet.after)] if sheet.after else []
     return "\n".join([*lines, "", "## What the numbers mean", "", *_meanings(ledger), ""])
 
 
@@ -240,11 +213,3 @@ _MEANINGS = (
     "- **importance** adds up to 100. It says which keys set the best trials apart, not in which direction, and what "
     "the seed gets is luck.",
 )
-
-
-def _line(cells: list[str]) -> str:
-    return f"| {' | '.join(_cell(cell) for cell in cells)} |"
-
-
-def _cell(text: str) -> str:
-    return escaped(printable(text))

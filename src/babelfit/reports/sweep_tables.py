@@ -1,7 +1,6 @@
 """The ledger in words and in sheets of cells, for terminal and Markdown alike: rounded, short names, no markup."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from babelfit.checkpoints.rankings import SOURCE_DEV
 from babelfit.ledger.comparison import NO_NOISE, SEEDS, TEST, TOO_FEW
@@ -9,6 +8,7 @@ from babelfit.ledger.groups import Group, number
 from babelfit.ledger.importance import ENOUGH_BEST, METHOD
 from babelfit.ledger.ledger import COMPLETE, Ledger, Row
 from babelfit.ledger.results import MEANS
+from babelfit.reports.sheets import Sheet
 from babelfit.reports.words import named, percent
 from babelfit.statistics.significance import LEVEL
 from babelfit.statistics.spread import Spread
@@ -19,17 +19,6 @@ MOST_GROUPS = 6
 
 LONGEST = 8
 """Numbers of more characters than this are rounded for reading."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Sheet:
-    """A table: cells of text, which columns are words and not numbers, and what is too long for a cell."""
-
-    title: str
-    columns: list[str]
-    rows: list[list[str]]
-    words: frozenset[str]
-    notes: tuple[str, ...] = ()
 
 
 def sheets(ledger: Ledger) -> list[Sheet]:
@@ -124,7 +113,7 @@ def _trials(ledger: Ledger) -> Sheet:
             for row in ledger.rows
         ],
         words=frozenset(names.values()),
-        notes=tuple(
+        after=tuple(
             f"trial {row.trial.number} {row.trial.state}: {row.trial.why}" for row in ledger.rows if row.trial.why
         ),
     )
@@ -194,7 +183,6 @@ def _languages(ledger: Ledger, *, split: str) -> Sheet:
             *(row(named(one), [group.languages[split].get(one) for group in chosen]) for one in languages),
             *(row(names[key], [group.means[split].get(key) for group in chosen]) for key in names),
         ],
-        words=frozenset(["language"]),
     )
 
 
@@ -210,7 +198,6 @@ def _prices(ledger: Ledger) -> Sheet:
             [name, str(price.best), *map(how.text, (price.value, price.picked_value, price.difference))]
             for name, price in ledger.prices.items()
         ],
-        words=frozenset(["objective"]),
     )
 
 
@@ -271,5 +258,4 @@ def _importances(ledger: Ledger) -> Sheet:
         title=f"importance for {ledger.objective}, in percent",
         columns=["key", "importance"],
         rows=[[key, percent(share)] for key, share in ledger.importance.shares.items()],
-        words=frozenset(["key"]),
     )

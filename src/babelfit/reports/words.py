@@ -1,13 +1,9 @@
-"""Scores in words, in rows, and as a table on the terminal. Asks the scores alone; computes nothing but differences."""
+"""Scores in words, in rows, and as a table. Asks the scores alone; computes nothing but differences."""
 
 from collections.abc import Callable
 
-from rich.box import SIMPLE_HEAD
-from rich.markup import escape
-from rich.table import Table
-from rich.text import Text
-
 from babelfit.languages.facts import LANGUAGE_NAMES
+from babelfit.reports.sheets import Sheet
 from babelfit.scoring.measure_facts import MeasureFacts
 from babelfit.scoring.scores import Interval, LanguageScores, Scores
 from babelfit.statistics.sums import NOT_ON_TERMINAL
@@ -25,26 +21,20 @@ GROUPINGS = {
 }
 
 
-def table(scores: Scores) -> Table:
-    """Lay out one split's scores for the terminal: a row a language, the transfer numbers below."""
-    lines = [*warnings_of(scores), *transfer_lines(scores), *_group_lines(scores), *other_lines(scores)]
-    laid_out = Table(
-        title=escape(title(scores)),
-        caption=Text("\n".join(lines), justify="left"),
-        caption_justify="left",
-        title_justify="left",
-        box=SIMPLE_HEAD,
-        padding=(0, 1, 0, 0),  # so that the widest table fits into 80 columns
+def sheet(scores: Scores, *, on_terminal: bool = False) -> Sheet:
+    """Lay out one split's scores: a row a language, the transfer numbers below."""
+    warnings = warnings_of(scores)
+    lines = [*transfer_lines(scores), *other_lines(scores)]
+    if on_terminal:
+        lines = [*warnings, *transfer_lines(scores), *_group_lines(scores), *other_lines(scores)]
+    return Sheet(
+        title=title(scores),
+        columns=columns_of(scores, on_terminal=on_terminal),
+        rows=rows_of(scores, on_terminal=on_terminal),
+        before=() if on_terminal else warnings,
+        after=lines,
+        bold={number for number, one in enumerate(scores.languages) if one in scores.source_languages},
     )
-    language, *numbers = columns_of(scores, on_terminal=True)
-    laid_out.add_column(language, overflow="fold")
-    may_wrap = scores.transfer is not None  # else all cells are numbers
-    for column in numbers:
-        laid_out.add_column(column, justify="right", no_wrap=not may_wrap or column != "examples")
-    for code, row in zip(scores.languages, rows_of(scores, on_terminal=True), strict=True):
-        style = "bold" if code in scores.source_languages else None
-        laid_out.add_row(*(escape(cell) for cell in row), style=style)
-    return laid_out
 
 
 def title(scores: Scores) -> str:
@@ -109,7 +99,7 @@ def score_cell(scores: Scores, values: LanguageScores, measure: MeasureFacts) ->
 
 def examples_cell(values: LanguageScores) -> str:
     """Return how many examples were scored, and how many could not be."""
-    return f"{values.examples:,}{f' + {values.unlabelled:,} without label' if values.unlabelled else ''}"
+    return f"{values.examples:,}" + (f"\n+ {values.unlabelled:,} without label" if values.unlabelled else "")
 
 
 def distance(scores: Scores, language: str) -> float | None:

@@ -15,13 +15,14 @@ from made_runs import labels, ratings, write_run
 from made_tasks import RATINGS, TOKENS
 from rich.console import Console
 from scipy.stats import ttest_ind
+from whole_tables import WIDTHS, assert_whole
 
 from babelfit.commands import cli
 from babelfit.comparing.compare import compare
 from babelfit.comparing.comparison_sheets import sheets
 from babelfit.comparing.scored_runs import folders
 from babelfit.errors import UserError
-from babelfit.reports.sheets import Sheet, markdown, terminal
+from babelfit.reports.sheets import Sheet, latex, markdown, terminal
 from babelfit.scoring.scores import Contaminated, Resamples
 from babelfit.tasks import TASKS, Classification, Regression
 from babelfit.tasks.masked_tokens import MaskedPrediction
@@ -54,6 +55,20 @@ def pair(tmp_path: Path) -> tuple[str, str]:
     first = answered({"en": 0.8, "de": 0.8, "sw": 0.5}, seed=1)
     second = {**answered({"en": 0.8, "sw": 0.7}, seed=2), "de": first["de"] & answered({"de": 0.9}, seed=3)["de"]}
     return run(tmp_path / "one", first), run(tmp_path / "other", {one: second[one] for one in ("en", "de", "sw")})
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_a_table_loses_no_number(pair: tuple[str, str], width: int) -> None:
+    [sheet] = sheets(compare(pair, split=None))
+    assert_whole(sheet, width=width)
+
+
+def test_a_table_is_written_in_each_form(pair: tuple[str, str], tmp_path: Path) -> None:
+    cli.main(["compare", *pair, "--markdown", str(tmp_path / "a.md"), "--latex", str(tmp_path / "a.tex")])
+    [sheet] = sheets(compare(pair, split=None))
+
+    assert (tmp_path / "a.md").read_text() == markdown(sheet)
+    assert (tmp_path / "a.tex").read_text() == latex(sheet)
 
 
 def test_each_language_has_its_verdict(pair: tuple[str, str]) -> None:

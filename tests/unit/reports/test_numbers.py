@@ -15,7 +15,7 @@ from rich.console import Console
 from babelfit.config import config_files
 from babelfit.config.schema import TrainConfig
 from babelfit.ledger.ledger import collect
-from babelfit.reports import card, sweep_files, sweep_pictures, words, writing
+from babelfit.reports import card, sheets, sweep_files, sweep_pictures, words, writing
 from babelfit.reports.bars import Bars
 from babelfit.reports.markdown import markdown
 from babelfit.scoring import scores as score_files
@@ -51,7 +51,7 @@ def scores(run: Path) -> Scores:
 
 def terminal(scores: Scores) -> str:
     text = io.StringIO()
-    Console(file=text, width=120).print(words.table(scores))
+    Console(file=text, width=120).print(sheets.terminal(words.sheet(scores, on_terminal=True)))
     return text.getvalue()
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from made_tasks import NLI, RATINGS
+from whole_tables import WIDTHS, assert_whole
 
 from babelfit.reports.selection_sheets import sheets
 from babelfit.reports.sheets import markdown
@@ -106,3 +107,9 @@ def test_scores_that_are_no_shares_are_not_in_percent(found: Selections) -> None
     ]  # fmt: skip
     assert "percent" not in page
     assert "in points" not in page
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_tables_lose_no_number(found: Selections, width: int) -> None:
+    for sheet in sheets(found):
+        assert_whole(sheet, width=width)

@@ -11,11 +11,12 @@ import pytest
 from made_sweeps import MadeSweep, write_metrics, write_scores
 from PIL import Image
 from rich.console import Console
+from whole_tables import WIDTHS, assert_whole
 
 from babelfit.commands import cli
 from babelfit.ledger.ledger import collect
 from babelfit.reports import sweep_files, sweep_pictures
-from babelfit.reports.sweep_tables import count_in_words, short_names, shorten
+from babelfit.reports.sweep_tables import count_in_words, sheets, short_names, shorten
 
 RATE = "optimization.learning_rate"
 WIDTH = 200
@@ -139,19 +140,19 @@ def test_seeds_without_noise_are_said_to_be_so(in_folder: Path, told: Callable[[
     assert "nan" not in text.lower()
 
 
-def test_a_table_fits_into_80_columns_without_broken_words(in_folder: Path) -> None:
-    made = MadeSweep(in_folder / "outputs")
+@pytest.mark.parametrize("width", WIDTHS)
+def test_tables_lose_no_number(in_folder: Path, width: int) -> None:
+    made = filled(in_folder / "outputs")
     for number in range(12):
         settings = {RATE: f"{1.7617995803431617e-05 * (number + 1)}", "optimization.batch_size": "16", "seed": "1"}
         state = "pruned" if number == 11 else "complete"
         numbers = {} if number == 11 else dict.fromkeys(("source_dev", "mean_dev", "worst_dev", "target_dev"), 0.5)
         made.add(settings, state=state, **numbers)
-    text = io.StringIO()
-    sweep_files.print_ledger(collect(made.sweep), console=Console(file=text, width=80))
-    lines = [line.split() for line in text.getvalue().splitlines()]
+    laid_out = sheets(collect(made.sweep))
 
-    assert ["1", "0", "1", "1.762e-05", "16", "1", "50.0", "50.0", "(1)", "50.0", "(1)", "50.0", "(1)"] in lines
-    assert ["pruned", "11", "12", "0.0002114", "16", "1"] in lines
+    assert len(laid_out) == 6
+    for sheet in laid_out:
+        assert_whole(sheet, width=width)
 
 
 def test_repeats_are_counted_aloud(in_folder: Path) -> None:

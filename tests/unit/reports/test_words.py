@@ -7,12 +7,14 @@ from typing import Any
 
 import pytest
 from made_scores import document
-from made_tasks import NER, NLI, TOKENS
+from made_tasks import NER, NLI, RATINGS, TOKENS
 from rich.console import Console
+from whole_tables import WIDTHS, assert_whole
 
+from babelfit.reports import sheets
 from babelfit.reports.manifest_tables import tokens
 from babelfit.reports.markdown import markdown
-from babelfit.reports.words import table, transfer_lines
+from babelfit.reports.words import sheet, transfer_lines
 from babelfit.rows.read import RowsRead, Tokens
 from babelfit.run.manifest import Manifest
 from babelfit.scoring.scores import Contaminated, Scores, Transfer, Worst, as_document, from_document
@@ -68,7 +70,8 @@ def with_transfer(**changes: Any) -> Scores:
 
 def terminal(scores: Scores, *, color: bool = False) -> str:
     text = io.StringIO()
-    Console(file=text, width=120, force_terminal=color, color_system="standard" if color else None).print(table(scores))
+    console = Console(file=text, width=120, force_terminal=color, color_system="standard" if color else None)
+    console.print(sheets.terminal(sheet(scores, on_terminal=True)))
     return text.getvalue()
 
 
@@ -78,15 +81,10 @@ def row(page: str, start: str) -> list[str]:
 
 
 def test_the_table_has_a_row_per_language() -> None:
-    shown = table(SCORES)
-
-    assert shown.row_count == 3
-    assert [list(column.cells) for column in shown.columns] == [
-        ["en English", "de German", "xx"],
-        ["84.4", "70.0", "90.0"],
-        ["84.2", "68.8", "89.9"],
-        ["5,010", "5,000 + 10 without label", "1"],
-        ["source", "-14.4", "+5.6"],
+    assert sheet(SCORES).rows == [
+        ("en English", "84.4", "84.2", "5,010", "source"),
+        ("de German", "70.0", "68.8", "5,000\n+ 10 without label", "-14.4"),
+        ("xx", "90.0", "89.9", "1", "+5.6"),
     ]
 
 
@@ -98,7 +96,7 @@ def test_the_table_prints_title_rows_and_transfer_numbers() -> None:
 
 
 def test_the_source_rows_stand_out() -> None:
-    assert [bool(one.style) for one in table(SCORES).rows] == [True, False, False]
+    assert sheet(SCORES).bold == {0}
 
 
 def test_the_page_gives_each_language_in_percent() -> None:
@@ -203,7 +201,7 @@ def test_text_is_no_markup_on_the_terminal(text: str) -> None:
     printed = terminal(scores)
 
     assert f"{text}, test" in printed
-    assert f"\n {text} " in printed
+    assert f"\n{text} " in printed
     assert f"({text})" in printed
     assert "\x1b]8" not in terminal(scores, color=True), "no link"
 
@@ -288,17 +286,19 @@ def test_the_page_explains_what_it_shows_and_nothing_else(key: str) -> None:
     assert explained not in markdown([SCORES], facts={})
 
 
-@pytest.mark.parametrize("task", [NLI, NER], ids=lambda task: task.name)
-def test_the_terminal_table_fits_into_80_columns_with_nothing_cut(task: Task) -> None:
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("task", [NLI, NER, RATINGS, TOKENS], ids=lambda task: task.name)
+def test_the_terminal_table_loses_no_number(task: Task, width: int) -> None:
     values = dict.fromkeys((measure.key for measure in task.measures), 1.0)
-    counted = {**values, "examples": 10000, "interval": [1.0, 1.0], "ece": 0.1111}
-    scores = from_document(document(task, dict.fromkeys(["en", "zh-classical", "be-x-old"], counted), **RICH))
-    text = io.StringIO()
-    Console(file=text, width=80).print(table(scores))
+    counted = {**values, "examples": 1_117_000, "unlabelled": 24_000, "interval": [1.0, 1.0], "ece": 0.1111}
+    more = RICH if task.compares_languages else {}
+    scores = from_document(document(task, dict.fromkeys(["en", "zh-classical", "be-x-old"], counted), **more))
 
-    assert max(len(line) for line in text.getvalue().splitlines()) <= 80
-    assert "…" not in text.getvalue()
-    assert text.getvalue().count("100.0 (100.0 to 100.0)") == 3
+    assert_whole(sheet(scores, on_terminal=True), width=width)
+
+
+def test_the_terminal_table_is_one_at_80_columns() -> None:
+    assert len(sheets.parts(sheet(FULL, on_terminal=True), width=80)) == 1
 
 
 COUNTS = Tokens(subwords=150, words=100, characters=600, unknown=3, targets=90, lengths={"longest": 1234})
@@ -365,12 +365,10 @@ def test_masked_tokens_have_perplexities_and_no_transfer() -> None:
 
 
 def test_masked_tokens_on_the_terminal_have_the_trained_languages_in_bold() -> None:
-    laid_out = table(MASKED)
+    laid_out = sheet(MASKED, on_terminal=True)
 
-    assert [column.header for column in laid_out.columns] == [
-        *("language", "perplexity", "accuracy", "masked", "examples")
-    ]
-    assert [bool(one.style) for one in laid_out.rows] == [True, False]
+    assert laid_out.columns == ("language", "perplexity", "accuracy", "masked", "examples")
+    assert laid_out.bold == {0}
     assert "each masked token is guessed from all 10 ids" in " ".join(terminal(MASKED).split())
 
 
@@ -382,9 +380,8 @@ def test_each_task_explains_its_own_measures_and_no_others() -> None:
     assert row(page, "language") == [
         *("language", "span F1", "precision", "recall", "strict F1", "sentences", "to source")
     ]
-    assert [column.header for column in table(tagged).columns] == [
-        *("language", "span F1", "strict F1", "sentences", "to source")
-    ]
+    columns = ("language", "span F1", "strict F1", "sentences", "to source")
+    assert sheet(tagged, on_terminal=True).columns == columns
     assert "- **gap**: mean span F1 over the source languages" in page
     assert "- **span F1**: a span counts with both borders" in page
     assert "macro F1" not in page
