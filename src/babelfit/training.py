@@ -1,6 +1,7 @@
 """One training run, top to bottom: data, model, steps, export, evaluation."""
 
 import logging
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from pytorch_lightning import Callback
@@ -19,6 +20,7 @@ from babelfit.devices.trainer import build_trainer
 from babelfit.encoder.loading import files_read
 from babelfit.errors import UserError
 from babelfit.evaluation import Predictor, Training
+from babelfit.finetuning import tracking
 from babelfit.finetuning.export import export
 from babelfit.finetuning.prepared import Prepared, prepare
 from babelfit.finetuning.watching import AtChance, FiniteLoss, Patience
@@ -47,19 +49,25 @@ def fit(config: TrainConfig) -> None:
 
     Every rank comes here and reads the data; rank 0 alone touches the run folder.
     """
+    tracking.check_installed(config)
     prepared = prepare(config)
     model = prepared.model()
-    with ranks.enter_on_first(lambda: Run.opened(prepared.config)) as run:
+    with (
+        ranks.enter_on_first(lambda: Run.opened(prepared.config)) as run,
+        tracking.tracked(prepared.config, run=run) as trackers,
+    ):
         files = CheckpointFiles(run.checkpoints)
         ranks.from_first(lambda: _write_manifest(prepared, run=run))
         outcome = ranks.from_first(lambda: _earlier_outcome(prepared, run=run, files=files))
         if outcome is None:
-            outcome = train(prepared, model=model, run=run, files=files)
+            outcome = train(prepared, model=model, run=run, files=files, trackers=trackers)
         # With its gradients and AdamW's states it would stand beside the model that is scored.
         del model
         return_freed_memory()
         facts = ranks.from_first(lambda: _export_selected(prepared, outcome, run=run, files=files))
         _evaluate(prepared, run=run, facts=facts)
+        if trackers:
+            tracking.log_scores(trackers, scores.read_all(run.folder), step=prepared.num_steps)
         if config.checkpoint.compare:
             rankings = outcome.rankings
             other_selections.compare(prepared, rankings, run=run, files=files)
@@ -68,7 +76,9 @@ def fit(config: TrainConfig) -> None:
             ranks.from_first(lambda: _record_objectives(prepared.config, run=run))
 
 
-def train(prepared: Prepared, *, model: PreTrainedModel, run: Run, files: CheckpointFiles) -> Outcome:
+def train(
+    prepared: Prepared, *, model: PreTrainedModel, run: Run, files: CheckpointFiles, trackers: Sequence[Logger]
+) -> Outcome:
     """Take all optimizer steps; return what they came to, as `_outcome` does."""
     config, data, total_steps = prepared.config, prepared.data, prepared.num_steps
     finetuner = prepared.finetuner(model)
@@ -95,7 +105,7 @@ def train(prepared: Prepared, *, model: PreTrainedModel, run: Run, files: Checkp
             checkpoints,
         ],
         plugins=[io],
-        logger=_loggers(config, metrics=metrics, run=run, resumed=resumed),
+        logger=[*_loggers(config, metrics=metrics, run=run, resumed=resumed), *trackers],
         **lightning.limits(
             total_steps=total_steps,
             steps_per_epoch=data.steps_per_epoch,
@@ -117,7 +127,7 @@ def train(prepared: Prepared, *, model: PreTrainedModel, run: Run, files: Checkp
 
 
 def _loggers(config: TrainConfig, *, metrics: MetricsLog, run: Run, resumed: Found | None) -> list[Logger]:
-    """Build what numbers are logged to."""
+    """Build what numbers are logged to in the run folder."""
     loggers: list[Logger] = [metrics]
     if config.logger.tensorboard:
         # Events from behind the checkpoint are marked, and left out by TensorBoard.

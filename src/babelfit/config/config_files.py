@@ -40,6 +40,9 @@ NEW_IN_2: dict[str, dict[str, Any]] = {
 }
 """What version 1 did without being asked."""
 
+NEW_IN_3: dict[str, dict[str, Any]] = {"logger": {"tracker": None, "project": "babelfit"}}
+"""What versions 1 and 2 did without being asked."""
+
 LEFT_IN_3 = ("revision", "train_split", "regime", "few_shot")
 """What is about labelled data, and stood without effect in the data of text, up to version 2."""
 
@@ -89,9 +92,10 @@ def load(path: Path, kind: type[Config]) -> Config:
     if version not in range(1, VERSION + 1):
         raise UserError(f"{path} has version {version}; this babelfit reads versions 1 to {VERSION}")
     sections = {"": values} | values if kind is TrainConfig else values
-    for section, added in NEW_IN_2.items():
-        if version == 1 and isinstance(sections.get(section), dict):
-            sections[section].update(added)
+    for newer, new in ((2, NEW_IN_2), (3, NEW_IN_3)):
+        for section, added in new.items():
+            if version < newer and isinstance(sections.get(section), dict):
+                sections[section].update(added)
     data = values.get("data")
     if version < 3 and isinstance(data, dict) and data.get("name") == "text":
         values["data"] = {key: value for key, value in data.items() if key not in LEFT_IN_3}

@@ -130,6 +130,8 @@ class TrainerConfig:
 class LoggerConfig:
     every: int
     tensorboard: bool
+    tracker: str | None
+    project: str
 
 
 @dataclass

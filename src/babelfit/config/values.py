@@ -21,6 +21,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "encoder.vocabulary": ("active", "full"),
     "validation.at_chance": ("warn", "stop"),
     "optimization.schedule": ("linear", "constant"),
+    "logger.tracker": ("wandb", "mlflow"),
     "sweep.search": ("grid", "tpe"),
     "sweep.keep": ("all", "best"),
     "sweep.storage": ("sqlite", "journal"),
