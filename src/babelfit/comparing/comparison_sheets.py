@@ -24,7 +24,7 @@ def _sheet(one: Comparison, *, of: Comparisons) -> Sheet:
         f"p: {one.test}; Holm: corrected for {num_tested} languages (Holm 1979).",
         f"verdict: the second is better or worse than the first where the corrected p is below {LEVEL}.",
     ]
-    if any(row.interval is not None for row in (*one.languages, *([] if mean is None else [mean]))):
+    if any(row.interval is not None for row in one.languages):
         number, items = f"{one.resamples.number:,}", one.resamples.of
         after.append(
             f"difference: {counted_in}with the 95 % interval of a paired bootstrap of {number} resamples of {items}."

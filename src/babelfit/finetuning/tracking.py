@@ -15,7 +15,8 @@ from babelfit.config.schema import TrainConfig
 from babelfit.devices import ranks
 from babelfit.errors import UserError, first_line
 from babelfit.files import documents
-from babelfit.run.run import OUTPUTS, Run, write_json
+from babelfit.files.atomic_files import write_json
+from babelfit.run.run import OUTPUTS, Run
 from babelfit.scoring.scores import Scores
 
 FILE = "tracking.json"

@@ -53,11 +53,7 @@ def score(folder: Path, facts: SplitFacts) -> Scores:
     why. Raise UserError for damaged prediction files.
     """
     task = facts.task
-    answers: dict[str, Answers] = {}
-    for language in _ordered(folder, facts):
-        rows = facts.read.get(language, RowsRead(files=[]))
-        records = prediction_files.read_split(folder, task, split=facts.split, language=language, rows=rows)
-        answers[language] = task.read(records)
+    answers = {language: _answers(folder, facts, language) for language in _ordered(folder, facts)}
     unlabelled = {language: int((~theirs.has_gold).sum()) for language, theirs in answers.items()}
     given = {
         language: theirs.with_gold()
@@ -113,6 +109,14 @@ def _ordered(folder: Path, facts: SplitFacts) -> list[str]:
     found = prediction_files.languages(folder, split=facts.split)
     sources = [one for one in facts.source_languages if one in found]
     return [*sources, *(one for one in found if one not in sources)]
+
+
+def _answers(folder: Path, facts: SplitFacts, language: str) -> Answers:
+    """Return what a language's prediction file says."""
+    rows = facts.read.get(language, RowsRead(files=[]))
+    return facts.task.read(
+        prediction_files.read_split(folder, facts.task, split=facts.split, language=language, rows=rows)
+    )
 
 
 def _count(answers: Answers, folder: Path, facts: SplitFacts, language: str) -> Counts:
