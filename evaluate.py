@@ -11,14 +11,6 @@ if __name__ != "__main__":
     del sys.modules[__name__]
     import evaluate  # noqa: F401  (takes this module's place in sys.modules)
 else:
-    import hydra
-    from omegaconf import DictConfig
+    from babelfit.commands.evaluate import run
 
-    from babelfit.commands import evaluate as command
-
-    @hydra.main(config_path="conf", config_name="evaluate", execution_whitelist=[])
-    def main(config: DictConfig) -> None:
-        """Evaluate."""
-        command.evaluate(config)
-
-    main()
+    run()

@@ -1,4 +1,4 @@
-"""`python -m babelfit`: the verbs of cli.py."""
+"""`python -m babelfit`: the program."""
 
 from babelfit.commands.cli import main
 

@@ -199,7 +199,7 @@ def _earlier_outcome(prepared: Prepared, *, run: Run, files: CheckpointFiles) ->
         if found is None or not found.rankings[config.selection]:
             raise UserError(
                 f"{run.model} is there, but neither status.json nor a checkpoint says which step it is. Score it as it "
-                f"is with evaluate.py model={run.model}, or delete {run.model} to train again"
+                f"is with babelfit evaluate model={run.model}, or delete {run.model} to train again"
             )
         return _outcome(prepared, found.rankings, files=files)
     needed = set() if run.model.exists() else {status.selected.step}

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-HEAVY = ("torch", "pytorch_lightning", "transformers", "datasets", "torchmetrics", "evaluate")
+HEAVY = ("rich", "torch", "pytorch_lightning", "transformers", "datasets", "torchmetrics", "evaluate")
 PRINT_EVALUATE = "import evaluate; print('found', evaluate.load.__module__, evaluate.__version__)"
 
 
@@ -31,7 +31,7 @@ def test_help_tells_the_choices_and_imports_nothing_heavy(script: str) -> None:
     out = run("-c", code)
 
     assert "heavy: []" in out
-    for word in ("xnli_sample", f"python {script}", "tokens_per_device"):
+    for word in ("xnli_sample", f"python {script}", f"babelfit {script[:-3]}", "tokens_per_device"):
         assert word in out
 
 
@@ -44,7 +44,7 @@ def test_help_of_the_verbs_imports_not_even_hydra() -> None:
     out = run("-c", code)
 
     assert "heavy: []" in out
-    for word in ("python -m babelfit fetch", "KEY=VALUE", "HF_HUB_OFFLINE=1"):
+    for word in ("babelfit fetch", "KEY=VALUE", "HF_HUB_OFFLINE=1", "--config-dir DIR"):
         assert word in out
 
 

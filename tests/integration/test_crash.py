@@ -657,7 +657,7 @@ def test_a_status_that_is_gone_with_all_checkpoints_is_not_guessed(
         path.unlink()
     outcome = train("name=whole", *ARGUMENTS)
     assert outcome.status == 2
-    assert "evaluate.py model=outputs/whole/model" in outcome.err
+    assert "babelfit evaluate model=outputs/whole/model" in outcome.err
 
 
 @pytest.mark.parametrize("end", [KeyboardInterrupt, ValueError])

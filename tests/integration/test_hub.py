@@ -330,7 +330,7 @@ def test_fetch_then_train_without_network(tmp_path: Path) -> None:
 
     assert f"{XNLI} at {commit}: 2 files" in said
     assert SAFETENSORS in said
-    assert "HF_HUB_OFFLINE=1 python train.py data=xnli" in said
+    assert "HF_HUB_OFFLINE=1 babelfit train data=xnli" in said
     assert "fr/" not in " ".join(server.downloaded())
     assert "pytorch_model.bin" not in server.downloaded()
     assert "target mean" in command(str(ROOT / "train.py"), HF_HUB_OFFLINE="1")

@@ -1,4 +1,4 @@
-"""`python -m babelfit plan` tells beforehand what the run then reads, does and holds, and writes nothing."""
+"""`babelfit plan` tells beforehand what the run then reads, does and holds, and writes nothing."""
 
 import logging
 import os
@@ -37,7 +37,7 @@ Plan = Callable[..., tuple[int, str, str]]
 
 @pytest.fixture
 def plan(in_folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Plan:
-    """Run `python -m babelfit plan` in an empty folder: exit status, what it printed and what it logged."""
+    """Run `babelfit plan` in an empty folder: exit status, what it printed and what it logged."""
     monkeypatch.setenv("COLUMNS", "200")
 
     def run(*arguments: str) -> tuple[int, str, str]:

@@ -15,12 +15,15 @@ from babelfit.sweep.space import Space
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-COMMANDS = re.findall(
-    r"^(?:[A-Z_]+=\S+ )*(?:python|torchrun .*|srun .* python) "
-    r"((?:train\.py|evaluate\.py|-m babelfit (?:fetch|plan))[^#\n]*)",
-    README,
-    re.MULTILINE,
-)
+VERBS = "train|evaluate|fetch|plan"
+COMMANDS = [
+    command
+    for kind in (
+        rf"(?:python|torchrun .*|srun .* python) ((?:train\.py|evaluate\.py|-m babelfit (?:{VERBS})\b)[^#\n]*)",
+        rf"(?:srun \S+ )?(babelfit (?:{VERBS})\b[^#\n]*)",
+    )
+    for command in re.findall(rf"^(?:[A-Z_]+=\S+ )*{kind}", README, re.MULTILINE)
+]
 
 
 def test_there_are_commands() -> None:
@@ -36,7 +39,7 @@ def test_torchrun_is_told_of_as_many_processes_as_the_config() -> None:
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_command_of_the_readme_is_valid(command: str) -> None:
-    script, *arguments = shlex.split(re.sub("-m babelfit (fetch|plan)", "train.py", command))
+    script, *arguments = shlex.split(re.sub("^(-m )?babelfit ", "", command))
     overrides = [one for one in arguments if not one.startswith(("-", "plan.")) and one != "job"]
     introduce_to_hydra()
     if "-m" in arguments:
@@ -45,11 +48,18 @@ def test_a_command_of_the_readme_is_valid(command: str) -> None:
         of_sweep = [one for one in overrides if one.startswith("sweep")]
         overrides = [*of_sweep, *space.fixed, *(f"{key}={value}" for key, value in space.samples()[0].items())]
     with initialize_config_dir(str(ROOT / "conf")):
-        name, kind = ("train", TrainConfig) if script == "train.py" else ("evaluate", EvaluateConfig)
+        name, kind = ("evaluate", EvaluateConfig) if script.startswith("evaluate") else ("train", TrainConfig)
         checked(compose(name, overrides), kind)
 
 
-@pytest.mark.parametrize("command", re.findall(r"^python -m babelfit ((?!fetch|plan)[^#\n]*)", README, re.MULTILINE))
+@pytest.mark.parametrize(
+    "command",
+    re.findall(
+        rf"^(?:python -m )?babelfit ((?!{VERBS})\w[^#\n]*)",
+        "\n".join(README.split("```")[1::2]),
+        re.MULTILINE,
+    ),
+)
 def test_a_verb_of_the_readme_is_one_with_its_options(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
     class IsReadError(Exception):
         """Raised where the command line is read and nothing done yet."""

@@ -74,7 +74,9 @@ def environment(tmp_path: Path, cache: Path) -> dict[str, str]:
     programs = tmp_path / "bin"
     programs.mkdir()
     # Not a link, which would not be of the virtual environment.
-    for name, script in (("python", f'#!/bin/sh\nexec "{sys.executable}" "$@"\n'), ("srun", SRUN)):
+    python = f'#!/bin/sh\nexec "{sys.executable}"'
+    stand_ins = {"python": f'{python} "$@"\n', "babelfit": f'{python} -P -m babelfit "$@"\n', "srun": SRUN}
+    for name, script in stand_ins.items():
         (programs / name).write_text(script)
         (programs / name).chmod(0o755)
     path = os.pathsep.join([str(programs), str(Path(sys.executable).parent), os.environ["PATH"]])

@@ -1,4 +1,4 @@
-"""A run ends with its page, and `python -m babelfit report` writes the reports anew from the folder alone."""
+"""A run ends with its page, and `babelfit report` writes the reports anew from the folder alone."""
 
 import json
 import runpy
@@ -18,7 +18,7 @@ WRITTEN = ("report.md", "report.html", "model/README.md", "figures")
 
 @pytest.fixture
 def report(in_folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Callable[..., Any]:
-    """Run `python -m babelfit report FOLDER`; return the exit status and what it said."""
+    """Run `babelfit report FOLDER`; return the exit status and what it said."""
 
     def run(folder: str) -> tuple[int, str]:
         monkeypatch.setattr(sys, "argv", ["babelfit", "report", folder])
@@ -103,7 +103,7 @@ def test_an_evaluation_whose_manifest_says_nothing_is_told(
     ("made", "told"),
     [
         ((), "is neither a run nor an evaluation"),
-        (("config.yaml",), "has no scores to report: python evaluate.py run="),
+        (("config.yaml",), "has no scores to report: babelfit evaluate run="),
     ],
 )
 def test_a_folder_without_scores_is_told(report: Command, made: tuple[str, ...], told: str) -> None:

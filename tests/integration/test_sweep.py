@@ -295,7 +295,7 @@ def test_a_sweep_cannot_be_in_a_run_nor_a_run_a_sweep(sweep: Command, command: C
     refused = sweep("seed=1,2")
     assert (refused.status, "outputs/s has a config.yaml" in refused.err) == (2, True)
     alone = command("train.py", "sweep=optuna", "optimization.epochs=1")
-    assert (alone.status, "train.py -m sweep=optuna optimization.epochs=1" in alone.err) == (2, True)
+    assert (alone.status, "babelfit train -m sweep=optuna optimization.epochs=1" in alone.err) == (2, True)
 
 
 def test_without_a_name_a_sweep_is_named_after_what_all_its_trials_share(sweep: Command, command: Command) -> None:

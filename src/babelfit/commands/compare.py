@@ -1,4 +1,4 @@
-"""`python -m babelfit compare`: whether one run is better than another."""
+"""`babelfit compare`: whether one run is better than another."""
 
 import argparse
 
@@ -13,7 +13,7 @@ def add_parser(verbs: Verbs) -> None:
         description="Test, from predictions alone, whether the second run is better than the first, and each further "
         "one: paired tests on the same examples by language, corrected for their number, and the mean over target "
         "languages. Of several seeds on both sides, the spread over seeds is tested instead.",
-        epilog="Example: python -m babelfit compare outputs/ONE outputs/OTHER",
+        epilog="Example: babelfit compare outputs/ONE outputs/OTHER",
     )
     parser.add_argument(
         "runs",

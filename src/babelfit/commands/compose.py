@@ -1,16 +1,27 @@
-"""Configurations composed by Hydra: what it has to know before, and how verbs compose without Hydra's own commands."""
+"""Configurations composed by Hydra: what it has to know before, and how commands compose with and without its own."""
 
-from collections.abc import Sequence
+import argparse
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 
-from hydra import compose, initialize_config_dir
+import hydra
 from hydra.core.config_store import ConfigStore
+from hydra.core.global_hydra import GlobalHydra
 from hydra.core.plugins import Plugins
-from hydra.errors import HydraException
+from hydra.errors import HydraException, MissingConfigException
+from hydra.initialize import initialize_config_search_path
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf.errors import ConfigKeyError, OmegaConfBaseException
 
+from babelfit.commands import users_files
+from babelfit.commands.hydra_help import help_text
+from babelfit.commands.hydra_session import raised_by_hydra
 from babelfit.commands.multirun import Sweeper
-from babelfit.config.conf import CONF
+from babelfit.config.conf import CONF, users_folder
+from babelfit.config.nearest import did_you_mean
+from babelfit.config.values import by_full_key
 from babelfit.errors import UserError
 
 
@@ -28,13 +39,85 @@ def introduce_to_hydra() -> None:
     Plugins.instance().register(Sweeper)
 
 
-def compose_config(name: str, overrides: Sequence[str]) -> DictConfig:
-    """Return the configuration of conf/NAME.yaml with these overrides; raise UserError where Hydra refuses it."""
-    if not (CONF / f"{name}.yaml").is_file():
-        raise UserError(f"no {CONF / name}.yaml: this command needs a clone of the repository, installed with pip -e")
-    introduce_to_hydra()
+def compose_config(name: str, overrides: Sequence[str], *, config_dir: str | None = None) -> DictConfig:
+    """Return the configuration of conf/NAME.yaml with these overrides; raise UserError where Hydra refuses it.
+
+    `config_dir` names a folder that adds options to the groups of conf/; None: that of the current folder.
+    """
+    folder = users_folder(config_dir)
     try:
-        with initialize_config_dir(str(CONF)):
-            return compose(name, list(overrides))
+        with _opened(folder):
+            config = hydra.compose(name, list(overrides))
+            loader = GlobalHydra.instance().config_loader()
+            users_files.log_files(folder, name=name, overrides=overrides, loader=loader)
+            return config
     except (HydraException, OmegaConfBaseException) as error:
-        raise UserError(str(error)) from error
+        raise UserError(_explained(error, name=name, overrides=overrides, folder=folder)) from error
+
+
+def run_hydra(name: str, task: Callable[[DictConfig], None]) -> None:
+    """Run a task on the configuration that the command line asks for, with all that Hydra's own commands can.
+
+    What Hydra refuses ends the command as any mistake does; what the task raises is shown as Hydra shows it.
+    """
+    folder = None
+    overrides = sys.argv[1:]
+    try:
+        named, overrides = _config_dir(overrides)
+        folder = users_folder(named)
+        sys.argv[1:] = [*([] if folder is None else ["--config-dir", str(folder)]), *overrides]
+        if {"--help", "-h"} & {*overrides}:
+            overrides = [one for one in overrides if "=" in one]
+            with _opened(folder):
+                config = hydra.compose(name, overrides, return_hydra_config=True)
+            sys.stdout.write(help_text(config, folder=folder))
+            return
+        introduce_to_hydra()
+        with raised_by_hydra():
+            hydra.main(config_path=str(CONF), config_name=name, execution_whitelist=[])(task)()
+    except (HydraException, OmegaConfBaseException, UserError) as error:
+        from babelfit.commands.session import cli_session
+
+        with cli_session():
+            raise UserError(_explained(error, name=name, overrides=overrides, folder=folder)) from error
+
+
+def _config_dir(arguments: Sequence[str]) -> tuple[str | None, list[str]]:
+    """Return the folder that a command line names, and what else stands there."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--config-dir", "-cd")
+    given, others = parser.parse_known_args(arguments)
+    return given.config_dir, others
+
+
+@contextmanager
+def _opened(folder: Path | None) -> Iterator[None]:
+    """Have Hydra look into conf/, and then into a user's folder."""
+    introduce_to_hydra()
+    with initialize_config_search_path([f"file://{one.resolve()}" for one in (CONF, folder) if one is not None]):
+        yield
+
+
+def _explained(error: Exception, *, name: str, overrides: Sequence[str], folder: Path | None) -> str:
+    """Return what is wrong, with the nearest right name where one is unknown."""
+    if isinstance(error, MissingConfigException) and error.missing_cfg_file is not None and error.options:
+        group, _, option = error.missing_cfg_file.rpartition("/")
+        asked = did_you_mean(option, error.options)
+        return f"{group}={option}: no such choice; {group} has {', '.join(error.options)}{asked}"
+    cause = error.__cause__
+    if isinstance(cause, ConfigKeyError | AttributeError) and (key := getattr(cause, "full_key", None)):
+        others = [one for one in overrides if one.lstrip("+~").partition("=")[0] != key]
+        known = _known_keys(name, others, folder=folder)
+        return f"{key}: no such key{did_you_mean(key, known) or ';'} all keys: babelfit {name} --help"
+    return str(error)
+
+
+def _known_keys(name: str, overrides: Sequence[str], *, folder: Path | None) -> list[str]:
+    """Return all keys and groups of a configuration; without the overrides where they are refused."""
+    with _opened(folder):
+        try:
+            config = hydra.compose(name, list(overrides))
+        except (HydraException, OmegaConfBaseException):
+            config = hydra.compose(name, [])
+        groups = GlobalHydra.instance().config_loader().list_groups("")
+    return [*by_full_key(OmegaConf.to_container(config)), *groups]  # type: ignore[arg-type]

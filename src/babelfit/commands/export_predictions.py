@@ -1,4 +1,4 @@
-"""`python -m babelfit export-predictions`: a run's predictions in another format."""
+"""`babelfit export-predictions`: a run's predictions in another format."""
 
 import argparse
 from pathlib import Path
@@ -12,7 +12,7 @@ def add_parser(verbs: Verbs) -> None:
         "export-predictions",
         help="write a run's predictions in the format of XTREME's submissions, or as plain TSV",
         description="Write a run's predictions as files of XTREME's submissions or as plain TSV, one a language.",
-        epilog="Example: python -m babelfit export-predictions outputs/NAME --format xtreme --to submission/",
+        epilog="Example: babelfit export-predictions outputs/NAME --format xtreme --to submission/",
     )
     parser.add_argument("run", type=Path, metavar="RUN", help="the folder of a run or an evaluation")
     parser.add_argument("--to", type=Path, required=True, metavar="FOLDER", help="where the files go")

@@ -1,4 +1,4 @@
-"""`python -m babelfit fetch`: download all that a training run needs from the Hub."""
+"""`babelfit fetch`: download all that a training run needs from the Hub."""
 
 import argparse
 import logging
@@ -17,7 +17,7 @@ def add_parser(verbs: Verbs) -> None:
         description="Download all that a training run needs from the Hugging Face Hub: the encoder's tokenizer, config "
         "and weights, and the rows of all its languages. Nothing is trained. Afterwards the same run works with "
         "HF_HUB_OFFLINE=1, also on a machine without network that sees the same cache (HF_HOME).",
-        epilog="Example: python -m babelfit fetch experiment=xnli_zero_shot",
+        epilog="Example: babelfit fetch experiment=xnli_zero_shot",
     )
     add_overrides(parser)
     parser.set_defaults(verb=fetch)
@@ -31,7 +31,7 @@ def fetch(given: argparse.Namespace) -> None:
     from babelfit.encoder import loading
     from babelfit.files import hub
 
-    config = checked(compose_config("train", given.overrides), TrainConfig)
+    config = checked(compose_config("train", given.overrides, config_dir=given.config_dir), TrainConfig)
     # Here alone, what is there already is worth a line.
     logging.getLogger(hub.__name__).setLevel(logging.DEBUG)
     path, revision = config.encoder.path, config.encoder.revision
@@ -47,4 +47,4 @@ def fetch(given: argparse.Namespace) -> None:
     if config.data.folder is not None and not hub.is_snapshot(folder):
         log.info("nothing to download: encoder.path=%s and data.folder=%s are here", path, config.data.folder)
         return
-    log.info("all is here; without network: HF_HUB_OFFLINE=1 python train.py %s", shlex.join(given.overrides))
+    log.info("all is here; without network: HF_HUB_OFFLINE=1 babelfit train %s", shlex.join(given.overrides))

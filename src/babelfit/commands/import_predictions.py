@@ -1,9 +1,9 @@
-"""`python -m babelfit import-predictions`: score predictions that were made elsewhere."""
+"""`babelfit import-predictions`: score predictions that were made elsewhere."""
 
 import argparse
 from pathlib import Path
 
-from babelfit.commands.options import Verbs, add_format, add_split
+from babelfit.commands.options import Verbs, add_config_dir, add_format, add_split
 from babelfit.config.regimes import REGIMES
 
 
@@ -16,7 +16,7 @@ def add_parser(verbs: Verbs) -> None:
         "and report them like an evaluation. Files are those of XTREME's submissions (test-LL.tsv, a predicted label a "
         "line; of tagging a tag a line and an empty line between sentences), or plain TSV (test-LL.tsv with a header: "
         "index, gold, predicted, and probabilities where there are).",
-        epilog="Example: python -m babelfit import-predictions submission/ --format xtreme --data xnli --folder DATA "
+        epilog="Example: babelfit import-predictions submission/ --format xtreme --data xnli --folder DATA "
         "--name theirs",
     )
     parser.add_argument("files", type=Path, metavar="FILE_OR_FOLDER", help="one language's file, or their folder")
@@ -28,6 +28,7 @@ def add_parser(verbs: Verbs) -> None:
     parser.add_argument("--regime", choices=regimes, help="what it saw of the target languages (default: unknown)")
     add_format(parser)
     add_split(parser, default="test")
+    add_config_dir(parser)
     parser.set_defaults(verb=import_predictions)
 
 
@@ -37,7 +38,8 @@ def import_predictions(given: argparse.Namespace) -> None:
     from babelfit.config.schema import TrainConfig, checked
     from babelfit.exchange import exchange
 
-    config = checked(compose_config("train", [f"data={given.data}", f"name={given.name}"]), TrainConfig)
+    overrides = [f"data={given.data}", f"name={given.name}"]
+    config = checked(compose_config("train", overrides, config_dir=given.config_dir), TrainConfig)
     exchange.import_predictions(
         given.files,
         format=given.format,

@@ -1,4 +1,4 @@
-"""`python -m babelfit matrix`: what runs with different source languages score in each language."""
+"""`babelfit matrix`: what runs with different source languages score in each language."""
 
 import argparse
 from pathlib import Path
@@ -13,7 +13,7 @@ def add_parser(verbs: Verbs) -> None:
         help="lay out what runs with different source languages score in each language",
         description="Lay out the scores of runs with different source languages: a row a run, a column a language, and "
         "the mean over the row's target languages.",
-        epilog="Example: python -m babelfit matrix outputs/from-en outputs/from-de outputs/from-en-de",
+        epilog="Example: babelfit matrix outputs/from-en outputs/from-de outputs/from-en-de",
     )
     parser.add_argument("runs", nargs="+", metavar="RUN", help="the folder of a run, an evaluation or a sweep")
     add_split(parser, default="test where all have it, else validation")

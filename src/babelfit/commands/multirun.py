@@ -1,4 +1,4 @@
-"""`python train.py -m`: how Hydra comes to a sweep of ours, and how train.py knows that it is part of one.
+"""`babelfit train -m`: how Hydra comes to a sweep of ours, and how a command knows that it is part of one.
 
 Hydra's own sweepers run what they are given once; this one comes back to what a killed sweep has left.
 """
@@ -6,6 +6,7 @@ Hydra's own sweepers run what they are given once; this one comes back to what a
 import logging
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -17,9 +18,8 @@ from hydra.types import HydraContext, RunMode, TaskFunction
 from omegaconf import DictConfig, OmegaConf, read_write
 from omegaconf.errors import OmegaConfBaseException
 
-from babelfit.commands.session import cli_session
-from babelfit.config.schema import TrainConfig, checked
-from babelfit.devices import launch
+from babelfit.commands import users_files
+from babelfit.commands.hydra_session import hydra_session
 from babelfit.errors import UserError
 
 AT_ONCE = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
@@ -40,7 +40,8 @@ class Sweeper(HydraSweeper):
     def sweep(self, arguments: list[str]) -> None:
         """Run the trials that the command line stands for."""
         logging.getLogger("hydra").setLevel(logging.WARNING)
-        with cli_session():
+        with hydra_session(self.config.hydra):
+            from babelfit.devices import launch
             from babelfit.sweep.leader import Leader
 
             if launch.is_one_of_several():
@@ -51,11 +52,14 @@ class Sweeper(HydraSweeper):
                 parser=OverridesParser.create(config_loader=self.hydra_context.config_loader),
                 compose=self.compose,
                 build_launcher=self.build_launcher,
+                config_dir=users_files.folder_of(self.config.hydra),
             )
             leader.run()
 
-    def compose(self, overrides: Sequence[str]) -> TrainConfig:
+    def compose(self, overrides: Sequence[str]) -> Any:
         """Return the checked configuration of one trial; raise UserError for what no run can have."""
+        from babelfit.config.schema import TrainConfig, checked  # not above: nobody shall wait for it before --help
+
         try:
             config = self.hydra_context.config_loader.load_sweep_config(self.config, list(overrides))
         except (HydraException, OmegaConfBaseException) as error:
@@ -90,7 +94,7 @@ def is_multirun() -> bool:
         return True
     for override in job.overrides.task:
         if str(override).startswith(("sweep=", "sweep.")):
-            raise UserError(f"{override} is for sweeps: python train.py -m {' '.join(job.overrides.task)}")
+            raise UserError(f"{override} is for sweeps: babelfit train -m {' '.join(job.overrides.task)}")
     return False
 
 

@@ -1,16 +1,32 @@
 """Options that several verbs have in common."""
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
 from typing import TypeAlias
 
 Verbs: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
+def add_hydra_verb(verbs: Verbs, name: str, text: str, run: Callable[[], None]) -> None:
+    """Add a verb whose command line Hydra reads, its --help too."""
+    verbs.add_parser(name, help=text, add_help=False).set_defaults(verb=lambda _: run())
+
+
 def add_overrides(parser: argparse.ArgumentParser, *, more: str = "") -> None:
-    """Add the overrides of a training run, and what else may stand among them."""
-    text = f"the overrides given to train.py (no options of its, such as -m){more}"
+    """Add the overrides of a training run, what else may stand among them, and --config-dir."""
+    text = f"the overrides given to babelfit train (no options of its, such as -m){more}"
     parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help=text)
+    add_config_dir(parser)
+
+
+def add_config_dir(parser: argparse.ArgumentParser) -> None:
+    """Add --config-dir, a folder of the user's own beside conf/."""
+    parser.add_argument(
+        "--config-dir",
+        metavar="DIR",
+        help="a folder that adds options to the groups of conf/ (default: babelfit.conf, where there is one)",
+    )
 
 
 def add_split(parser: argparse.ArgumentParser, *, default: str) -> None:

@@ -1,4 +1,4 @@
-"""`python -m babelfit plan`: what a training run would take."""
+"""`babelfit plan`: what a training run would take."""
 
 import argparse
 
@@ -13,7 +13,7 @@ def add_parser(verbs: Verbs) -> None:
         description="Say what a training run would read, compute, hold in memory and write to disk, and what to change "
         "where it does not fit. Nothing is trained and nothing written to outputs/; rows are tokenized and kept as for "
         "the run. With plan.probe=true a few steps are measured, to say how long it would take.",
-        epilog="Example: python -m babelfit plan experiment=xnli_zero_shot plan.probe=true",
+        epilog="Example: babelfit plan experiment=xnli_zero_shot plan.probe=true",
     )
     add_overrides(parser, more=", and plan.probe=true")
     parser.set_defaults(verb=plan)
@@ -30,7 +30,7 @@ def plan(given: argparse.Namespace) -> None:
         if override not in ("plan.probe=true", "plan.probe=false"):
             raise UserError(f"{override}: of plan, there is only plan.probe=true or plan.probe=false")
     theirs = [override for override in given.overrides if override not in own]
-    config = checked(compose_config("train", theirs), TrainConfig)
+    config = checked(compose_config("train", theirs, config_dir=given.config_dir), TrainConfig)
     from babelfit.planning import plan as planning
 
     planning.plan(config, probe=own[-1:] == ["plan.probe=true"])

@@ -1,4 +1,4 @@
-"""`python -m babelfit report`: the reports of a run or an evaluation, written anew."""
+"""`babelfit report`: the reports of a run or an evaluation, written anew."""
 
 import argparse
 from pathlib import Path
@@ -13,7 +13,7 @@ def add_parser(verbs: Verbs) -> None:
         help="write the reports of a run or an evaluation anew",
         description="Write report.md, report.html and figures/ of a run or an evaluation anew, from what its folder "
         "holds. The texts of errors are read from the data, where these are still what the manifest says.",
-        epilog="Example: python -m babelfit report outputs/NAME",
+        epilog="Example: babelfit report outputs/NAME",
     )
     parser.add_argument("folder", metavar="FOLDER", help="the folder of a run or an evaluation: outputs/NAME")
     add_tables(parser)

@@ -7,10 +7,6 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from rich.console import Console
-from rich.markup import escape
-
-from babelfit.devices import launch, preemption, ranks
 from babelfit.errors import Pruned, UserError
 from babelfit.files.escaping import printable
 
@@ -22,7 +18,9 @@ def cli_session() -> Iterator[None]:
     2: a mistake that the user can mend. 130: Ctrl-C. 75: a signal; under SLURM the job is queued again. Of several
     processes the first to end says why.
     """
-    console = Console(stderr=True)
+    # Not above: nobody shall wait for them before --help.
+    from babelfit.devices import launch, preemption, ranks
+
     handler = logging.StreamHandler()
     handler.setFormatter(_PrintableFormatter("%(asctime)s %(message)s", datefmt="%H:%M:%S"))
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
@@ -34,7 +32,10 @@ def cli_session() -> Iterator[None]:
 
     def announce(what: str, why: str) -> None:
         if ranks.is_first_to_end(why):
-            console.print(f"[bold red]{what}[/] {escape(why)}", highlight=False, soft_wrap=True)
+            from rich.console import Console
+            from rich.markup import escape
+
+            Console(stderr=True).print(f"[bold red]{what}[/] {escape(why)}", highlight=False, soft_wrap=True)
 
     try:
         with preemption.handle_signals():

@@ -1,4 +1,4 @@
-"""`python -m babelfit sweep`: what a sweep found."""
+"""`babelfit sweep`: what a sweep found."""
 
 import argparse
 from pathlib import Path
@@ -11,10 +11,10 @@ def add_parser(verbs: Verbs) -> None:
     parser = verbs.add_parser(
         "sweep",
         help="say what a sweep found: which trials are best, and whether by more than their seeds differ",
-        description="Say what a sweep (python train.py -m) found, also one that goes on: trials in order, groups that "
+        description="Say what a sweep (babelfit train -m) found, also one that goes on: trials in order, groups that "
         "differ in seed alone, what choosing by source languages costs, which keys matter. It is printed, and written "
         "into the folder of the sweep as sweep.csv, sweep.json, sweep.md and sweep.png.",
-        epilog="Example: python -m babelfit sweep outputs/NAME",
+        epilog="Example: babelfit sweep outputs/NAME",
     )
     parser.add_argument("folder", metavar="FOLDER", help="the folder of the sweep: outputs/NAME")
     parser.set_defaults(verb=sweep)

@@ -175,7 +175,7 @@ def read(found: Sequence[Path], *, split: str | None) -> list[ScoredRun]:
     for folder, there in zip(found, by_split, strict=True):
         if split not in there:
             raise UserError(
-                f"{folder} has no scores of {split}, only of {', '.join(there)}: python evaluate.py run={folder} "
+                f"{folder} has no scores of {split}, only of {', '.join(there)}: babelfit evaluate run={folder} "
                 f"split={split} adds them, or choose another --split"
             )
     runs = [ScoredRun(folder=folder, scores=there[split]) for folder, there in zip(found, by_split, strict=True)]

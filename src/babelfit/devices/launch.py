@@ -1,6 +1,6 @@
 """The processes of a command: one a device. Starts those that nobody else starts, and looks after them.
 
-torchrun and SLURM's srun start a process per device themselves. Without them `python train.py trainer.devices=2` is a
+torchrun and SLURM's srun start a process per device themselves. Without them `babelfit train trainer.devices=2` is a
 supervisor: it runs the same command once per device and waits.
 """
 
@@ -14,12 +14,12 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from types import FrameType
 from typing import IO
 
 from babelfit.config.schema import TrainerConfig
 from babelfit.devices import preemption
+from babelfit.devices.program import this_command
 from babelfit.errors import UserError
 
 log = logging.getLogger(__name__)
@@ -36,8 +36,10 @@ SECONDS_TO_END = 10
 """How long the others may go on once one has failed: they end by themselves, unless they wait for it."""
 
 
-def run_in_subprocesses(config: TrainerConfig) -> bool:
+def run_in_subprocesses(config: TrainerConfig, *, command: Sequence[str] | None = None) -> bool:
     """Run this command in a process per device, and return True once all have ended well; exit where one has not.
+
+    Where this process is no command, which one the processes run is given.
 
     Return False where this process is one of those, or the only one that is needed. Raise UserError, before
     anything is started, where the devices are not there or the processes do not fit them.
@@ -68,7 +70,8 @@ def run_in_subprocesses(config: TrainerConfig) -> bool:
         # As many threads in all as there are cores.
         "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", str(max(1, count_cores() // wanted))),
     }
-    status = run([shared | {"RANK": str(rank), "LOCAL_RANK": str(rank)} for rank in range(wanted)])
+    environments = [shared | {"RANK": str(rank), "LOCAL_RANK": str(rank)} for rank in range(wanted)]
+    status = run(environments, command=command or this_command())
     if status:
         sys.exit(status)
     return True
@@ -113,9 +116,8 @@ def num_workers(config: TrainerConfig) -> int:
     return 2 if check_devices(config) == "gpu" else 0
 
 
-def run(environments: Sequence[dict[str, str]]) -> int:
-    """Run this command in a process for each environment, wait for all, return the status of the first to fail."""
-    command = [sys.executable, str(Path(sys.argv[0]).resolve()), *sys.argv[1:]]
+def run(environments: Sequence[dict[str, str]], *, command: Sequence[str]) -> int:
+    """Run a command in a process for each environment, wait for all, return the status of the first to fail."""
     with supervise() as processes:
         for own in environments:
             processes.start(command, environment=os.environ | own)

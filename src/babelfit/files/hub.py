@@ -87,7 +87,7 @@ def _explain(error: Exception, *, repo: str, kind: Kind, revision: str) -> str:
     hub = constants.ENDPOINT
     login = "log in with `hf auth login`, or set HF_TOKEN"
     fetch = (
-        "Where there is network, `python -m babelfit fetch` with the arguments of the run downloads all that it needs; "
+        "Where there is network, `babelfit fetch` with the arguments of the run downloads all that it needs; "
         f"with that in {constants.HF_HUB_CACHE}, HF_HUB_OFFLINE=1 does without"
     )
     if isinstance(error, HFValidationError):

@@ -6,8 +6,10 @@ import re
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
+from babelfit.config.conf import USERS_FOLDER
 from babelfit.ledger.groups import SEED, Group, comparable
 from babelfit.statistics.significance import LEVEL
 from babelfit.statistics.welch import LEAST, welch
@@ -77,10 +79,19 @@ def fixed_overrides(folder: Path, *, swept: Sequence[str]) -> list[str]:
     own = ("name", SEED, "sweep", *swept)
     keys = [re.split("=", override, maxsplit=1)[0].lstrip("+~") for override in overrides]
     return [
-        override
-        for key, override in zip(keys, overrides, strict=True)
-        if "=" in override and key not in own and not key.startswith(("-", "sweep.", "hydra"))
+        *_config_dir(overrides),
+        *(
+            override
+            for key, override in zip(keys, overrides, strict=True)
+            if "=" in override and key not in own and not key.startswith(("-", "sweep.", "hydra"))
+        ),
     ]
+
+
+def _config_dir(arguments: Sequence[str]) -> list[str]:
+    """Return the option that names a user's folder, where it is not the one that is found without."""
+    folders = [folder for option, folder in pairwise(arguments) if option == "--config-dir"]
+    return [f"--config-dir={folder}" for folder in folders if Path(folder).name != USERS_FOLDER.name]
 
 
 def _values(first: Group, second: Group) -> dict[str, list[str]]:
@@ -101,4 +112,4 @@ def _command(values: Mapping[str, Sequence[str]], *, sweep: str, fixed: Sequence
     """
     swept = [f"{key}={','.join(several)}" for key, several in values.items()]
     seeds = f"{SEED}={','.join(map(str, SEEDS))}"
-    return f"python train.py -m {shlex.join([f'name={sweep}-seeds', *fixed, *swept, seeds])}"
+    return f"babelfit train -m {shlex.join([f'name={sweep}-seeds', *fixed, *swept, seeds])}"

@@ -69,7 +69,7 @@ class Sweep:
 def read_sweep(folder: Path) -> Sweep:
     """Return what a sweep has recorded; raise UserError for a folder that is no sweep's, or a damaged study."""
     if not is_sweep(folder):
-        raise UserError(f"{folder} is no sweep: it has no {' or '.join(FILES.values())}. Sweeps: train.py -m ...")
+        raise UserError(f"{folder} is no sweep: it has no {' or '.join(FILES.values())}. Sweeps: babelfit train -m ...")
     study = Study(folder)
     return Sweep(folder=folder, search=study.facts.search, objective=study.facts.objective, trials=study.trials())
 

@@ -70,7 +70,7 @@ def plan(config: TrainConfig, *, probe: bool) -> None:
     elif probe:
         console.print(_table("time, from a short measured probe", probing.measure(prepared), "part", "takes"))
     if not advice:
-        console.print(f"It fits. To train: python train.py with the same settings, into {OUTPUTS / config.name}")
+        console.print(f"It fits. To train: babelfit train with the same settings, into {OUTPUTS / config.name}")
 
 
 def _rows(prepared: Prepared) -> OnTerminal:

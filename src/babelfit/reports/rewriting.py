@@ -1,4 +1,4 @@
-"""`python -m babelfit report`: reports of a run or an evaluation written anew, from what its folder holds."""
+"""`babelfit report`: reports of a run or an evaluation written anew, from what its folder holds."""
 
 from pathlib import Path
 
@@ -21,7 +21,7 @@ def rewrite(folder: Path) -> list[Scores]:
     check_folder(folder)
     all_scores = read_all(folder)
     if not all_scores:
-        raise UserError(f"{folder} has no scores to report: python evaluate.py run={folder} writes them")
+        raise UserError(f"{folder} has no scores to report: babelfit evaluate run={folder} writes them")
     facts = _facts(folder)
     with locked(folder):
         writing.write(folder, all_scores=all_scores, facts=facts)

@@ -110,7 +110,7 @@ class Origin:
         if self.is_hub and not self.available(split, languages=[language]):
             raise UserError(
                 f"{self._repo} at {folder.name} has no {stored} split for language '{language}'"
-                + (f" in {folder}: `python -m babelfit fetch` downloads it" if hub.is_offline() else "")
+                + (f" in {folder}: `babelfit fetch` downloads it" if hub.is_offline() else "")
                 + ". Choose another language, or another commit with data.revision"
             )
 

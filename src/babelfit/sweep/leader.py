@@ -43,6 +43,7 @@ class Leader:
     folder: Path
     facts: SweepFacts
     grid: dict[str, dict[str, str]] | None  # the settings of each trial by the name of its folder; None: a search
+    config_dir: Path | None  # with options of the user's
 
     @classmethod
     def read(
@@ -53,6 +54,7 @@ class Leader:
         parser: OverridesParser,
         compose: Callable[[Sequence[str]], TrainConfig],
         build_launcher: Callable[[Path], Launcher | None],
+        config_dir: Path | None = None,
     ) -> "Leader":
         """Read the command line, given the configuration without what is swept.
 
@@ -91,6 +93,7 @@ class Leader:
                 objective=objective,
             ),
             grid=None if is_search else {},
+            config_dir=config_dir,
         )
         leader._check(space.samples() if is_search else space.grid())
         return leader
@@ -155,7 +158,11 @@ class Leader:
                 "".join(f", {count} {state}" for state, count in known.items()),
             )
             runner = trials.Runner(
-                study, settings=self.settings, num_trials=self._num_trials, overrides_of=self.overrides
+                study,
+                settings=self.settings,
+                num_trials=self._num_trials,
+                overrides_of=self.overrides,
+                config_dir=self.config_dir,
             )
             to_do = self._to_do(study, runner=runner)
             if launcher is None:

@@ -77,7 +77,7 @@ class Space:
         if "seed" in self.swept:
             raise UserError(
                 f"seed={self.swept['seed'].get_value_string()}: a search over seeds would find the luckiest one. "
-                "Search with one seed; then train the best setting with several: train.py -m seed=1,2,3 ..."
+                "Search with one seed; then train the best setting with several: babelfit train -m seed=1,2,3 ..."
             )
         return {key: _distribution(override) for key, override in self.swept.items()}
 

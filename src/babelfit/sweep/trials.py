@@ -1,4 +1,4 @@
-"""Trials, each a `train.py` of its own: started here or elsewhere, waited for, and recorded."""
+"""Trials, each a `babelfit train` of its own: started here or elsewhere, waited for, and recorded."""
 
 import logging
 import os
@@ -16,10 +16,10 @@ from hydra.plugins.launcher import Launcher
 from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
-from babelfit.config.conf import TRAIN
 from babelfit.config.schema import SweepConfig, TrainerConfig
 from babelfit.devices import preemption
 from babelfit.devices.launch import Processes, check_devices, count_cores, count_gpus, supervise
+from babelfit.devices.program import babelfit_command
 from babelfit.errors import UserError, first_line
 from babelfit.files.lock import holder
 from babelfit.ledger.study import Study, Trial
@@ -54,11 +54,13 @@ class Runner:
         settings: SweepConfig,
         num_trials: int,
         overrides_of: Callable[[dict[str, str]], list[str]],
+        config_dir: Path | None = None,  # with options of the user's
     ) -> None:
         self._study = study
         self._settings = settings
         self._num_trials = num_trials
         self._overrides_of = overrides_of
+        self._config_dir = config_dir
         self._objective = study.facts.objective
         self._stopped: int | None = None  # with this status, by somebody
 
@@ -133,7 +135,8 @@ class Runner:
         before = Before.at(trial.folder)
         own = _without_scheduler(os.environ) | environment
         with log_path(trial.folder).open("ab") as file:
-            process = processes.start(_command(self._arguments(trial)), environment=own, log=file)
+            command = _command([*_options(self._config_dir), *self._arguments(trial)])
+            process = processes.start(command, environment=own, log=file)
         return _Job(trial, process, slot, before)
 
     def conclude(self, trial: Trial, ended: Outcome) -> None:
@@ -173,7 +176,11 @@ class Runner:
 
 
 def _command(arguments: Sequence[str]) -> list[str]:
-    return [sys.executable, str(TRAIN), *arguments]
+    return babelfit_command("train", *arguments)
+
+
+def _options(config_dir: Path | None) -> list[str]:
+    return [] if config_dir is None else [f"--config-dir={config_dir}"]
 
 
 def _without_scheduler(environment: Mapping[str, str]) -> dict[str, str]:
@@ -217,7 +224,7 @@ def environments(workers: int, trainer: TrainerConfig) -> list[dict[str, str]]:
     return [shared | {"CUDA_VISIBLE_DEVICES": ",".join(gpus)} for gpus in own]
 
 
-def run_as_job(overrides: Sequence[str]) -> None:
+def run_as_job(overrides: Sequence[str], *, config_dir: Path | None = None) -> None:
     """Run the trial of these overrides, which a launcher has sent here, as a process of its own on what this job has.
 
     A signal to the job (SIGUSR2 under submitit, before its time is up) stops the trial with a checkpoint; only then the
@@ -236,7 +243,8 @@ def run_as_job(overrides: Sequence[str]) -> None:
         # Ignored by the trial, which would die of it: some schedulers send it to every process of a job.
         submitits = signal.signal(signal.SIGUSR2, signal.SIG_IGN)
         with log_path(folder).open("ab") as file:
-            process = processes.start(_command(overrides), environment=_without_scheduler(os.environ), log=file)
+            command = _command([*_options(config_dir), *overrides])
+            process = processes.start(command, environment=_without_scheduler(os.environ), log=file)
         signal.signal(signal.SIGUSR2, stop)
         process.wait()
         signal.signal(signal.SIGUSR2, submitits)

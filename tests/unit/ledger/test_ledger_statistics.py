@@ -69,7 +69,7 @@ def test_the_command_trains_both_groups_with_more_seeds_as_the_sweep_did(in_fold
     assert found is not None
     assert found.seeds_command is not None
     assert shlex.split(found.seeds_command) == [
-        *("python", "train.py", "-m", "name=a/b-seeds", "experiment=xnli_zero_shot", "+encoder.overrides.x=1"),
+        *("babelfit", "train", "-m", "name=a/b-seeds", "experiment=xnli_zero_shot", "+encoder.overrides.x=1"),
         *("optimization.learning_rate=1e-5,3e-5", "data.train_languages=[en,de]", "seed=1,2,3,4,5"),
     ]
     assert found.num_seed_runs == 10
@@ -85,7 +85,7 @@ def test_the_command_is_told_without_what_the_folder_does_not_say(in_folder: Pat
     found = collect(made.sweep).comparison
 
     assert found is not None
-    assert found.seeds_command == ("python train.py -m name=made-seeds optimization.learning_rate=1,2 seed=1,2,3,4,5")
+    assert found.seeds_command == ("babelfit train -m name=made-seeds optimization.learning_rate=1,2 seed=1,2,3,4,5")
 
 
 @pytest.mark.parametrize(

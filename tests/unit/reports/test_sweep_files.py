@@ -180,7 +180,7 @@ def test_text_is_no_markup_anywhere(in_folder: Path, text: str) -> None:
     in_words = text.replace("\x1b", r"\x1b")
     escaped = "".join(f"\\{one}" if one in "\\`*_[]|<>" else one for one in in_words)
     written = page(made)
-    without_command = "\n".join(line for line in written.splitlines() if not line.startswith("      python train.py"))
+    without_command = "\n".join(line for line in written.splitlines() if not line.startswith("      babelfit train"))
 
     assert f"- search: {escaped};" in written
     assert f"\n- trial 4 failed: {escaped} second line\n" in written
