@@ -1,6 +1,7 @@
 """The commands as processes of their own: quick help, and the right `evaluate` however Python is started."""
 
 import os
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -46,6 +47,24 @@ def test_help_of_the_verbs_imports_not_even_hydra() -> None:
     assert "heavy: []" in out
     for word in ("babelfit fetch", "KEY=VALUE", "HF_HUB_OFFLINE=1", "--config-dir DIR"):
         assert word in out
+
+
+def seconds(*arguments: str) -> float:
+    """Return the processor time that Python takes, at best."""
+    taken = []
+    for _ in range(3):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        run(*arguments)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        taken.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+    return min(taken)
+
+
+def test_help_takes_less_than_a_second() -> None:
+    # On a machine that is busy with other things, in proportion to what the import of Hydra takes.
+    allowed = max(1.0, 2.5 * seconds("-c", "import hydra"))
+    assert seconds("-m", "babelfit", "--help") < 0.5 * allowed
+    assert seconds("-m", "babelfit", "train", "--help") < allowed
 
 
 @pytest.mark.parametrize("script", ["train.py", "evaluate.py"])

@@ -9,6 +9,7 @@ import os
 import re
 import signal
 import subprocess
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -67,8 +68,10 @@ def install() -> None:
     """Make ours the handlers, also after Lightning has put its own in front of them.
 
     Lightning's would end training without a checkpoint, and on several devices start a broadcast from within the
-    handler.
+    handler. Only the main thread may; elsewhere they stay whose they are.
     """
+    if threading.current_thread() is not threading.main_thread():
+        return
     for number in SIGNALS:
         signal.signal(number, _signals.handle)
 

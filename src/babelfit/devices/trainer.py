@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from pytorch_lightning import Callback, LightningModule, Trainer
-from pytorch_lightning.callbacks import RichProgressBar
+from pytorch_lightning.callbacks import RichProgressBar, TQDMProgressBar
 from pytorch_lightning.strategies import DDPStrategy, ModelParallelStrategy, Strategy
+from rich.console import Console
 from transformers.utils.logging import disable_progress_bar
 
 from babelfit.config.schema import TrainerConfig
@@ -36,7 +37,7 @@ def build_trainer(
         plugins=[cluster_environment(), *plugins],
         precision=precision,  # type: ignore[arg-type]
         default_root_dir=folder,
-        callbacks=[_ProgressBar(), OwnSignals(), *callbacks],
+        callbacks=[_progress_bar(), OwnSignals(), *callbacks],
         # The step's examples are dealt out by our own sampler, and checkpoints are written by our own callback.
         use_distributed_sampler=False,
         enable_checkpointing=False,
@@ -59,8 +60,21 @@ def _strategy(config: TrainerConfig) -> Strategy | str:
     return DDPStrategy(broadcast_buffers=False, find_unused_parameters=False)
 
 
-class _ProgressBar(RichProgressBar):
+def _progress_bar() -> Callback:
+    """Return a bar for the terminal; for a notebook, where rich's shows nothing without widgets, one of tqdm's."""
+    return _NotebookBar() if Console().is_jupyter else _TerminalBar()
+
+
+class _TerminalBar(RichProgressBar):
     """Show what was logged last: to ask for newer numbers would make a GPU wait at every step."""
+
+    def get_metrics(self, trainer: Trainer, pl_module: LightningModule) -> Any:
+        """Return the numbers to show."""
+        return pl_module.shown
+
+
+class _NotebookBar(TQDMProgressBar):
+    """Show what was logged last."""
 
     def get_metrics(self, trainer: Trainer, pl_module: LightningModule) -> Any:
         """Return the numbers to show."""

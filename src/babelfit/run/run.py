@@ -178,14 +178,19 @@ def _why(error: BaseException) -> str:
     return "".join(traceback.format_exception_only(error)).strip()
 
 
+def evaluation_folder(config: EvaluateConfig, *, data_name: str) -> Path:
+    """Return the folder of an evaluation outside any run."""
+    model = Path(str(config.run or config.model)).name
+    return OUTPUTS / (config.name or f"{data_name}-{model}")
+
+
 @contextmanager
 def opened_evaluation(config: EvaluateConfig, *, data_name: str) -> Iterator[Path]:
     """Make the folder of an evaluation outside any run, or come back to it, and work in it alone.
 
     Raises UserError if it holds another evaluation, or something else, or another process works in it.
     """
-    model = Path(str(config.run or config.model)).name
-    folder = OUTPUTS / (config.name or f"{data_name}-{model}")
+    folder = evaluation_folder(config, data_name=data_name)
     check_place(folder)
     path = folder / EVALUATION
     if folder.exists() and not path.is_file() and {one.name for one in folder.iterdir()} - {LOCK, f"{path.name}.tmp"}:

@@ -11,6 +11,7 @@ from transformers import PreTrainedTokenizerFast
 
 from babelfit.batches.ragged import NO_LABEL
 from babelfit.rows.encoding import encode_texts
+from babelfit.rows.given import rows_of_texts
 from babelfit.rows.readers import LABEL
 from babelfit.statistics.sums import Array, Counts, Measure, ratio
 from babelfit.tasks.labelled import Spellings, answers_of_logits, calibration, confusion, how_sure, is_share, label_ids
@@ -87,6 +88,10 @@ class Classification(Task):
     def read_gold(self, table: pa.Table) -> list[list[int]]:
         """Return the id of each row's label."""
         return [[label_id] for label_id in label_ids(table[LABEL].to_pylist(), labels=self.labels)]
+
+    def rows_of(self, given: Sequence[Any]) -> pa.Table:
+        """Return texts, or pairs of them, as rows."""
+        return rows_of_texts(given, columns=self.texts)
 
     def chance(self, gold: Sequence[Array]) -> float:
         """Return up to which accuracy a score is no better than guessing: the mean over languages.

@@ -11,6 +11,7 @@ from scipy.stats import spearmanr
 from transformers import PreTrainedTokenizerFast
 
 from babelfit.rows.encoding import encode_texts
+from babelfit.rows.given import rows_of_texts
 from babelfit.rows.readers import LABEL
 from babelfit.statistics.sums import PLAIN, Array, Counts, Measure, no_sums, ratio
 from babelfit.tasks.mistakes import MistakeWords, Shown
@@ -108,6 +109,10 @@ class Regression(Task):
     def read_gold(self, table: pa.Table) -> list[list[float]]:
         """Return each row's number."""
         return [[math.nan if number is None else number] for number in table[LABEL].to_pylist()]
+
+    def rows_of(self, given: Sequence[Any]) -> pa.Table:
+        """Return texts, or pairs of them, as rows."""
+        return rows_of_texts(given, columns=self.texts)
 
     def chance(self, gold: Sequence[Array]) -> float:
         """Return up to which r a score is no better than none: two standard errors of 0, the mean over languages."""

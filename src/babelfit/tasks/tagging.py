@@ -11,6 +11,7 @@ from transformers import PreTrainedTokenizerFast
 
 from babelfit.batches.ragged import NO_LABEL
 from babelfit.rows.encoding import encode_words, read_words_as_in_text
+from babelfit.rows.given import rows_of_words
 from babelfit.rows.readers import TAGS, WORDS
 from babelfit.statistics.sums import NOT_ON_TERMINAL, Array, Counts, Measure, f1, ratio
 from babelfit.tasks.labelled import Spellings, answers_of_logits, calibration, confusion, how_sure, is_share, label_ids
@@ -115,6 +116,10 @@ class Tagging(Task):
         return [
             [NO_LABEL] * len(words) if tags is None else label_ids(tags, labels=self.labels) for words, tags in rows
         ]
+
+    def rows_of(self, given: Sequence[Any]) -> pa.Table:
+        """Return lists of words as rows."""
+        return rows_of_words(given)
 
     def chance(self, gold: Sequence[Array]) -> float:
         """Return 0: a model that has learned nothing finds no span at all."""

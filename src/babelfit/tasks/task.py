@@ -11,6 +11,7 @@ import pyarrow as pa
 from transformers import PreTrainedTokenizerFast
 
 from babelfit.batches.ragged import NO_LABEL
+from babelfit.errors import UserError
 from babelfit.predictions.prediction_files import Record
 from babelfit.statistics.sums import Array, Counts, Measure
 from babelfit.tasks.mistakes import MistakeWords, Shown
@@ -115,6 +116,10 @@ class Task(ABC):
     @abstractmethod
     def read_gold(self, table: pa.Table) -> list[list[Any]]:
         """Return the gold of each row's targets, as ids or numbers; NO_LABEL or NaN where there is none."""
+
+    def rows_of(self, given: Sequence[Any]) -> pa.Table:
+        """Return what somebody gives to be answered as rows without gold; raise UserError for what is not read."""
+        raise UserError(f"{self.name} answers no texts that are given one by one: use transformers' {self.pipeline}")
 
     def chance(self, gold: Sequence[Array]) -> float | None:
         """Return up to which selecting score nothing was learned, given each language's gold; None: not known."""
