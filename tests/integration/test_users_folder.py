@@ -74,6 +74,12 @@ def test_a_folder_that_is_named_stands_in_place_of_the_one_that_is_found(
     assert "experiment=theirs: no such choice; experiment has mine, " in done.err
 
 
+def test_no_other_option_of_hydras_is_taken_for_it(command: Command, mine: Path) -> None:
+    done = command("train.py", "-c", "job", "experiment=mine")
+    assert done.status == 0, done.err
+    assert "seed: 7" in done.out
+
+
 def test_a_folder_that_is_missing_is_refused(command: Command) -> None:
     done = command("train.py", "--config-dir", "nowhere")
     assert done.status == 2

@@ -84,9 +84,10 @@ def run_hydra(name: str, task: Callable[[DictConfig], None]) -> None:
 
 def _config_dir(arguments: Sequence[str]) -> tuple[str | None, list[str]]:
     """Return the folder that a command line names, and what else stands there."""
-    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    parser.add_argument("--config-dir", "-cd")
-    given, others = parser.parse_known_args(arguments)
+    parser = argparse.ArgumentParser(prog=sys.argv[0], add_help=False, allow_abbrev=False)
+    parser.add_argument("--config-dir")
+    # Hydra's short name for it; as one of argparse's it would also answer to -c, which is Hydra's --cfg.
+    given, others = parser.parse_known_args(["--config-dir" if one == "-cd" else one for one in arguments])
     return given.config_dir, others
 
 

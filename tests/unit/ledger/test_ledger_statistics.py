@@ -75,6 +75,19 @@ def test_the_command_trains_both_groups_with_more_seeds_as_the_sweep_did(in_fold
     assert found.num_seed_runs == 10
 
 
+def test_the_command_names_a_folder_of_the_users_own_where_it_is_not_found_without(in_folder: Path) -> None:
+    for name in ("options", "babelfit.conf"):
+        made = MadeSweep(in_folder / "outputs", name=f"of-{name}")
+        for rate, value in (("1e-5", 0.7), ("2e-5", 0.5)):
+            fixed = ("--config-dir", f"/somewhere/{name}", "experiment=mine")
+            made.add({"optimization.learning_rate": rate}, fixed=fixed, source_dev=0.5, mean_dev=value)
+        found = collect(made.sweep).comparison
+        assert found is not None
+        assert found.seeds_command is not None
+        assert ("--config-dir=/somewhere/options" in found.seeds_command) == (name == "options")
+        assert "experiment=mine" in found.seeds_command
+
+
 @pytest.mark.parametrize("text", [None, "", "[]", "{}", '{"command": 1}', '{"command": []}', "\xff"])
 def test_the_command_is_told_without_what_the_folder_does_not_say(in_folder: Path, text: str | None) -> None:
     made = MadeSweep(in_folder / "outputs")
