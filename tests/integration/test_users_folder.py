@@ -10,6 +10,8 @@ import pytest
 import yaml
 
 from babelfit.commands.cli import main
+from babelfit.commands.compose import compose_config
+from babelfit.errors import UserError
 from babelfit.sweep import trials
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -153,6 +155,14 @@ def test_a_key_that_is_mistaken_is_answered_with_the_nearest(command: Command, m
         done = command("train.py", override)
         assert (done.status, answer in done.err, "Traceback" in done.err) == (2, True, False), done.err
     assert os.environ.get("HYDRA_FULL_ERROR") is None
+
+
+def test_a_file_that_is_no_yaml_is_named(command: Command, mine: Path) -> None:
+    mine.write_text("seed: [\n")
+    done = command("train.py", "experiment=mine")
+    assert (done.status, "mine.yaml" in done.err, "Traceback" in done.err) == (2, True, False), done.err
+    with pytest.raises(UserError, match=r"mine\.yaml"):
+        compose_config("train", ["experiment=mine"])
 
 
 def test_help_has_the_users_options_too(command: Command, mine: Path) -> None:

@@ -14,6 +14,7 @@ from hydra.errors import HydraException, MissingConfigException
 from hydra.initialize import initialize_config_search_path
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigKeyError, OmegaConfBaseException
+from yaml import YAMLError
 
 from babelfit.commands import users_files
 from babelfit.commands.hydra_help import help_text
@@ -23,6 +24,9 @@ from babelfit.config.conf import CONF, users_folder
 from babelfit.config.nearest import did_you_mean
 from babelfit.config.values import by_full_key
 from babelfit.errors import UserError
+
+REFUSED = (HydraException, OmegaConfBaseException, YAMLError)
+"""What a configuration is refused with, or a file of it."""
 
 
 def introduce_to_hydra() -> None:
@@ -51,7 +55,7 @@ def compose_config(name: str, overrides: Sequence[str], *, config_dir: str | Non
             loader = GlobalHydra.instance().config_loader()
             users_files.log_files(folder, name=name, overrides=overrides, loader=loader)
             return config
-    except (HydraException, OmegaConfBaseException) as error:
+    except REFUSED as error:
         raise UserError(_explained(error, name=name, overrides=overrides, folder=folder)) from error
 
 
@@ -75,7 +79,7 @@ def run_hydra(name: str, task: Callable[[DictConfig], None]) -> None:
         introduce_to_hydra()
         with raised_by_hydra():
             hydra.main(config_path=str(CONF), config_name=name, execution_whitelist=[])(task)()
-    except (HydraException, OmegaConfBaseException, UserError) as error:
+    except (*REFUSED, UserError) as error:
         from babelfit.commands.session import cli_session
 
         with cli_session():
@@ -118,7 +122,7 @@ def _known_keys(name: str, overrides: Sequence[str], *, folder: Path | None) -> 
     with _opened(folder):
         try:
             config = hydra.compose(name, list(overrides))
-        except (HydraException, OmegaConfBaseException):
+        except REFUSED:
             config = hydra.compose(name, [])
         groups = GlobalHydra.instance().config_loader().list_groups("")
     return [*by_full_key(OmegaConf.to_container(config)), *groups]  # type: ignore[arg-type]
