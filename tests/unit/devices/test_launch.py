@@ -73,7 +73,7 @@ def test_a_batch_script_without_srun_starts_its_processes_itself(monkeypatch: py
     monkeypatch.setenv("SLURM_PROCID", "0")
     monkeypatch.setenv("LOCAL_RANK", "0")  # nobody's
     started = []
-    monkeypatch.setattr(launch, "run", lambda environments: started.extend(environments) or 0)
+    monkeypatch.setattr(launch, "run", lambda environments, **_: started.extend(environments) or 0)
 
     assert launch.run_in_subprocesses(replace(CONFIG, devices=3))
     assert [(one["RANK"], one["LOCAL_RANK"], one["WORLD_SIZE"]) for one in started] == [
