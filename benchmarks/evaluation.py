@@ -9,8 +9,8 @@ groups, consistency; report.md, report.html, pictures, model card), by the comma
 it, with imports. The XNLI run compares selections of its checkpoint, and a second seed is compared with it, laid out
 beside it, exported and imported again. It learns a little English, and nothing arrives elsewhere, with random weights.
 
-With --evidence, the default run's report on the bundled sample goes to evidence/evaluation/, as a page and as it looks
-in a browser (chromium), wide and narrow.
+With --evidence, the default run's report on the bundled sample goes to evidence/evaluation/, and how its page looks in
+a browser (chromium), wide and narrow, to docs/images/.
 """
 
 import argparse
@@ -56,14 +56,15 @@ WORK = {
     ),
 }
 MADE_OF_PREDICTIONS = ("scores", "figures", "report.md", "report.html")
-SIZES = {"wide": (1400, 1100), "narrow": (400, 1100)}
+IMAGES = ROOT / "docs" / "images"
+SIZES = {"report": (1400, 1100), "report-narrow": (400, 1100)}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data", help="holds xtreme/, xlmr_base/")
     parser.add_argument("--results", type=Path, default=HERE / "results" / "evaluation.json")
-    parser.add_argument("--evidence", action="store_true", help="also remake evidence/evaluation/; takes a minute")
+    parser.add_argument("--evidence", action="store_true", help="also remake evidence/evaluation/ and its pictures; takes a minute")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         results = {
@@ -73,7 +74,7 @@ def main() -> None:
         }
         results["xnli"] |= beside(Path(folder), data=options.data.resolve())
         if options.evidence:
-            evidence(Path(folder), to=HERE / "evidence" / "evaluation")
+            evidence(Path(folder), to=HERE / "evidence" / "evaluation", pictures=IMAGES)
     options.results.write_text(json.dumps(results, indent=2) + "\n")
     print(json.dumps(results, indent=2))
 
@@ -150,15 +151,17 @@ def beside(folder: Path, *, data: Path) -> dict[str, Any]:
     }
 
 
-def evidence(folder: Path, *, to: Path) -> None:
-    """Make the default run's report on the bundled sample, and look at it in a browser."""
+def evidence(folder: Path, *, to: Path, pictures: Path) -> None:
+    """Make the default run's report on the bundled sample, and take pictures of its page in a browser."""
     command(folder, "train.py", "name=sample", "checkpoint.compare=true", "checkpoint.average=3")
     to.mkdir(parents=True, exist_ok=True)
+    run = folder / "outputs" / "sample"
     for name in ("report.html", "report.md"):
-        report = (folder / "outputs" / "sample" / name).read_text()
+        report = (run / name).read_text()
         for place, called in ((folder / "cache", "CACHE"), (folder, "FOLDER"), (ROOT, "babelfit")):
             report = report.replace(str(place), called)
-        (to / name).write_text(report)
+        (run / name).write_text(report)
+    shutil.copyfile(run / "report.md", to / "report.md")
     for name, (width, height) in SIZES.items():
         subprocess.run(
             [
@@ -167,8 +170,8 @@ def evidence(folder: Path, *, to: Path) -> None:
                 "--no-sandbox",
                 "--hide-scrollbars",
                 f"--window-size={width},{height}",
-                f"--screenshot={to / f'{name}.png'}",
-                (to / "report.html").resolve().as_uri(),
+                f"--screenshot={pictures / f'{name}.png'}",
+                (run / "report.html").resolve().as_uri(),
             ],
             check=True,
             capture_output=True,

@@ -12,7 +12,7 @@ span F1 in six languages.
    and started again. It must end with twelve recorded trials and the right best, and no trial may lose more than the
    steps since its last checkpoint.
 
-The search's ledger (table and picture) goes to evidence/sweep/, the grid's table too.
+The ledgers of both go to evidence/sweep/, their pictures to docs/images/.
 """
 
 import argparse
@@ -86,9 +86,9 @@ def main() -> None:
         options.evidence.mkdir(parents=True, exist_ok=True)
         for name in ("grid", "search"):
             ledger = (bench.sweep(name) / "sweep.md").read_text()
-            ledger = ledger.replace("sweep.png", f"{name}.png").replace(str(options.data.resolve()), "DATA")
+            ledger = ledger.replace("sweep.png", f"../../../docs/images/sweep-{name}.png").replace(str(options.data.resolve()), "DATA")
             (options.evidence / f"{name}.md").write_text(ledger)
-            shutil.copyfile(bench.sweep(name) / "sweep.png", options.evidence / f"{name}.png")
+            shutil.copyfile(bench.sweep(name) / "sweep.png", ROOT / "docs" / "images" / f"sweep-{name}.png")
     options.results.write_text(json.dumps(results, indent=2) + "\n")
     print(json.dumps(results, indent=2))
     if not all((*results["grid"]["equal"].values(), *results["search"]["holds"].values())):
