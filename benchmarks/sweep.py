@@ -86,7 +86,8 @@ def main() -> None:
         options.evidence.mkdir(parents=True, exist_ok=True)
         for name in ("grid", "search"):
             ledger = (bench.sweep(name) / "sweep.md").read_text()
-            ledger = ledger.replace("sweep.png", f"../../../docs/images/sweep-{name}.png").replace(str(options.data.resolve()), "DATA")
+            ledger = ledger.replace("sweep.png", f"../../../docs/images/sweep-{name}.png")
+            ledger = ledger.replace(str(options.data.resolve()), "DATA")
             (options.evidence / f"{name}.md").write_text(ledger)
             shutil.copyfile(bench.sweep(name) / "sweep.png", ROOT / "docs" / "images" / f"sweep-{name}.png")
     options.results.write_text(json.dumps(results, indent=2) + "\n")

@@ -23,6 +23,7 @@ def cli_session() -> Iterator[None]:
 
     handler = logging.StreamHandler()
     handler.setFormatter(_PrintableFormatter("%(asctime)s %(message)s", datefmt="%H:%M:%S"))
+    handler.addFilter(_NoRepetitions())
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
     # For torch, which asks when it is imported: memory on the CPU in large pages, which are handed out more quickly.
     os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
@@ -66,3 +67,18 @@ class _PrintableFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         return printable(super().format(record))
+
+
+class _NoRepetitions(logging.Filter):
+    """Drop what was said already, word for word: a model is checked each time that it is loaded. Warnings stay."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._said: set[str] = set()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Return whether a record is a warning, or new."""
+        message = record.getMessage()
+        is_new = message not in self._said
+        self._said.add(message)
+        return is_new or record.levelno > logging.INFO

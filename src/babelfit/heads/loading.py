@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 from transformers import PreTrainedConfig, PreTrainedModel
-from transformers.utils.logging import set_verbosity_error
+from transformers.utils.logging import disable_progress_bar, set_verbosity_error
 
 from babelfit.encoder.encoder import max_tokens
 from babelfit.encoder.loading import load_config, located
@@ -121,6 +121,7 @@ def _from_pretrained(
     """Load weights; say which ones the model has and the folder has not."""
     # What is missing is told by the caller, in its own words.
     set_verbosity_error()
+    disable_progress_bar()  # which lasts a fraction of a second
     folder = located(path, revision=revision, weights=True)
     check_shards(Path(folder))
     # A stranger's config may also name another file of weights than those that were looked at.
