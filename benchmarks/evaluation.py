@@ -64,7 +64,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data", help="holds xtreme/, xlmr_base/")
     parser.add_argument("--results", type=Path, default=HERE / "results" / "evaluation.json")
-    parser.add_argument("--evidence", action="store_true", help="also remake the report and its pictures; takes a minute")
+    parser.add_argument("--evidence", action="store_true", help="also remake report and pictures; takes a minute")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         results = {
