@@ -1,32 +1,40 @@
-# make quickstart: set up and run the default example. make test, make check: what CI runs.
+# make quickstart: set up and run the default example. make test, make check: what CI runs. make docs: the site.
 PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+# Errors are printed, and nothing else: no advice on pip's own version, no remark on an index that is not there.
+INSTALL = $(BIN)/pip install -qq --disable-pip-version-check --no-input --constraint constraints.txt
 
-.PHONY: quickstart test check format clean
+.PHONY: quickstart test check docs format clean
 
 quickstart: $(INSTALLED)  ## set up, train the bundled example, print its table
-	$(BIN)/python train.py
+	@$(BIN)/python train.py
 
 test: $(INSTALLED)  ## run the tests, two files at a time
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder
 
-check: $(INSTALLED)  ## lint, formatting, types and which room imports which
+check: $(INSTALLED)  ## lint, formatting, types, which room imports which, and the links of the documentation
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/zensical build --strict --clean
+
+docs: $(INSTALLED)  ## write the page of all keys anew, and build the site into site/; fails on a broken link
+	$(BIN)/python tools/configuration_page.py
+	$(BIN)/zensical build --strict --clean
 
 format: $(INSTALLED)  ## mend lint and formatting
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
 $(INSTALLED): pyproject.toml constraints.txt
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --constraint constraints.txt torch
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
-	touch $@
+	@echo "installing into $(VENV), which takes a few minutes"
+	@$(PYTHON) -m venv $(VENV)
+	@$(INSTALL) torch
+	@$(INSTALL) --editable '.[dev]'
+	@touch $@
 
 clean:  ## remove the environment and caches; outputs/ stays
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache site .cache

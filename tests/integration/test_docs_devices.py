@@ -1,6 +1,6 @@
-"""The commands of the README's sections on interruptions and devices are run, on as many processes as a CPU has.
+"""The commands of the pages on interruptions and devices are run, on as many processes as a CPU has.
 
-What differs from the README: the data are small, GPUs are processes on the CPU, and an encoder that would have to be
+What differs from the pages: the data are small, GPUs are processes on the CPU, and an encoder that would have to be
 downloaded is the bundled one.
 """
 
@@ -15,12 +15,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import doc_commands
 import pytest
+from doc_commands import Command
 from tiny import RANDOM
 
 ROOT = Path(__file__).resolve().parents[2]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
-SECONDS = 150
+SECONDS = 300
 TINY = (
     "trainer.accelerator=cpu",
     *RANDOM,
@@ -40,23 +41,29 @@ SLURM_PROCID=0 SLURM_LOCALID=0 "$@" && wait $other
 """
 
 
-def commands(section: str) -> list[str]:
-    block = README.split(f"\n## {section}\n")[1].split("\n## ")[0].split("```")[1]
-    return [re.sub(r"\s+#.*", "", line) for line in block.strip().splitlines()]
+INTERRUPTED, DEVICES = (doc_commands.on(ROOT / "docs" / f"{page}.md") for page in ("interruptions", "devices"))
 
 
-INTERRUPTED, DEVICES = commands("When it is interrupted"), commands("Several GPUs, several machines")
-
-
-def on_cpu(command: str) -> list[str]:
+def on_cpu(command: Command) -> list[str]:
     """Turn a command for GPUs into the same for two processes on the CPU."""
-    small = re.sub(r"trainer\.devices=\d+", "trainer.devices=2", command)
-    small = small.replace("encoder=xlmr_large", "encoder=mini").replace("seed=1,2,3", "seed=1,2")
+    words = command.words
+    if command.verb is not None:
+        file, arguments = doc_commands.script(words)
+        words = ["python", file, *arguments]
+    small = re.sub(r"trainer\.devices=\d+", "trainer.devices=2", shlex.join(words))
+    small = small.replace("encoder=xlmr_large", "encoder=mini").replace("seed=1,2,3", "seed=1")
     return shlex.split(small)
 
 
-def test_an_interrupted_run_goes_on_as_the_readme_says(train: Callable[..., Any]) -> None:
-    first, again, never = (shlex.split(command)[2:] for command in INTERRUPTED)
+def test_torchrun_is_told_of_as_many_processes_as_the_config() -> None:
+    [command] = [one.line for one in DEVICES if one.words[0] == "torchrun"]
+    options = dict(re.findall(r"(--nnodes|--nproc-per-node|trainer\.devices|trainer\.num_nodes)[= ](\d+)", command))
+    assert options["--nproc-per-node"] == options["trainer.devices"]
+    assert options["--nnodes"] == options["trainer.num_nodes"]
+
+
+def test_an_interrupted_run_goes_on_as_the_page_says(train: Callable[..., Any]) -> None:
+    first, again, never = (command.words[2:] for command in INTERRUPTED)
     small = ("data.languages=[en]", "optimization.max_steps=2")
 
     assert train(*first, *small).status == 0
@@ -91,8 +98,8 @@ def ended(processes: list[subprocess.Popen[str]]) -> list[str]:
     return said
 
 
-@pytest.mark.parametrize("command", DEVICES)
-def test_a_command_for_several_devices_ends_well(command: str, tmp_path: Path, environment: dict[str, str]) -> None:
+@pytest.mark.parametrize("command", DEVICES, ids=lambda command: command.line)
+def test_a_command_for_several_devices_ends_well(command: Command, tmp_path: Path, environment: dict[str, str]) -> None:
     for name in ("train.py", "conf"):
         (tmp_path / name).symlink_to(ROOT / name)
     program, *arguments = on_cpu(command)
@@ -126,4 +133,4 @@ def test_a_command_for_several_devices_ends_well(command: str, tmp_path: Path, e
     # Ours begin a line. torchrun logs one after a stamp where the other machine's end takes its store away.
     assert not any(re.search("^Traceback", text, flags=re.MULTILINE) for text in said), said
     runs = sorted(path.parent for path in (tmp_path / "outputs").rglob("report.md"))
-    assert len(runs) == (2 if "-m" in arguments else 1)
+    assert len(runs) == 1
