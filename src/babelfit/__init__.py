@@ -14,4 +14,4 @@ from babelfit.errors import UserError
 
 __all__ = ["LoadedRun", "UserError", "__version__", "evaluate", "load", "scores", "train"]
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
