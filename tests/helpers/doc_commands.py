@@ -42,6 +42,12 @@ class Command:
         return [word for word in shlex.split(self.line, comments=True) if not re.match(r"[A-Z_]+=", word)]
 
     @property
+    def environment(self) -> dict[str, str]:
+        """What it sets in the environment."""
+        found = re.match(r"(?:[A-Z_]+=\S+ +)*", self.line)
+        return dict(one.split("=", 1) for one in found[0].split()) if found else {}
+
+    @property
     def verb(self) -> str | None:
         """What babelfit is to do; None of another program."""
         return self.words[1] if self.words[0] == "babelfit" else None
@@ -55,11 +61,8 @@ def on(page: Path) -> list[Command]:
 
 
 def script(words: list[str]) -> tuple[str, list[str]]:
-    """Turn `babelfit VERB ...` into the file of this checkout that does it, and its arguments."""
-    verb, *arguments = words[1:]
-    if verb in ("train", "evaluate"):
-        return f"{verb}.py", arguments
-    return "src/babelfit/__main__.py", [verb, *arguments]
+    """Turn `babelfit VERB ...` into the file of this checkout that is the program, and its arguments."""
+    return "src/babelfit/__main__.py", words[1:]
 
 
 def small(words: list[str]) -> list[str]:

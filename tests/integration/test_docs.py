@@ -151,7 +151,10 @@ def test_the_commands_of_a_page_end_well(
             # Its trials would be processes that take long to start: test_sweep.py has such.
             words.append("sweep.dry_run=true")
         file, arguments = doc_commands.script(words)
-        outcome = command(file, *arguments)
+        with monkeypatch.context() as patch:
+            for name, value in one.environment.items():
+                patch.setenv(name, value)
+            outcome = command(file, *arguments)
         assert outcome.status == 0, f"{page.name}: {one.line}\n{shlex.join(words)}\n{outcome.err[-2000:]}"
         if "name=grid" in words:
             shutil.copytree(SWEPT, in_folder / "outputs" / "grid", dirs_exist_ok=True)

@@ -46,11 +46,7 @@ INTERRUPTED, DEVICES = (doc_commands.on(ROOT / "docs" / f"{page}.md") for page i
 
 def on_cpu(command: Command) -> list[str]:
     """Turn a command for GPUs into the same for two processes on the CPU."""
-    words = command.words
-    if command.verb is not None:
-        file, arguments = doc_commands.script(words)
-        words = ["python", file, *arguments]
-    small = re.sub(r"trainer\.devices=\d+", "trainer.devices=2", shlex.join(words))
+    small = re.sub(r"trainer\.devices=\d+", "trainer.devices=2", shlex.join(command.words))
     small = small.replace("encoder=xlmr_large", "encoder=mini").replace("seed=1,2,3", "seed=1")
     return shlex.split(small)
 
