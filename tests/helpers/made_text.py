@@ -11,6 +11,7 @@ from datasets import Sequence as ListOf
 from babelfit.data import DatasetFacts, MultilingualDataModule
 from babelfit.datasets.xnli import COLUMNS, SPELLINGS
 from babelfit.rows.encoding import cache_folder
+from babelfit.rows.read import DataFile, RowsRead
 from babelfit.rows.readers import read_tsv
 from babelfit.sample import write_nli
 from babelfit.tasks import MaskedTokens
@@ -31,7 +32,7 @@ class _Here:
 
     is_sample = True
 
-    def facts(self) -> dict[str, Any]:
+    def facts(self) -> dict[str, str | None]:
         return {"kind": "made"}
 
     def available(self, split: str, *, languages: Sequence[str]) -> tuple[str, ...]:
@@ -58,7 +59,7 @@ class MadeText(MultilingualDataModule):
     def has_gold(self, split: str, language: str) -> bool:
         return True
 
-    def _opened(self, split: str, language: str) -> tuple[Dataset, dict[str, Any]]:
+    def _opened(self, split: str, language: str) -> tuple[Dataset, RowsRead]:
         folder = cache_folder() / "made"
         if not folder.exists():
             write_nli(folder)
@@ -75,9 +76,9 @@ class MadeText(MultilingualDataModule):
             "second": [0] * len(rows),
         }
         digest = hashlib.sha256("\n".join(sentences).encode()).hexdigest()
-        entry = {"path": file.name, "bytes": file.stat().st_size, "sha256": digest}
-        facts = {"files": [entry], "rows": len(rows), "dropped": {}, "examples": len(rows)}
-        return Dataset.from_dict(columns, features=FEATURES), facts
+        files = [DataFile(path=file.name, bytes=file.stat().st_size, sha256=digest)]
+        read = RowsRead(files=files, rows=len(rows), examples=len(rows))
+        return Dataset.from_dict(columns, features=FEATURES), read
 
     def _tell(self, split: str, languages: Sequence[str], *, num_tokens: int) -> None:
         pass
