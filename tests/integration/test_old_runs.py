@@ -104,7 +104,7 @@ def test_an_old_folder_is_reported_anew_with_the_scores_it_had(babelfit: Verb, n
         for language, score in main_scores(name, file.stem).items():
             shown = f"{100 * score:.1f}"
             assert any(line.startswith(f"| {language} ") and shown in line for line in report.splitlines())
-            assert any(line.startswith(f" {language} ") and shown in line for line in printed.splitlines())
+            assert any(line.startswith(f"{language} ") and shown in line for line in printed.splitlines())
     if name == "selections":
         assert "| own dev" in report
 

@@ -45,7 +45,7 @@ def load_predictor(folder: Path) -> TextPredictor:
 
 def _load(run: Run, *, name: str) -> TextPredictor:
     if not run.model.is_dir():
-        raise UserError(f"{run.folder} has no model: its training is {run.status()['state']}")
+        raise UserError(f"{run.folder} has no model: its training is {run.status().state}")
     config = run.config()
     return TextPredictor.load(
         str(run.model),
