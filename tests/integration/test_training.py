@@ -49,7 +49,7 @@ def test_one_command_leaves_a_whole_run_and_prints_a_row_per_language(train: Cal
     assert set(scores["languages"]) == set(NLI_LANGUAGES)
     assert next(iter(scores["languages"])) == "en"
     for language in NLI_LANGUAGES:
-        assert f"\n {language} " in outcome.out
+        assert f"\n{language} " in outcome.out
         assert len(records(RUN, language)) == scores["languages"][language]["examples"] == 48
     assert "synthetic" in outcome.out.lower()
     assert "synthetic" in (RUN / "report.md").read_text().lower()
