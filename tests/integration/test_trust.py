@@ -293,8 +293,9 @@ def test_an_evaluations_configuration_is_data(run: Path, command: Command, monke
 @pytest.mark.parametrize("key", ["hydra.sweeper._target_", "hydra.launcher._target_"])
 def test_hydra_calls_nothing_that_a_configuration_names(train: Command, key: str) -> None:
     outcome = train("-m", f"{key}=os.system", f"+{key.replace('_target_', 'command')}='touch MARK'")
-    assert outcome.status != 0
+    assert outcome.status == 2
     assert "os.system" in outcome.err
+    assert not Path("MARK").exists()
 
 
 @pytest.mark.parametrize("state", ["new", "killed", "\x1b[2J", 1, None, ["running"]])

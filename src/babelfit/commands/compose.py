@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -79,11 +80,19 @@ def run_hydra(name: str, task: Callable[[DictConfig], None]) -> None:
         introduce_to_hydra()
         with raised_by_hydra():
             hydra.main(config_path=str(CONF), config_name=name, execution_whitelist=[])(task)()
-    except (*REFUSED, UserError) as error:
+    except (*REFUSED, UserError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and not _is_raised_by_hydra(error):
+            raise
         from babelfit.commands.session import cli_session
 
         with cli_session():
             raise UserError(_explained(error, name=name, overrides=overrides, folder=folder)) from error
+
+
+def _is_raised_by_hydra(error: RuntimeError) -> bool:
+    """Return whether an error is from Hydra's own code, which refuses plugins that are none by a RuntimeError."""
+    *_, (frame, _) = traceback.walk_tb(error.__traceback__)
+    return str(frame.f_globals.get("__name__")).startswith("hydra.")
 
 
 def _config_dir(arguments: Sequence[str]) -> tuple[str | None, list[str]]:

@@ -76,9 +76,12 @@ class Sweeper(HydraSweeper):
             return None
         with read_write(self.config.hydra):
             self.config.hydra.sweep.dir = str(folder)
-        launcher = Plugins.instance().instantiate_launcher(
-            hydra_context=self.hydra_context, task_function=self._task, config=self.config
-        )
+        try:
+            launcher = Plugins.instance().instantiate_launcher(
+                hydra_context=self.hydra_context, task_function=self._task, config=self.config
+            )
+        except RuntimeError as error:
+            raise UserError(f"hydra.launcher._target_={options.get('_target_')}: {error}") from error
         if options.get("tasks_per_node", 1) != 1 or options.get("nodes", 1) != 1:
             raise UserError(
                 "hydra.launcher.tasks_per_node and .nodes: a job starts the processes of its trial itself, on one "
