@@ -53,7 +53,7 @@ def evaluate(config: EvaluateConfig) -> None:
             missing = "model any more: of a sweep, sweep.keep=best deletes all but the best" if dropped else "model yet"
             raise UserError(f"{run.folder} has no {missing}: its training is {status.in_words}; start it again first")
         if status.state != "complete":
-            log.warning("%s is %s: its training is over, its own evaluation is not", run.folder, status.in_words)
+            log.warning("%s is %s: its training is finished, its own evaluation is not", run.folder, status.in_words)
     trained = None if run is None else run.config()
     chosen = config.data or (None if trained is None else trained.data)
     if chosen is None:
@@ -98,7 +98,7 @@ def evaluate(config: EvaluateConfig) -> None:
 def _facts_of(model: str, *, trained_on: DataConfig) -> dict[str, str]:
     """Return what is known of a model that is no run of ours: what it was trained on is only what the user says."""
     if (Path(model).parent / "status.json").is_file():
-        log.warning("%s belongs to a run, which knows what it was trained on: run=%s", model, Path(model).parent)
+        log.warning("%s belongs to a run, which records what it was trained on: use run=%s", model, Path(model).parent)
     sources = ", ".join(trained_on.train_languages)
     return {"model": model, "source languages": f"{sources}, as data.train_languages says; not checked"}
 

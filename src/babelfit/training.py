@@ -121,7 +121,7 @@ def train(
         trainer.fit(finetuner, datamodule=data, ckpt_path=resumed.path if resumed else None, weights_only=True)
     data.trainer = None  # which holds model and optimizer
     if trainer.global_step < total_steps and not trainer.should_stop:
-        raise RuntimeError(f"training ended at step {trainer.global_step} of {total_steps}, and nothing asked it to")
+        raise RuntimeError(f"training ended at step {trainer.global_step} of {total_steps}, and no stop was requested")
     ranks.from_first(lambda: files.keep(steps_of(checkpoints.rankings)))
     return _outcome(prepared, checkpoints.rankings, files=files)
 
@@ -213,7 +213,7 @@ def _earlier_outcome(prepared: Prepared, *, run: Run, files: CheckpointFiles) ->
 
 
 def _write_manifest(prepared: Prepared, *, run: Run) -> None:
-    """Write what was read; raise UserError where it is no longer what the run was begun with."""
+    """Write what was read; raise UserError where it is no longer what the run was started with."""
     data, encoder = prepared.data, prepared.config.encoder
     manifest.add(
         run.folder,

@@ -41,7 +41,7 @@ def records(run: Path, language: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (run / "predictions/test" / f"{language}.jsonl").read_text().splitlines()]
 
 
-@pytest.mark.parametrize(("kind", "told"), [("bert", "bert runs without padding"), ("deberta-v2", "runs padded")])
+@pytest.mark.parametrize(("kind", "told"), [("bert", "bert runs without padding"), ("deberta-v2", "runs with padding")])
 def test_a_folder_of_another_kind_trains_and_predicts_as_transformers_does(
     kind: str, told: str, train_on: Callable[..., Any], tmp_path: Path, cache: Path
 ) -> None:
@@ -239,7 +239,7 @@ def test_a_head_of_another_task_is_dropped_and_this_is_said(
             HEADS[head], str(folder), pretrained=True, overrides={}, label_names=label_names, max_length=32
         )
 
-    assert f"{folder} was tuned on other labels (entailment, neutral, contradiction)" in caplog.text
+    assert f"{folder} was fine-tuned on other labels (entailment, neutral, contradiction)" in caplog.text
     assert after.config.id2label == dict(enumerate(label_names))
     old, new = before.state_dict(), after.state_dict()
     encoder = [name for name in new if name.startswith(f"{after.base_model_prefix}.")]
@@ -289,7 +289,7 @@ def test_an_encoder_tuned_on_sentences_learns_to_tag(train: Callable[..., Any], 
     )
 
     assert outcome.status == 0, outcome.err
-    assert "was tuned on other labels (entailment, neutral, contradiction): its head is dropped" in outcome.err
+    assert "was fine-tuned on other labels (entailment, neutral, contradiction): its head is dropped" in outcome.err
 
 
 @pytest.mark.parametrize(

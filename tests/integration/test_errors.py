@@ -57,7 +57,7 @@ def test_the_undamaged_folder_trains(train_on: Callable[..., Any]) -> None:
         (["trainer.strategy=nonsense"], ["trainer.strategy=nonsense", "auto"]),
         (["encoder.pretrained=true"], ["encoder.overrides", "encoder.pretrained=false"]),
         (["data.languages=[en,xx]"], ["'xx'", "sw", "quoted"]),
-        (["data.languages=[en,false]"], ["'False'", "bare no"]),
+        (["data.languages=[en,false]"], ["'False'", "unquoted no"]),
         (["data.train_languages=[]"], ["at least one"]),
         (["data.languages=[en,en]"], ["each one once"]),
         (["data.folder=null"], ["facebook/xnli", "HF_HUB_OFFLINE=1", "babelfit fetch"]),
@@ -159,9 +159,9 @@ def test_no_run_is_made_inside_another(
 def test_a_folder_that_is_no_run_is_left_alone(train: Callable[..., Any], command: Callable[..., Any]) -> None:
     RUN.mkdir(parents=True)
     (RUN / "thesis.txt").write_text("ten years of work")
-    refused(train(), "is no run", "config.yaml")
-    refused(command("evaluate.py", f"run={RUN}"), "is no run", "config.yaml")
-    refused(command("evaluate.py", "run=outputs/nothing"), "outputs/nothing", "is no run")
+    refused(train(), "is not a run", "config.yaml")
+    refused(command("evaluate.py", f"run={RUN}"), "is not a run", "config.yaml")
+    refused(command("evaluate.py", "run=outputs/nothing"), "outputs/nothing", "is not a run")
     assert [path.name for path in RUN.iterdir()] == ["thesis.txt"]
 
 

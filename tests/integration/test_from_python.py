@@ -165,7 +165,7 @@ def test_folders_that_are_none_are_refused(in_folder: Path, run: babelfit.Loaded
     MadeSweep(in_folder / "outputs", name="swept")
     (in_folder / "outputs" / "swept" / "study.sqlite").touch()
     (in_folder / "empty").mkdir()
-    for folder, told in (("nowhere", "no such folder"), ("empty", "no run and no evaluation")):
+    for folder, told in (("nowhere", "no such folder"), ("empty", "neither a run nor an evaluation")):
         with pytest.raises(UserError, match=told):
             babelfit.load(folder)
     with pytest.raises(UserError, match="has no scores"):

@@ -21,7 +21,7 @@ def test_a_mixed_run_goes_on_where_it_stopped(train: Callable[..., Any], monkeyp
     arguments = (*MIXED, "checkpoint.every=1", "validation.every=5")
     outcome = train("name=whole", *arguments)
     assert outcome.status == 0, outcome.err
-    assert f"of each language, an epoch takes {TOLD}" in outcome.err
+    assert f"examples per epoch: {TOLD}" in outcome.err
     step = Finetuner.training_step
 
     def broken(self: Finetuner, *given: Any) -> Any:
@@ -44,7 +44,7 @@ def test_a_mixed_run_goes_on_where_it_stopped(train: Callable[..., Any], monkeyp
     assert "data.sampling_exponent: 0.5 -> 0.7" in other.err
     plain = train("name=plain", *arguments, "data.sampling_exponent=null")
     assert plain.status == 0
-    assert "an epoch takes" not in plain.err
+    assert "examples per epoch" not in plain.err
     assert (Path("outputs/plain") / "metrics.csv").read_text() != (whole / "metrics.csv").read_text()
 
 

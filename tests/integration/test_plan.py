@@ -168,7 +168,7 @@ def test_what_does_not_fit_is_told_with_what_to_change(plan: Plan, monkeypatch: 
     for setting in ("encoder.vocabulary=active", "encoder.gradient_checkpointing=true"):
         assert f"with {setting}: " in printed
     assert "a smaller encoder" in printed
-    assert "no probe" in said
+    assert "is not measured" in said
 
 
 def test_a_change_that_suffices_is_told(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:

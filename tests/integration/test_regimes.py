@@ -182,7 +182,7 @@ def test_test_rows_are_scored_as_translated(
         (["data.regime=few_shot", "data.few_shot.k=0"], ["data.few_shot.k=0", "at least 1"]),
         (["data.regime=few_shot", "data.few_shot.k=5000"], ["data.few_shot.k=5000", "'sw' have only", "smaller k"]),
         (["data.regime=few_shot", "data.few_shot.shots=3"], ["data.few_shot.shots"]),
-        (["data.regime=translate_train"], ["'en' in data.train_languages is no translation"]),
+        (["data.regime=translate_train"], ["'en' in data.train_languages is the original, not a translation"]),
         (["data.regime=translate_test"], ["the sample has no dev and test rows of xnli translated"]),
         (["data.regime=translate_test", "data=wikiann", "data.folder=sample"], ["wikiann has no machine translations"]),
     ],

@@ -55,7 +55,7 @@ def test_a_run_pretrains_on_all_that_a_folder_has(train: Callable[..., Any], own
         assert [one["path"] for one in trained["files"]] == [f"own/{file}"]
         assert held["sentences"] == 10
         assert trained["sentences"] + trained["held_out"] + trained["left_out"] == 100
-    assert "of each language, an epoch takes en " in outcome.err
+    assert "examples per epoch: en " in outcome.err
 
 
 @pytest.mark.usefixtures("_little_bundled_text")

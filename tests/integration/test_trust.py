@@ -111,7 +111,7 @@ def test_a_checkpoint_does_not_choose_which_files_go(run: Path, resume: Command,
     file.unlink()
     torch.save(state, run / "checkpoints" / "last.ckpt")
     (run / "checkpoints" / "checksums.json").unlink()
-    refused(resume(), "last.ckpt is no checkpoint of babelfit")
+    refused(resume(), "last.ckpt is not a babelfit checkpoint")
 
 
 @pytest.mark.parametrize("written", [zipped, legacy, bare])
@@ -302,7 +302,7 @@ def test_hydra_calls_nothing_that_a_configuration_names(train: Command, key: str
 def test_a_status_is_one_that_a_run_writes(run: Path, resume: Command, command: Command, state: Any) -> None:
     edit(run / "status.json", state=state)
     for outcome in (resume(), command("evaluate.py", f"run={run}")):
-        refused(outcome, "status.json is damaged", "is none of running, complete")
+        refused(outcome, "status.json is damaged", "is not one of running, complete")
         assert "\x1b[2J" not in outcome.err
 
 
@@ -376,7 +376,7 @@ def test_a_status_does_not_choose_what_is_read(run: Path, resume: Command, comma
 def test_a_file_name_is_no_language(run: Path, command: Command, name: str) -> None:
     (run / "predictions" / "test" / name).write_text("")
     outcome = command("evaluate.py", f"run={run}")
-    refused(outcome, "is no language code")
+    refused(outcome, "is not a language code")
     assert "\x1b[2J" not in outcome.err
 
 

@@ -97,7 +97,7 @@ def test_files_of_our_names_are_told_of_and_not_read(train: Command, in_folder: 
 
     assert done.status == 0, done.err
     for name in ("train.yaml", "evaluate.yaml", "encoder/mini.yaml"):
-        assert f"babelfit.conf/{name} is not read: conf/{name} is babelfit's own" in done.err
+        assert f"babelfit.conf/{name} is not read: babelfit has its own conf/{name}" in done.err
     assert "read babelfit.conf" not in done.err
 
 

@@ -33,8 +33,8 @@ def chosen(made: PreTrainedModel, *, head: str = HEAD, max_length: int = 60) -> 
         ("bert", True, "bert runs without padding"),
         ("roberta", True, "roberta runs without padding"),
         ("distilbert", True, "distilbert runs without padding"),
-        ("deberta-v2", False, "deberta-v2 runs padded, inside the encoder alone: transformers lets no other"),
-        ("modernbert", False, "modernbert runs padded, inside the encoder alone: it has sliding_window"),
+        ("deberta-v2", False, "deberta-v2 runs with padding, inside the encoder alone: transformers lets no other"),
+        ("modernbert", False, "modernbert runs with padding, inside the encoder alone: it has sliding_window"),
     ],
 )
 def test_a_model_runs_without_padding_where_it_can_and_says_so(
@@ -136,8 +136,8 @@ def test_no_numbers_where_the_model_has_some_are_a_difference(monkeypatch: pytes
         ({"softcap": 50.0}, "softcap"),
         ({"s_aux": torch.ones(1)}, "s_aux"),
         ({"borders": None}, "borders"),
-        ({"attention_mask": torch.zeros(1, 1, 3, 3)}, "adds to the attention scores"),
-        ({"is_causal": True}, "before them"),
+        ({"attention_mask": torch.zeros(1, 1, 3, 3)}, "a mask or a bias to the attention scores"),
+        ({"is_causal": True}, "causal"),
     ],
 )
 def test_attention_refuses_what_it_would_leave_out(options: dict[str, Any], told: str | None) -> None:

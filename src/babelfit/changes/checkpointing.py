@@ -18,7 +18,7 @@ class Checkpointing:
         """Let each layer run again; raise UserError where the model cannot."""
         if not model.supports_gradient_checkpointing:
             raise UserError(
-                f"encoder.gradient_checkpointing=true: {model.config.model_type} cannot do it; set it to false"
+                f"encoder.gradient_checkpointing=true: {model.config.model_type} does not support it; set it to false"
             )
         # Not by the public method, whose name changes in transformers 6, and which asks a gradient of the embeddings
         # even where they and the layers above them are frozen.

@@ -27,7 +27,7 @@ class EmbeddingDropout:
         ]
         if not found:
             raise UserError(
-                f"encoder.embedding_dropout={self.rate}: {model.config.model_type} has no dropout behind its "
+                f"encoder.embedding_dropout={self.rate}: {model.config.model_type} has no dropout after its "
                 "embeddings; set it to null"
             )
         for module in found:

@@ -88,7 +88,7 @@ def take_active(model: PreTrainedModel, ids: Array, *, only_validated: Array) ->
     """
     whole: Any = model.get_input_embeddings()
     if type(whole) is not torch.nn.Embedding:
-        log.info("%s keeps its whole vocabulary: its embeddings are no plain table", model.config.model_type)
+        log.info("%s keeps its whole vocabulary: its embeddings are not a plain lookup table", model.config.model_type)
         return
     highest = max(ids.max(), only_validated.max(initial=0))
     if highest >= whole.num_embeddings:

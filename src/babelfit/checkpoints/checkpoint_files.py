@@ -113,7 +113,7 @@ class CheckpointFiles:
         Every crash in between leaves the earlier checkpoints as they were, under one name or another.
         """
         if (read := atomic_files.sha256(self.temporary)) != sha256:
-            raise OSError(f"{self.temporary} reads back otherwise than it was written ({read[:12]}, not {sha256[:12]})")
+            raise OSError(f"{self.temporary} does not read back as it was written ({read[:12]}, not {sha256[:12]})")
         kept = {*ranked, *before}
         listed = {key: of for key, of in (self._listed() or {}).items() if key != sha256}
         newest = list(listed)[-2:]  # the last and its forerunner
@@ -148,7 +148,7 @@ class CheckpointFiles:
             return False
         listed = self._listed()
         if listed is None:
-            log.warning("%s is taken unchecked: %s is missing", path, self.folder / CHECKSUMS)
+            log.warning("%s is used unchecked: %s is missing", path, self.folder / CHECKSUMS)
             return True
         return self._sha256(path) in listed
 
@@ -164,13 +164,15 @@ class CheckpointFiles:
         found: list[Found] = []
         for path in there:
             if not self.is_whole(path):
-                log.warning("%s is damaged: it is not as it was written, and is not used", path)
+                log.warning("%s is damaged: its bytes differ from what was written, so it is not used", path)
                 continue
             one = _read(path)
             needed = {name: of for name, of in one.rankings.items() if whole is None or name in whole}
             lost = [self.at(step) for step in sorted(steps_of(needed)) if not self.is_whole(self.at(step))]
             if lost:
-                log.warning("%s is not used: %s, among the best then, is damaged or missing", path, lost[0])
+                log.warning(
+                    "%s is not used: %s, one of the best checkpoints at that step, is damaged or missing", path, lost[0]
+                )
                 continue
             if path == self.last:
                 return one
@@ -211,7 +213,7 @@ class CheckpointFiles:
             return {str(sha256): int(step) for sha256, step in listed.items()}
         except (ValueError, AttributeError, TypeError, OverflowError, RecursionError) as error:
             raise UserError(
-                f"{path} is damaged ({error}): delete it, and the checkpoints beside it are taken unchecked"
+                f"{path} is damaged ({error}): delete it, and the checkpoints beside it are used unchecked"
             ) from error
 
     def _list(self, listed: Mapping[str, int]) -> None:
@@ -224,7 +226,7 @@ def _read(path: Path) -> Found:
         state = load_weights(path, mmap=True)
         return Found(path=path, step=int(state["global_step"]), rankings=rankings_in(state["callbacks"]["Checkpoints"]))
     except (RuntimeError, ValueError, KeyError, TypeError, OverflowError, EOFError) as error:
-        raise UserError(f"{path} is no checkpoint of babelfit ({type(error).__name__}: {error})") from error
+        raise UserError(f"{path} is not a babelfit checkpoint ({type(error).__name__}: {error})") from error
 
 
 def rankings_in(state: Mapping[str, Any]) -> Rankings:

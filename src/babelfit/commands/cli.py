@@ -22,7 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         return
     parser, verbs = _parser()
     if given and not given[0].startswith("-") and given[0] not in verbs:
-        parser.error(f"no verb {given[0]}{did_you_mean(given[0], verbs) or ';'} there are {', '.join(verbs)}")
+        parser.error(f"unknown verb {given[0]}{did_you_mean(given[0], verbs) or ';'} there are {', '.join(verbs)}")
     chosen = parser.parse_args(given)
     if chosen.completion:
         sys.stdout.write(completion.script(verbs))

@@ -9,10 +9,10 @@ def add_parser(verbs: Verbs) -> None:
     """Add the verb to the command line."""
     parser = verbs.add_parser(
         "compare",
-        help="say whether a run is better than another, by language and in the mean, or whether one can't tell",
+        help="test whether a run is better than another, by language and in the mean, or whether that is undecided",
         description="Test, from predictions alone, whether the second run is better than the first, and each further "
-        "one: paired tests on the same examples by language, corrected for their number, and the mean over target "
-        "languages. Of several seeds on both sides, the spread over seeds is tested instead.",
+        "one: paired tests on the same examples by language, corrected for the number of tests, and the mean over "
+        "target languages. With several seeds on both sides, the spread over seeds is tested instead.",
         epilog="Example: babelfit compare outputs/ONE outputs/OTHER",
     )
     parser.add_argument(

@@ -11,7 +11,7 @@ def add_parser(verbs: Verbs) -> None:
     parser = verbs.add_parser(
         "export-predictions",
         help="write a run's predictions in the format of XTREME's submissions, or as plain TSV",
-        description="Write a run's predictions as files of XTREME's submissions or as plain TSV, one a language.",
+        description="Write a run's predictions as files of XTREME's submissions or as plain TSV, one per language.",
         epilog="Example: babelfit export-predictions outputs/NAME --format xtreme --to submission/",
     )
     parser.add_argument("run", type=Path, metavar="RUN", help="the folder of a run or an evaluation")

@@ -45,6 +45,8 @@ def fetch(given: argparse.Namespace) -> None:
     )
     data.download()
     if config.data.folder is not None and not hub.is_snapshot(folder):
-        log.info("nothing to download: encoder.path=%s and data.folder=%s are here", path, config.data.folder)
+        log.info("nothing to download: encoder.path=%s and data.folder=%s are local", path, config.data.folder)
         return
-    log.info("all is here; without network: HF_HUB_OFFLINE=1 babelfit train %s", shlex.join(given.overrides))
+    log.info(
+        "all is downloaded; to run without network: HF_HUB_OFFLINE=1 babelfit train %s", shlex.join(given.overrides)
+    )

@@ -13,19 +13,23 @@ def add_parser(verbs: Verbs) -> None:
         "import-predictions",
         help="score predictions that were made elsewhere",
         description="Take predictions that were made elsewhere into outputs/NAME, check them against the data, score "
-        "and report them like an evaluation. Files are those of XTREME's submissions (test-LL.tsv, a predicted label a "
-        "line; of tagging a tag a line and an empty line between sentences), or plain TSV (test-LL.tsv with a header: "
-        "index, gold, predicted, and probabilities where there are).",
+        "and report them like an evaluation. Files are those of XTREME's submissions (test-LL.tsv, one predicted "
+        "label per line; for tagging, one tag per line and an empty line between sentences), or plain TSV "
+        "(test-LL.tsv with a header: index, gold, predicted, and probabilities if there are any).",
         epilog="Example: babelfit import-predictions submission/ --format xtreme --data xnli --folder DATA "
         "--name theirs",
     )
     parser.add_argument("files", type=Path, metavar="FILE_OR_FOLDER", help="one language's file, or their folder")
     parser.add_argument("--data", required=True, metavar="NAME", help="the dataset, as in data=NAME")
-    parser.add_argument("--folder", required=True, metavar="FOLDER", help="where it lies, as in data.folder=FOLDER")
+    parser.add_argument(
+        "--folder", required=True, metavar="FOLDER", help="the dataset's folder, as in data.folder=FOLDER"
+    )
     parser.add_argument("--name", required=True, help="predictions, scores and report go to outputs/NAME")
     parser.add_argument("--sources", default="en", metavar="LL,LL", help="what the model was trained on (default: en)")
     regimes = [regime for regime in REGIMES if regime != "few_shot"]  # which would have to say how few
-    parser.add_argument("--regime", choices=regimes, help="what it saw of the target languages (default: unknown)")
+    parser.add_argument(
+        "--regime", choices=regimes, help="what it was trained on in the target languages (default: unknown)"
+    )
     add_format(parser)
     add_split(parser, default="test")
     add_config_dir(parser)

@@ -62,7 +62,9 @@ def as_overrides(given: Overrides) -> list[str]:
         raise UserError(f"give a list of overrides: [{given!r}]")
     for one in given:
         if not isinstance(one, str) or one.startswith("-") or "=" not in one.lstrip("~") + "=" * one.startswith("~"):
-            raise UserError(f"{one!r} is no override, such as 'seed=2'; a sweep is a command: babelfit train -m ...")
+            raise UserError(
+                f"{one!r} is not an override, such as 'seed=2'; a sweep is a command: babelfit train -m ..."
+            )
     return list(given)
 
 
@@ -91,7 +93,7 @@ def _on_devices(trainer: TrainerConfig, *, work: Callable[[], None], command: Se
     except SystemExit as end:
         if end.code == preemption.KEYBOARD_STATUS:
             raise KeyboardInterrupt from end
-        raise UserError(f"the processes ended with status {end.code}; what is wrong, they have said") from end
+        raise UserError(f"the processes ended with status {end.code}; their messages say what is wrong") from end
     with ranks.process_group(trainer):
         work()
 

@@ -15,12 +15,12 @@ from babelfit.run.run import CONFIG, EVALUATION, Run
 def check(folder: Path) -> None:
     """Raise UserError where a folder holds neither a run nor an evaluation."""
     if not folder.is_dir():
-        raise UserError(f"{folder}: no such folder; give that of a run or an evaluation, outputs/NAME")
+        raise UserError(f"{folder}: no such folder; give the folder of a run or an evaluation, outputs/NAME")
     if is_sweep(folder):
         raise UserError(f"{folder} is a sweep: give one of the runs in it, or all of them to babelfit.scores()")
     check_folder(folder)
     if not any((folder / name).is_file() for name in (CONFIG, EVALUATION)):
-        raise UserError(f"{folder} is no run and no evaluation: it has neither {CONFIG} nor {EVALUATION}")
+        raise UserError(f"{folder} is neither a run nor an evaluation: it has no {CONFIG} and no {EVALUATION}")
 
 
 def load_predictor(folder: Path) -> TextPredictor:
@@ -34,7 +34,7 @@ def load_predictor(folder: Path) -> TextPredictor:
         run = Run.existing(Path(evaluation.run))
         return _load(run, name=run.config().data.name)
     if evaluation.model is None or evaluation.data is None:
-        raise UserError(f"{folder} has the predictions of a model, and no model")
+        raise UserError(f"{folder} has a model's predictions, but not the model")
     return TextPredictor.load(
         evaluation.model,
         task=DATASETS[evaluation.data.name].dataset.task,

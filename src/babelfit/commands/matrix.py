@@ -10,9 +10,9 @@ def add_parser(verbs: Verbs) -> None:
     """Add the verb to the command line."""
     parser = verbs.add_parser(
         "matrix",
-        help="lay out what runs with different source languages score in each language",
-        description="Lay out the scores of runs with different source languages: a row a run, a column a language, and "
-        "the mean over the row's target languages.",
+        help="tabulate what runs with different source languages score in each language",
+        description="Tabulate the scores of runs with different source languages: a row per run, a column per "
+        "language, and the mean over the row's target languages.",
         epilog="Example: babelfit matrix outputs/from-en outputs/from-de outputs/from-en-de",
     )
     parser.add_argument("runs", nargs="+", metavar="RUN", help="the folder of a run, an evaluation or a sweep")
@@ -24,7 +24,7 @@ def add_parser(verbs: Verbs) -> None:
 
 
 def matrix(given: argparse.Namespace) -> None:
-    """Lay out the scores of runs, and print and write them."""
+    """Tabulate the scores of runs, and print and write them."""
     from babelfit.commands.tables import print_and_write
     from babelfit.comparing import matrix as crossing
 

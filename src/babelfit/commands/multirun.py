@@ -84,8 +84,8 @@ class Sweeper(HydraSweeper):
             raise UserError(f"hydra.launcher._target_={options.get('_target_')}: {error}") from error
         if options.get("tasks_per_node", 1) != 1 or options.get("nodes", 1) != 1:
             raise UserError(
-                "hydra.launcher.tasks_per_node and .nodes: a job starts the processes of its trial itself, on one "
-                "machine; set both to 1, and hydra.launcher.gpus_per_node to trainer.devices"
+                "hydra.launcher.tasks_per_node and hydra.launcher.nodes must be 1, as a job starts the processes of "
+                "its trial itself, on one machine; set hydra.launcher.gpus_per_node to trainer.devices"
             )
         return launcher
 

@@ -9,10 +9,10 @@ def add_parser(verbs: Verbs) -> None:
     """Add the verb to the command line."""
     parser = verbs.add_parser(
         "plan",
-        help="say what a training run would read, do, hold and write; trains nothing",
-        description="Say what a training run would read, compute, hold in memory and write to disk, and what to change "
-        "where it does not fit. Nothing is trained and nothing written to outputs/; rows are tokenized and kept as for "
-        "the run. With plan.probe=true a few steps are measured, to say how long it would take.",
+        help="show what a training run would read, compute, hold and write; trains nothing",
+        description="Show what a training run would read, compute, hold in memory and write to disk, and what to "
+        "change where it does not fit. Nothing is trained and nothing written to outputs/; rows are tokenized and "
+        "kept as for the run. With plan.probe=true a few steps are measured, to say how long it would take.",
         epilog="Example: babelfit plan experiment=xnli_zero_shot plan.probe=true",
     )
     add_overrides(parser, more=", and plan.probe=true")
@@ -28,7 +28,7 @@ def plan(given: argparse.Namespace) -> None:
     own = [override for override in given.overrides if override.startswith("plan.")]
     for override in own:
         if override not in ("plan.probe=true", "plan.probe=false"):
-            raise UserError(f"{override}: of plan, there is only plan.probe=true or plan.probe=false")
+            raise UserError(f"{override}: the only key of plan is plan.probe=true or plan.probe=false")
     theirs = [override for override in given.overrides if override not in own]
     config = checked(compose_config("train", theirs, config_dir=given.config_dir), TrainConfig)
     from babelfit.planning import plan as planning

@@ -10,9 +10,9 @@ def add_parser(verbs: Verbs) -> None:
     """Add the verb to the command line."""
     parser = verbs.add_parser(
         "report",
-        help="write the reports of a run or an evaluation anew",
-        description="Write report.md, report.html and figures/ of a run or an evaluation anew, from what its folder "
-        "holds. The texts of errors are read from the data, where these are still what the manifest says.",
+        help="rewrite the reports of a run or an evaluation",
+        description="Rewrite report.md, report.html and figures/ of a run or an evaluation from what its folder holds. "
+        "The texts of wrong predictions are read from the data, where its files are still those in the manifest.",
         epilog="Example: babelfit report outputs/NAME",
     )
     parser.add_argument("folder", metavar="FOLDER", help="the folder of a run or an evaluation: outputs/NAME")

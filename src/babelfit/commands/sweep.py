@@ -10,10 +10,10 @@ def add_parser(verbs: Verbs) -> None:
     """Add the verb to the command line."""
     parser = verbs.add_parser(
         "sweep",
-        help="say what a sweep found: which trials are best, and whether by more than their seeds differ",
-        description="Say what a sweep (babelfit train -m) found, also one that goes on: trials in order, groups that "
-        "differ in seed alone, what choosing by source languages costs, which keys matter. It is printed, and written "
-        "into the folder of the sweep as sweep.csv, sweep.json, sweep.md and sweep.png.",
+        help="summarize a sweep: which trials are best, and whether by more than their seeds differ",
+        description="Summarize a sweep (babelfit train -m), finished or still running: trials in order, groups that "
+        "differ in seed alone, what choosing by source languages costs, which keys matter. The summary is printed, and "
+        "written into the folder of the sweep as sweep.csv, sweep.json, sweep.md and sweep.png.",
         epilog="Example: babelfit sweep outputs/NAME",
     )
     parser.add_argument("folder", metavar="FOLDER", help="the folder of the sweep: outputs/NAME")

@@ -29,7 +29,7 @@ def log_files(folder: Path | None, *, name: str, overrides: Sequence[str], loade
         return
     for path in shadowed_files(folder):
         own = CONF.name + "/" + path.relative_to(folder).as_posix()
-        log.warning("%s is not read: %s is babelfit's own; give it another name", _shown(path), own)
+        log.warning("%s is not read: babelfit has its own %s; give your file another name", _shown(path), own)
     for default in loader.compute_defaults_list(name, list(overrides), RunMode.RUN).defaults:
         path = folder / f"{default.config_path}.yaml"
         if path.is_file() and not (CONF / f"{default.config_path}.yaml").is_file():

@@ -51,7 +51,9 @@ def compare(given: Sequence[str], *, split: str | None) -> Comparisons:
     places = [folder.resolve() for folder in chain(*found)]
     for number, place in enumerate(places):
         if place in places[:number]:
-            raise UserError(f"{place} stands on two sides: a run compared with itself says nothing; give each run once")
+            raise UserError(
+                f"{place} is given on two sides: a run compared with itself says nothing; give each run once"
+            )
     if len({len(side) == 1 for side in sides}) > 1:
         raise UserError("one side is a single run and another several seeds: give several of both, or one of each")
     scores = sides[0][0].scores

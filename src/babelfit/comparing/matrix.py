@@ -128,7 +128,7 @@ def _row(run: ScoredRun, *, languages: Sequence[str], scores: list[float]) -> Ro
 
 
 def sheet(crossed: Matrix) -> Sheet:
-    """Lay out a matrix: a row a run, a column a language, the mean last."""
+    """Lay out a matrix: a row per run, a column per language, the mean last."""
     languages, unit = crossed.languages, crossed.measure.how
     rows = []
     for name, row in zip(crossed.names, crossed.rows, strict=True):

@@ -70,9 +70,7 @@ class ScoredRun:
         task = tasks.of_document(self.scores.task, self.scores.labels)
         if not task.compares_languages:
             file = self.folder / "scores" / f"{self.scores.split}.json"
-            raise UserError(
-                f"{file}: scores of {task.target}, which this command does not read: they stand in report.md"
-            )
+            raise UserError(f"{file} has scores of {task.target}, which this command does not read: see report.md")
         if task.selecting.key != self.scores.metric:
             raise UserError(
                 f"{self.folder} is scored by {self.scores.metric}, and {task.name} by {task.selecting.key}: evaluate "
@@ -104,13 +102,13 @@ class ScoredRun:
         split, task = self.scores.split, self.task
         file = prediction_files.path(self.folder, split=split, language=language)
         if language not in prediction_files.languages(self.folder, split=split):
-            raise UserError(f"{file} is gone: a comparison needs predictions, not scores alone; evaluate again")
+            raise UserError(f"{file} is missing: a comparison needs predictions, not scores alone; evaluate again")
         entry = manifest.read(self.folder).of(split, language)
         records = prediction_files.read(file, task, dropped=dropped(entry))
         answers = task.read(records)
         gold = {one.index: one.gold for one, has_gold in zip(records, answers.has_gold, strict=True) if has_gold}
         if not gold:
-            raise UserError(f"{file} has no gold labels, and its scores have: evaluate again")
+            raise UserError(f"{file} has no gold labels, though it was scored: evaluate again")
         given = answers.with_gold()
         counts = task.counts(given)
         return Answered(
@@ -127,9 +125,9 @@ class ScoredRun:
         # Not >: a score that is no number is not that of the predictions either.
         if num_scored != len(given.gold) or not abs(scored - given.score) <= ROUNDING:
             raise UserError(
-                f"{self.folder}: {self.scores.metric} in {language} is {scored:.4f} of {num_scored:,} examples by its "
-                f"scores and {given.score:.4f} of {len(given.gold):,} by its predictions, of {self.scores.split}: one "
-                "of them was changed; evaluate again"
+                f"{self.folder}: {self.scores.metric} of {self.scores.split} in {language} is {scored:.4f} by its "
+                f"scores ({num_scored:,} examples) and {given.score:.4f} by its predictions ({len(given.gold):,} "
+                "examples): one of the two was changed; evaluate again"
             )
 
 
@@ -189,7 +187,9 @@ def read(found: Sequence[Path], *, split: str | None) -> list[ScoredRun]:
                     "runs on the same data can be compared"
                 )
         if run.scores.synthetic != first.scores.synthetic:
-            raise UserError(f"of {first.folder} and {run.folder}, one was scored on the synthetic sample, one was not")
+            raise UserError(
+                f"one of {first.folder} and {run.folder} was scored on the synthetic sample, the other was not"
+            )
     return runs
 
 
@@ -201,14 +201,14 @@ def check_alike(runs: Sequence[ScoredRun]) -> None:
         if changed := config_files.changes(configs[0], other):
             lines = "\n  ".join(changed)
             raise UserError(
-                f"{runs[0].folder} and {run.folder} are one side and differ in more than the seed:\n  {lines}\nGive "
-                "those that differ in seed alone, with commas: outputs/NAME/ONE,outputs/NAME/OTHER"
+                f"{runs[0].folder} and {run.folder} are given as one side and differ in more than the seed:\n  "
+                f"{lines}\nGive those that differ in seed alone, with commas: outputs/NAME/ONE,outputs/NAME/OTHER"
             )
     for number, seed in enumerate(seeds):
         if seed in seeds[:number]:
             raise UserError(
-                f"{runs[seeds.index(seed)].folder} and {runs[number].folder} are one side and have the same seed, "
-                f"{seed}: they say nothing of how seeds spread; give one of them"
+                f"{runs[seeds.index(seed)].folder} and {runs[number].folder} are given as one side and have the "
+                f"same seed, {seed}: they say nothing of the spread over seeds; give one of them"
             )
 
 
@@ -241,8 +241,8 @@ def _check_rows(
     if only := one.keys() ^ two.keys():
         raise UserError(
             f"{first.folder} and {other.folder} were scored on different rows of {language}: {len(one):,} and "
-            f"{len(two):,}, {len(only):,} of them in one alone, the first is row {min(only)}; score both on the same "
-            "rows"
+            f"{len(two):,}, {len(only):,} rows are in only one of the two, the first is row {min(only)}; score both on "
+            "the same rows"
         )
     if differing := [row for row in one if one[row] != two[row]]:
         raise UserError(

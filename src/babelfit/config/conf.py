@@ -18,7 +18,7 @@ def users_folder(named: str | None) -> Path | None:
     if named is None:
         return USERS_FOLDER if USERS_FOLDER.is_dir() else None
     if not Path(named).is_dir():
-        raise UserError(f"--config-dir {named}: no such folder; give one with options in it, as {CONF} has them")
+        raise UserError(f"--config-dir {named}: no such folder; give a folder of options, laid out as {CONF}")
     return Path(named)
 
 

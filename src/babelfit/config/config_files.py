@@ -87,7 +87,7 @@ def load(path: Path, kind: type[Config]) -> Config:
     """Read the configuration of a run or evaluation folder; raise UserError where there is none, or a newer one."""
     values = read_yaml(path)
     if not isinstance(values, dict) or "version" not in values:
-        raise UserError(f"{path} is no configuration of a babelfit run: it has no version")
+        raise UserError(f"{path} is not the configuration of a babelfit run: it has no version")
     version = values.pop("version")
     if version not in range(1, VERSION + 1):
         raise UserError(f"{path} has version {version}; this babelfit reads versions 1 to {VERSION}")

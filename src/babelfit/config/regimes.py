@@ -38,14 +38,14 @@ def trained_languages(
         )
     if regime == "translate_test" and list(chosen) != [written_in]:
         raise UserError(
-            f"data.regime=translate_test: scored is what was translated into '{written_in}', so that is what to train "
-            f"on, and not {', '.join(chosen)}: data.train_languages=[{written_in}]"
+            f"data.regime=translate_test scores rows that were translated into '{written_in}', so train on "
+            f"'{written_in}', not on {', '.join(chosen)}: data.train_languages=[{written_in}]"
         )
     if regime == "translate_train" and written_in in chosen:
         raise UserError(
-            f"data.regime=translate_train: '{written_in}' in data.train_languages is no translation, it is what was "
-            "translated. Give the languages to train on, as in data.train_languages=[sw]; for the original and its "
-            "translations data.regime=translate_train_all"
+            f"data.regime=translate_train: '{written_in}' in data.train_languages is the original, not a "
+            "translation. Give the languages to train on, as in data.train_languages=[sw]; for the original and its "
+            "translations choose data.regime=translate_train_all"
         )
     if regime == "translate_train_all":
         # Those that the user names besides the original, else all that there are.

@@ -101,7 +101,8 @@ def check_values(values: dict[str, Any]) -> None:
         )
     if flat.get("trainer.strategy") == "fsdp" and flat["trainer.precision"] in WITHOUT_FSDP:
         raise UserError(
-            f"trainer.strategy=fsdp cannot do trainer.precision={flat['trainer.precision']}; use bf16-mixed or 32-true"
+            f"trainer.strategy=fsdp does not support trainer.precision={flat['trainer.precision']}; use bf16-mixed or "
+            "32-true"
         )
     name = flat.get("name")
     if name is not None and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._=,+-]*(/[A-Za-z0-9][A-Za-z0-9._=,+-]*)*", name):

@@ -172,8 +172,8 @@ class MultilingualDataModule(LightningDataModule, ABC):
             if language not in there or not self.has_gold("validation", language):
                 raise UserError(
                     f"{self.data_name} validation {language}: no gold labels, which the objective or "
-                    "checkpoint.compare needs; give a file with labels, or objective_languages (to compare: "
-                    "data.languages) without this one"
+                    "checkpoint.compare needs; give a file with labels, or leave this language out of "
+                    "objective_languages (for checkpoint.compare: out of data.languages)"
                 )
 
     def prepare(self, split: str, *, languages: Sequence[str]) -> None:
@@ -182,7 +182,7 @@ class MultilingualDataModule(LightningDataModule, ABC):
         self._tell(split, languages, num_tokens=int(examples.lengths.sum()))
         if split == "train" and self.sampling_exponent is not None:
             mixed = mixing.in_words(self.trained_sizes, exponent=self.sampling_exponent)
-            log.info("of each language, an epoch takes %s", mixed)
+            log.info("examples per epoch: %s", mixed)
 
     @abstractmethod
     def _tell(self, split: str, languages: Sequence[str], *, num_tokens: int) -> None:

@@ -186,8 +186,8 @@ def _check_place(dataset: DatasetFacts, *, folder: str | None, regime: str, trai
         )
     if train_split != "train" and regime not in ("zero_shot", "translate_test"):
         raise UserError(
-            f"data.regime={regime} is about training rows, and data.train_split={train_split} takes others: leave it "
-            "at data.train_split=train"
+            f"data.regime={regime} chooses rows of the training split, and data.train_split={train_split} trains on "
+            "another: set data.train_split=train"
         )
 
 

@@ -107,13 +107,13 @@ def requeue() -> None:
     if "SLURM_ARRAY_JOB_ID" in os.environ:
         job = f"{os.environ['SLURM_ARRAY_JOB_ID']}_{os.environ.get('SLURM_ARRAY_TASK_ID')}"
     if not re.fullmatch(r"\d+(_\d+)?", job):
-        log.warning("SLURM_JOB_ID=%s is no job number: not put back into the queue", job)
+        log.warning("SLURM_JOB_ID=%s is not a job number: not requeued", job)
         return
     try:
         subprocess.run(["scontrol", "requeue", job], capture_output=True, text=True, check=True)
     except FileNotFoundError:
-        log.warning("scontrol is not on PATH: job %s was not put back into the queue; submit it again", job)
+        log.warning("scontrol is not on PATH: job %s was not requeued; submit it again", job)
     except subprocess.CalledProcessError as error:
-        log.warning("job %s was not put back into the queue (%s); submit it again", job, error.stderr.strip())
+        log.warning("job %s was not requeued (%s); submit it again", job, error.stderr.strip())
     else:
-        log.info("job %s is back in SLURM's queue", job)
+        log.info("job %s is requeued", job)

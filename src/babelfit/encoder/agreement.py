@@ -54,7 +54,7 @@ def choose_attention(model: PreTrainedModel, *, logits: Logits, max_length: int)
         difference = _difference(model, batch, logits=logits, expected=expected)
         if difference is not None:
             raise _refusal(model, f"in a padded batch, {difference}")
-        log.info("%s runs padded, inside the encoder alone: %s", model.config.model_type, why)
+        log.info("%s runs with padding, inside the encoder alone: %s", model.config.model_type, why)
 
 
 @torch.no_grad()

@@ -117,18 +117,18 @@ def ragged_attention(
     all that would change the outcome. It is not compiled: it would be anew for each division into rectangles.
     """
     if borders is None:
-        raise NotRaggedError("it keeps the borders of the sequences from its attention")
+        raise NotRaggedError("it does not pass the borders of the sequences to its attention")
     if attention_mask is not None:
-        raise NotRaggedError("it adds to the attention scores")
+        raise NotRaggedError("it adds a mask or a bias to the attention scores")
     if getattr(module, "is_causal", False):
-        raise NotRaggedError("its tokens see only those before them")
+        raise NotRaggedError("its attention is causal")
     asked = [
         name
         for name, option in options.items()
         if name not in WITHOUT_EFFECT and option is not None and option is not False
     ]
     if asked:
-        raise NotRaggedError(f"it has {', '.join(asked)} in its attention")
+        raise NotRaggedError(f"it has {', '.join(asked)} as options of its attention")
     if kernel == "auto":
         kernel = "nested" if query.is_cuda and query.dtype != torch.float64 else "padded"
     attend = _nested if kernel == "nested" else _padded

@@ -107,7 +107,9 @@ def layers(model: PreTrainedModel) -> list[torch.nn.Module]:
 def compile_layers(model: PreTrainedModel) -> None:
     """Compile a model's layers, each alike and for any number of tokens, so that it is done once for all of them."""
     if not layers(model):
-        raise UserError(f"trainer.compile=true: {model.config.model_type} has no layers that can be; set it to false")
+        raise UserError(
+            f"trainer.compile=true: {model.config.model_type} has no layers that can be compiled; set it to false"
+        )
     # The highest layer may compute targets alone, which torch does not look at when it takes what is compiled for
     # another; attention, which is not compiled, parts what they share from what they do not.
     for layer in layers(model):

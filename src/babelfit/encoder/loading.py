@@ -51,13 +51,13 @@ def located(path: str, *, revision: str | None = None, weights: bool = False) ->
     folder = Path(path).expanduser()
     if folder.exists():
         if not (folder / "config.json").is_file():
-            raise UserError(f"{path} is no encoder folder: it has no config.json")
+            raise UserError(f"{path} is not an encoder folder: it has no config.json")
         return str(folder)
     if path.count("/") != 1 or path.startswith((".", "/", "~")):
         raise UserError(f"no encoder at {path}: give a folder with config.json, a Hub id such as OWNER/NAME, or {MINI}")
     snapshot = hub.download(path, kind="model", revision=revision, patterns=CONFIG_AND_TOKENIZER)
     if not (snapshot / "config.json").is_file():
-        raise UserError(f"{path} at {snapshot.name} is no encoder: it has no config.json")
+        raise UserError(f"{path} at {snapshot.name} is not an encoder: it has no config.json")
     if weights:
         for patterns in WEIGHTS:
             hub.download(path, kind="model", revision=snapshot.name, patterns=patterns)
@@ -124,7 +124,7 @@ def load_config(path: str, *, revision: str | None = None, overrides: dict[str, 
     for name, value in overrides.items():
         if name not in fields:
             raise UserError(
-                f"encoder.overrides.{name}: {type(config).__name__} has no such field, but has {_names(fields)}"
+                f"encoder.overrides.{name}: {type(config).__name__} has no such field; it has {_names(fields)}"
             )
         try:
             setattr(config, name, _of_kind(fields[name], value))

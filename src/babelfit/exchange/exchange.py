@@ -108,7 +108,7 @@ def _write(
 def _check_exchanged(task: Task, *, data: str) -> None:
     """Raise UserError for a task whose answers stand in no files of text."""
     if not task.is_exchanged:
-        raise UserError(f"{data} has no labels, so there are no predictions of it in files of other forms")
+        raise UserError(f"{data} has no labels, so its predictions are neither imported nor exported")
 
 
 def _files(given: Path, *, format: str, data: DatasetFacts, split: str) -> dict[str, Path]:
@@ -127,10 +127,12 @@ def _files(given: Path, *, format: str, data: DatasetFacts, split: str) -> dict[
     known = set(found.values())
     others = [one for pattern in patterns for one in given.glob(str(pattern).replace("{language}", "*"))]
     for other in sorted(set(others) - known):
-        log.warning("%s is left out: %s has no such language, or another file of it", other, data.name)
+        log.warning(
+            "%s is left out: %s has no such language, or the language has another file already", other, data.name
+        )
     if not found:
         raise UserError(
-            f"{given} has no predictions of {data.name} {split}: expected a file a language, named "
+            f"{given} has no predictions of {data.name} {split}: expected one file per language, named "
             f"{' or '.join(dict.fromkeys(map(str, patterns)))}, or the folder of them"
         )
     return found
@@ -193,7 +195,7 @@ def _by_index(
     for one in given:
         assert one.index is not None
         if one.index in by_index or one.index >= num_rows:
-            why = "stands twice" if one.index in by_index else f"is none of the data's {num_rows:,} rows"
+            why = "occurs twice" if one.index in by_index else f"is not one of the data's {num_rows:,} rows"
             raise UserError(f"{one.where}: index {one.index} {why}")
         by_index[one.index] = one
     missing = [index for index in indices if index not in by_index]
@@ -208,7 +210,7 @@ def export_predictions(folder: Path, *, format: str, to: Path, split: str | None
     Raises UserError where one of them exists, and for rows that the format cannot leave out: nothing is written then.
     """
     if not folder.is_dir():
-        raise UserError(f"{folder} is no folder: give that of a run or an evaluation, outputs/NAME")
+        raise UserError(f"{folder} is not a folder: give the folder of a run or an evaluation, outputs/NAME")
     check_folder(folder)
     read = manifest.read(folder)
     known = schema_1.upgraded_manifest(read)

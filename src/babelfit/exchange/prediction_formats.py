@@ -48,7 +48,7 @@ def _read_xtreme(file: Path, *, has_one_answer: bool) -> list[TextAnswer]:
         if "\t" in label:
             raise UserError(
                 f"{file}, line {number}: {label!r} has several columns; XTREME's files have the predicted label alone. "
-                "With a header and an index it is --format tsv"
+                "For files with a header and an index, choose --format tsv"
             )
         if not is_open:
             rows.append([])
@@ -69,7 +69,7 @@ def _read_tsv(file: Path, *, has_one_answer: bool) -> list[TextAnswer]:
         if not header:
             header = fields
             if tuple(header[:3]) != COLUMNS or len(set(header)) < len(header):
-                raise UserError(f"{file}, line 1: {line!r} is no header; expected {' TAB '.join(COLUMNS)}, and more")
+                raise UserError(f"{file}, line 1: {line!r} is not a header; expected {' TAB '.join(COLUMNS)}, and more")
             continue
         if len(fields) != len(header):
             raise UserError(f"{file}, line {number}: {len(fields)} columns; expected {len(header)}, as in the header")
@@ -88,14 +88,14 @@ def _text_answer(
     """Read the lines of one row, whose further columns are numbers, of which some are kept."""
     where, first = answers[0]
     if not first["index"].isdecimal() or len(first["index"]) > MOST_DIGITS:
-        raise UserError(f"{where}: index {first['index'][:40]!r} is no row number; expected 0 or more")
+        raise UserError(f"{where}: index {first['index'][:40]!r} is not a row number; expected 0 or more")
     gold = [fields["gold"] for _, fields in answers]
     if any(gold) != all(gold):
-        raise UserError(f"{where}: of some words there is gold, of some there is none")
+        raise UserError(f"{where}: some words have gold and some have none")
     try:
         numbers = [{name: float(fields[name]) for name in further} for _, fields in answers]
     except ValueError as error:
-        raise UserError(f"{where}: a probability is no number ({error})") from error
+        raise UserError(f"{where}: a probability is not a number ({error})") from error
     probabilities = [{name: theirs[name] for name in kept} for theirs in numbers]
     for share in chain(*(shares.values() for shares in probabilities)):
         if not 0 <= share <= 1:
@@ -124,7 +124,7 @@ def xtreme(
     """
     if num_rows is None:
         raise UserError(
-            f"{where}: nobody knows how many rows the data have (manifest.json does not say), and XTREME's files have "
+            f"{where}: the number of rows in the data is unknown (manifest.json does not say), and XTREME's files have "
             "a line for every row: evaluate again, or use --format tsv, which has an index"
         )
     there = {answer.index for answer in answers}

@@ -28,7 +28,7 @@ def _integer(digits: str) -> int:
 
 def _finite(text: str) -> float:
     if not math.isfinite(number := float(text)):
-        raise ValueError(f"{text} is no number")
+        raise ValueError(f"{text} is not a number")
     return number
 
 
@@ -43,7 +43,7 @@ def parsed(kind: type[Document], value: Any, *, where: str) -> Document:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         place = ".".join([where, *(str(part) for part in first["loc"])])
-        raise ValueError(f"{place}: {first['msg']}, and not {str(first['input'])[:40]!r}") from error
+        raise ValueError(f"{place}: {first['msg']}; found {str(first['input'])[:40]!r}") from error
     return found
 
 

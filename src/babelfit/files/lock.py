@@ -67,8 +67,8 @@ def _living_holder(entry: dict[str, object]) -> str | None:
     if entry.get("host") != platform.node():
         if entry:
             log.warning(
-                "%s may still work here, or have died: this file system has no locks to tell. If it works, stop one "
-                "of the two",
+                "%s may still work here, or have died: this file system has no locks that would show it. If it works, "
+                "stop one of the two",
                 _describe(entry),
             )
         return None

@@ -45,10 +45,12 @@ def check_shards(folder: Path) -> None:
         try:
             shards = set(json.loads(path.read_text(encoding="utf-8"))["weight_map"].values())
         except (ValueError, RecursionError, KeyError, TypeError, AttributeError) as error:
-            raise UserError(f"{path} is no index of sharded weights ({type(error).__name__}: {error})") from error
+            raise UserError(f"{path} is not an index of sharded weights ({type(error).__name__}: {error})") from error
         for shard in shards:
             if not isinstance(shard, str) or not re.fullmatch(r"[\w.-]*\w", shard):
-                raise UserError(f"{path} names {shard!r}, which is no file beside it: shards lie in the same folder")
+                raise UserError(
+                    f"{path} names {shard!r}, which is not a file beside it: shards must be in the same folder"
+                )
 
 
 class _NoAliases(yaml.SafeLoader):
@@ -69,7 +71,7 @@ def read_yaml(path: Path) -> Any:
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise UserError(f"{path} is not readable as YAML: {error}") from error
     if active is not None:
-        raise UserError(f"{path} holds {active!r}, which is no plain value: a run's configuration is data alone")
+        raise UserError(f"{path} holds {active!r}, which is not a plain value: a run's configuration is only data")
     return values
 
 

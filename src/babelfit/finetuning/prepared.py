@@ -104,7 +104,7 @@ class Prepared:
         model = self.whole_model(without_weights=without_weights)
         if data.reset_positions and not is_ragged(model):
             raise UserError(
-                f"data.reset_positions=true: {model.config.model_type} counts positions by itself; set it to false"
+                f"data.reset_positions=true: {model.config.model_type} numbers positions by itself; set it to false"
             )
         for change in self.changes:
             change.apply(model)
@@ -179,8 +179,8 @@ def _check_scores(config: TrainConfig, *, data: MultilingualDataModule) -> None:
     for key, value in {"objective": config.objective, "checkpoint.compare": config.checkpoint.compare or None}.items():
         if value is not None:
             raise UserError(
-                f"{key}={value}: head={data.task.head} has log-likelihoods for scores, and no fractions of 1; "
-                "leave it out here, and choose or sweep by a task that goes on from the pretrained encoder"
+                f"{key}={value}: head={data.task.head} has log-likelihoods as scores, not fractions of 1; leave it "
+                "out here, and choose or sweep by the scores of a task that is fine-tuned from the pretrained encoder"
             )
 
 
@@ -188,7 +188,8 @@ def _warn(config: TrainConfig, *, data: MultilingualDataModule) -> None:
     """Log what is allowed and probably not meant."""
     if data.train_split != "train":
         log.warning(
-            "training on the %s split: scores on it, and the checkpoint that they select, are no measure of learning",
+            "training on the %s split: scores on it, and the checkpoint that they select, do not measure what was "
+            "learned",
             data.train_split,
         )
     if config.encoder.freeze_embeddings and not config.encoder.pretrained:

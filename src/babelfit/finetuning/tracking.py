@@ -34,7 +34,7 @@ def check_installed(config: TrainConfig) -> None:
     """Raise UserError where a tracker's package is not installed."""
     tracker = config.logger.tracker
     if tracker is not None and find_spec(tracker) is None:
-        raise UserError(f"logger={tracker} needs a package that is not here: pip install 'babelfit[{tracker}]'")
+        raise UserError(f"logger={tracker} needs a package that is not installed: pip install 'babelfit[{tracker}]'")
 
 
 @contextmanager

@@ -57,7 +57,9 @@ def load_model(
         model = _with_new_parts(head, path, revision=revision, config=theirs if has_others else config)
         if has_others:
             names = ", ".join((theirs.id2label or {}).values())
-            log.warning("%s was tuned on other labels (%s): its head is dropped, a new one starts", path, names)
+            log.warning(
+                "%s was fine-tuned on other labels (%s): its head is dropped, and a new one starts", path, names
+            )
             tuned = model.base_model.state_dict()
             model = head.model_class.from_config(config, dtype=torch.float32, trust_remote_code=False)
             model.base_model.load_state_dict(tuned)
@@ -97,11 +99,17 @@ def _with_new_parts(head: Head, path: str, *, revision: str | None, config: PreT
     # A pooler is a part of the head that stands in the encoder: masked language models are trained without.
     new_pooler = [name for name in encoders if ".pooler." in name]
     if len(encoders) > len(new_pooler):
-        raise UserError(f"{path} has no weights for {', '.join(encoders[:5])} and {len(encoders)} in all")
+        raise UserError(
+            f"{path} has no weights for {len(encoders)} tensors of the encoder, such as {', '.join(encoders[:5])}"
+        )
     if head.pretrained_for is not None and missing:
-        log.warning("%s has no head for %s, or a part of it: it starts from random weights", path, head.pretrained_for)
+        log.warning(
+            "%s has no head for %s, or only a part of one: what is missing starts from random weights",
+            path,
+            head.pretrained_for,
+        )
     if new_pooler:
-        log.warning("%s has no weights for its pooler: like the head, it starts from random ones", path)
+        log.warning("%s has no weights for its pooler: it starts from random ones, like the head", path)
     return model
 
 

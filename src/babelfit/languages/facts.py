@@ -52,8 +52,8 @@ def checked_languages(languages: Sequence[str], *, key: str, known: Sequence[str
     for language in languages:
         if language not in known:
             raise UserError(
-                f"unknown language {language!r} in {key}: {of} has {', '.join(known)}. Codes are quoted: a bare no "
-                "arrives as False, '\"no\"' as no"
+                f"unknown language {language!r} in {key}: {of} has {', '.join(known)}. Quote codes: an unquoted no "
+                "is read as False, '\"no\"' as no"
             )
     if not languages or len(set(languages)) < len(languages):
         raise UserError(f"{key}={list(languages)}: give at least one, and each one once")

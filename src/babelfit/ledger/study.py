@@ -69,7 +69,9 @@ class Sweep:
 def read_sweep(folder: Path) -> Sweep:
     """Return what a sweep has recorded; raise UserError for a folder that is no sweep's, or a damaged study."""
     if not is_sweep(folder):
-        raise UserError(f"{folder} is no sweep: it has no {' or '.join(FILES.values())}. Sweeps: babelfit train -m ...")
+        raise UserError(
+            f"{folder} is not a sweep: it has no {' or '.join(FILES.values())}. Sweeps: babelfit train -m ..."
+        )
     study = Study(folder)
     return Sweep(folder=folder, search=study.facts.search, objective=study.facts.objective, trials=study.trials())
 
@@ -104,8 +106,8 @@ class Study:
             self.facts = documents.parsed(SweepFacts, self._study.user_attrs, where="it")
         except Exception as error:
             raise UserError(
-                f"{path} is no study of a sweep, or damaged ({first_line(error)}). The trials' folders beside it are "
-                "whole: move it away, and the same command takes them up again"
+                f"{path} is not the study of a sweep, or damaged ({first_line(error)}). The trials' folders beside it "
+                "are whole: move it away, and the same command records them again"
             ) from error
         if self.facts.schema != SCHEMA:
             raise UserError(f"{path} has schema {self.facts.schema}; this babelfit reads {SCHEMA}")
@@ -134,7 +136,7 @@ class Study:
         except ValueError as error:
             raise UserError(
                 f"{self.folder}: its study is damaged ({error}). The trials' folders are whole: move the study away, "
-                "and the same command takes them up again"
+                "and the same command records them again"
             ) from error
         replaced = {trial.retries for trial in found}
         return [trial for trial in found if trial.number not in replaced]

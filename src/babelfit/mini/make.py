@@ -99,7 +99,7 @@ def check_fit(weights: Path, *, folder: Path) -> None:
     config = json.loads((weights / "config.json").read_text(encoding="utf-8"))
     for field in SHAPE:
         if config.get(field) != CONFIG[field]:
-            raise UserError(f"{weights} has {field} {config.get(field)}, not {CONFIG[field]}: pretrain anew")
+            raise UserError(f"{weights} has {field} {config.get(field)}, not {CONFIG[field]}: pretrain it again")
 
 
 def train_tokenizer(sentences: Sequence[str], *, num_pieces: int) -> Tokenizer:

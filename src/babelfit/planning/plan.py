@@ -66,7 +66,7 @@ def plan(config: TrainConfig, *, probe: bool) -> None:
     if probe and devices.number > 1:
         needed = memory.needed(memory.changed(prepared, *probing.ON_ONE_DEVICE), process=process)
     if probe and needed.peak > free:
-        log.warning("no probe of the time: a device cannot hold the whole run")
+        log.warning("the time is not measured: the whole run does not fit in the memory of one device")
     elif probe:
         console.print(_table("time, from a short measured probe", probing.measure(prepared), "part", "takes"))
     if not advice:

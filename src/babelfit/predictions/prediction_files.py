@@ -53,7 +53,7 @@ def languages(folder: Path, *, split: str) -> list[str]:
     for language in found:
         # Somebody else's file names: they are printed, and become part of paths.
         if not re.fullmatch(r"[A-Za-z0-9-]+", language):
-            raise UserError(f"{folder}/predictions/{split}: {language!r} is no language code; move this file away")
+            raise UserError(f"{folder}/predictions/{split}: {language!r} is not a language code; move this file away")
     return found
 
 
@@ -88,17 +88,19 @@ def read(file: Path, kind: Kind, *, num_examples: int | None = None, dropped: Co
         for number, line in enumerate(lines, start=1):
             one = _read(line, kind, where=f"{file}, line {number}")
             if one.index in records:
-                raise UserError(f"{file}, line {number}: index {one.index} stands twice; each example counts once")
+                raise UserError(
+                    f"{file}, line {number}: index {one.index} occurs twice; every example needs exactly one prediction"
+                )
             records[one.index] = one
     if not records:
         raise UserError(f"{file} holds no predictions")
     for index in range(max(records)):
         if index not in records and index not in dropped:
-            raise UserError(f"{file}: no prediction for index {index}; every example counts once")
+            raise UserError(f"{file}: no prediction for index {index}; every example needs exactly one")
     if num_examples is not None and len(records) != num_examples:
         raise UserError(
-            f"{file}: {len(records):,} predictions for {num_examples:,} examples; every example counts once. Delete "
-            "the file and evaluate again: it is predicted anew"
+            f"{file}: {len(records):,} predictions for {num_examples:,} examples; every example needs exactly "
+            "one. Delete the file and evaluate again: it is predicted again"
         )
     return [records[index] for index in sorted(records)]
 
@@ -115,9 +117,9 @@ def _read(line: bytes, kind: Kind, *, where: str) -> Any:
         record = kind.record(**values)
     except (ValueError, TypeError, RecursionError) as error:
         expected = ", ".join(f'"{field.name}"' for field in fields(kind.record) if field.default is MISSING)
-        raise UserError(f"{where}: no prediction ({error}); expected {{{expected}}}") from error
+        raise UserError(f"{where}: not a prediction ({error}); expected {{{expected}}}") from error
     if type(record.index) is not int or record.index < 0:
-        raise UserError(f"{where}: index {record.index!r} is no row number; expected 0 or more")
+        raise UserError(f"{where}: index {record.index!r} is not a row number; expected 0 or more")
     try:
         record.check(kind.labels)
     except ValueError as error:

@@ -39,7 +39,7 @@ def write_card(
     """
     path = model / "README.md"
     if path.exists() and not _is_ours(path.read_text(encoding="utf-8", errors="replace")):
-        log.info("%s was written or changed by hand, and stays as it is", path)
+        log.info("%s was written or changed by hand, and is left as it is", path)
         return
     task = tasks.of_document(all_scores[0].task, all_scores[0].labels)
     results = [

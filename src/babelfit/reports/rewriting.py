@@ -39,5 +39,7 @@ def _facts(folder: Path) -> dict[str, str]:
         return facts_of(run)
     facts = manifest.read(folder).facts
     if not facts:
-        raise UserError(f"{folder}/manifest.json does not say what was evaluated: the same evaluation again writes it")
+        raise UserError(
+            f"{folder}/manifest.json does not say what was evaluated: run the same evaluation again, which writes it"
+        )
     return facts

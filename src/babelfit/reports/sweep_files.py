@@ -33,11 +33,11 @@ SCHEMA = 1
 def report_sweep(folder: Path) -> None:
     """Print what a sweep found and write it into the sweep's folder; raises UserError for what is no sweep."""
     if (folder / EVALUATION).is_file():
-        raise UserError(f"{folder} is an evaluation, no sweep: give the folder of a babelfit train -m, outputs/NAME")
+        raise UserError(f"{folder} is an evaluation, not a sweep: give the folder of a babelfit train -m, outputs/NAME")
     if (folder / CONFIG).is_file():
         raise UserError(
-            f"{folder} is a single run, no sweep: its scores are in {folder / 'report.md'}. A sweep's folder is that "
-            "of a babelfit train -m, outputs/NAME"
+            f"{folder} is a single run, not a sweep: its scores are in {folder / 'report.md'}. A sweep's folder is "
+            "that of a babelfit train -m, outputs/NAME"
         )
     found = read_sweep(folder)
     check_folder(folder)

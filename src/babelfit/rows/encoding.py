@@ -53,7 +53,7 @@ def code_fingerprint(modules: Iterable[str]) -> str:
         try:
             sources.append(inspect.getsource(sys.modules[module]))
         except (KeyError, OSError, TypeError):
-            log.info("%s has no source file, so what it reads is tokenized anew each time", module)
+            log.info("%s has no source file, so the rows that it reads are tokenized again each time", module)
             sources.append(uuid4().hex)
     return _digest(sources)
 
@@ -196,8 +196,8 @@ def special_tokens(tokenizer: PreTrainedTokenizerFast) -> tuple[list[int], list[
     before = next((place for place in range(len(whole)) if bare and whole[place : place + len(bare)] == bare), None)
     if before is None:
         raise UserError(
-            f"the tokenizer of {tokenizer.name_or_path} makes {bare} of 'a' and {whole} with special tokens, so which "
-            "ones stand before and behind a sentence cannot be told: choose another encoder"
+            f"the tokenizer of {tokenizer.name_or_path} turns 'a' into {bare}, and with special tokens into {whole}, "
+            "so it is unclear which of them stand before and after a sentence: choose another encoder"
         )
     return whole[:before], whole[before + len(bare) :]
 
@@ -211,8 +211,8 @@ def read_words_as_in_text(tokenizer: PreTrainedTokenizerFast) -> None:
     """
     if tokenizer.unk_token_id is None:
         raise UserError(
-            f"the tokenizer of {tokenizer.name_or_path} has no unknown token (unk_token), as which a word is read "
-            "that it turns into nothing: choose another encoder"
+            f"the tokenizer of {tokenizer.name_or_path} has no unknown token (unk_token), which would stand for a "
+            "word that it gives no tokens: choose another encoder"
         )
 
     def differ() -> bool:
@@ -235,7 +235,8 @@ def read_words_as_in_text(tokenizer: PreTrainedTokenizerFast) -> None:
     tokenizer.init_kwargs["add_prefix_space"] = True
     if differ():
         raise UserError(
-            f"the tokenizer of {tokenizer.name_or_path} cuts a word given alone otherwise than in running text "
-            f"({' '.join(_PROBE)!r}), so tags would be learned on subwords that text never has: choose another encoder"
+            f"the tokenizer of {tokenizer.name_or_path} splits a word given alone differently than in running text "
+            f"({' '.join(_PROBE)!r}), so tags would be learned on subwords that do not occur in text: choose another "
+            "encoder"
         )
-    log.info("the tokenizer now puts a space before each word, so that words are cut as in running text")
+    log.info("the tokenizer now puts a space before each word, so that words are split as in running text")

@@ -20,7 +20,7 @@ def rows_of_texts(given: Sequence[Any], *, columns: Sequence[str]) -> pa.Table:
         texts = (one,) if isinstance(one, str) else tuple(one) if isinstance(one, tuple | list) else ()
         if len(texts) != len(columns) or not all(isinstance(text, str) for text in texts):
             shape = _SHAPES.get(len(columns), f"a tuple of {len(columns)} texts")
-            raise UserError(f"number {place} is {_shown(one)}; this model reads {shape}")
+            raise UserError(f"number {place} of the texts is {_shown(one)}; this model reads {shape}")
         rows.append(texts)
     table = {column: pa.array([row[at] for row in rows], pa.string()) for at, column in enumerate(columns)}
     return pa.table({**table, LABEL: pa.nulls(len(rows))})
@@ -32,8 +32,8 @@ def rows_of_words(given: Sequence[Any]) -> pa.Table:
         is_words = not isinstance(words, str) and isinstance(words, Sequence)
         if not is_words or not words or not all(isinstance(word, str) for word in words):
             raise UserError(
-                f"number {place} is {_shown(words)}; this model tags words: give each sentence as a list of them, "
-                "such as TEXT.split() where spaces part them"
+                f"number {place} of the texts is {_shown(words)}; this model tags words: give each sentence "
+                "as a list of them, such as TEXT.split() where spaces part them"
             )
     words = pa.array([list(words) for words in given], pa.list_(pa.string()))
     return pa.table({WORDS: words, TAGS: pa.nulls(len(given), pa.list_(pa.string()))}, schema=TAGGED)

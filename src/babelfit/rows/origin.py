@@ -135,7 +135,7 @@ class Origin:
         absent = [language for language in known if language not in found]
         if absent:
             told = ", ".join(absent) if len(absent) <= 20 else f"{len(absent)} of {len(known)} languages"
-            log.info("%s: %s are not scored, for want of files", self._dataset, told)
+            log.info("%s: %s are not scored: they have no files", self._dataset, told)
         # Where there are none at all, the error for the first one says what was looked for.
         return [language for language in known if language in found] or known
 

@@ -92,7 +92,7 @@ def _gold(value: str, spellings: Mapping[str, str | None] | None) -> str | float
         except ValueError:
             number = math.nan
         if not math.isfinite(number):
-            raise ValueError(f"{value!r} is no number; expected one, or nothing where there is no gold")
+            raise ValueError(f"{value!r} is not a number; expected one, or nothing where there is no gold")
         return number
     if value not in spellings:
         allowed = [f"'{key}' (= {name})" if key != name else f"'{key}'" for key, name in spellings.items()]

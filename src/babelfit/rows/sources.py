@@ -84,9 +84,9 @@ class Source:
         labelled = self.gold.read()
         if labelled.num_rows != table.num_rows:
             raise UserError(
-                f"{_listed(self.files)}: {table.num_rows:,} rows without label for '{self.language}', where "
-                f"{_listed(self.gold.files)}, which has the labels, has {labelled.num_rows:,}: "
-                "the rows must be the same"
+                f"{_listed(self.files)}: {table.num_rows:,} rows without labels for '{self.language}', but "
+                f"{labelled.num_rows:,} in {_listed(self.gold.files)}, which has the labels: both must have the same "
+                "rows"
             )
         return table.set_column(table.column_names.index(LABEL), LABEL, labelled[LABEL])
 
@@ -95,9 +95,9 @@ def find(folder: Path, *, layouts: Sequence[Layout], dataset: str, split: str, l
     """Find one language of one split by looking. Raises UserError with every path looked for."""
     # The code becomes part of a path and of a glob.
     if not re.fullmatch(r"[A-Za-z0-9-]+", language):
-        raise UserError(f"{language!r} is no language code; expected letters, digits and '-', as in 'en'")
+        raise UserError(f"{language!r} is not a language code; expected letters, digits and '-', as in 'en'")
     if not folder.is_dir():
-        raise UserError(f"data.folder: '{folder}' is no folder; give the folder that holds {dataset}")
+        raise UserError(f"data.folder: '{folder}' is not a folder; give the folder that holds {dataset}")
     found = _look(folder, layouts=layouts, split=split, language=language)
     if found is not None:
         layout, files = found

@@ -102,8 +102,8 @@ def _check_model(folder: Path, *, known: Manifest, encoder: ModelFiles | None, m
     """Raise UserError where an encoder or model consists of other files than before; where it lies may change."""
     if encoder is not None and known.encoder is not None and encoder.files != known.encoder.files:
         raise UserError(
-            f"{encoder.path} is no longer the encoder that {folder} was begun with: put the old files back, or choose "
-            "another name="
+            f"{encoder.path} is no longer the encoder that {folder} was started with: put the old files back, or "
+            "choose another name="
         )
     is_predicted = any((folder / "predictions").glob("*/*.jsonl"))
     if is_predicted and model is not None and known.model is not None and model.files != known.model.files:

@@ -34,7 +34,7 @@ def read(folder: Path) -> list[Logged]:
                 raise ValueError(f"found {row[:40]!r}")
         except (ValueError, csv.Error) as error:
             raise UserError(
-                f"{path} is damaged in line {number} ({error}): it must have rows of step,metric,value. Mend or delete "
-                "it"
+                f"{path} is damaged in line {number} ({error}): it must have rows of step,metric,value. Correct or "
+                "delete it"
             ) from error
     return logged

@@ -46,7 +46,7 @@ class MetricsLog(Logger):
         elif self.size >= size:
             os.truncate(self._path, size)
         else:
-            log.warning("%s has lost rows: %d bytes, where the checkpoint knew %d", self._path, self.size, size)
+            log.warning("%s has lost rows: it has %d bytes, and had %d at the checkpoint", self._path, self.size, size)
             if not self.size:
                 atomic_files.write_text(self._path, HEADER)
 

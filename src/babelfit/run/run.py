@@ -114,7 +114,7 @@ class Run:
         """Read the run's configuration; raises UserError where the folder is no run."""
         path = self.folder / CONFIG
         if not path.is_file():
-            raise UserError(f"{self.folder} is no run: it has no {CONFIG}")
+            raise UserError(f"{self.folder} is not a run: it has no {CONFIG}")
         return config_files.load(path, TrainConfig)
 
     def status(self) -> Status:
@@ -194,7 +194,7 @@ def opened_evaluation(config: EvaluateConfig, *, data_name: str) -> Iterator[Pat
     check_place(folder)
     path = folder / EVALUATION
     if folder.exists() and not path.is_file() and {one.name for one in folder.iterdir()} - {LOCK, f"{path.name}.tmp"}:
-        raise UserError(f"{folder} exists and is no evaluation (it has no evaluation.yaml): choose another name=")
+        raise UserError(f"{folder} exists and is not an evaluation (it has no evaluation.yaml): choose another name=")
     folder.mkdir(parents=True, exist_ok=True)
     check_folder(folder)
     with locked(folder):

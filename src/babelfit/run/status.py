@@ -61,12 +61,12 @@ def read(folder: Path) -> Status:
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
         if isinstance(document, dict) and document.get("state") not in WRITTEN_STATES:
-            raise ValueError(f"state {document.get('state')!r} is none of {', '.join(WRITTEN_STATES)}")
+            raise ValueError(f"state {document.get('state')!r} is not one of {', '.join(WRITTEN_STATES)}")
         return documents.parsed(Status, document, where="it")
     except (ValueError, RecursionError) as error:
         raise UserError(
-            f"{path} is damaged ({error}). Delete it and start the training command again: what it said is found "
-            "again in checkpoints/ and model/, and no step is taken twice"
+            f"{path} is damaged ({error}). Delete it and start the training command again: what it said is "
+            "recovered from checkpoints/ and model/, and no step is taken twice"
         ) from error
 
 

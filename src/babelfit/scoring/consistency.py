@@ -46,8 +46,8 @@ def align(
         lacking = [row for row in _lacking(rows, read, first, language) if row <= last]
         if lacking:
             raise UserError(
-                f"{first} and {language} are not parallel: {len(lacking):,} rows stand in one of them only, the first "
-                f"is row {min(lacking)}; numbers that compare rows need the same ones in every language"
+                f"{first} and {language} are not parallel: {len(lacking):,} rows are in only one of the two, the "
+                f"first is row {min(lacking)}; numbers that compare rows need the same rows in every language"
             )
         # Of all that these two have: the items that all languages have may be few.
         one, other = answers[first], answers[language]
@@ -56,7 +56,7 @@ def align(
         if len(differing) > MOST_DIFFERENT * len(shared):
             raise UserError(
                 f"{first} and {language} are not parallel: {len(differing):,} of {len(shared):,} gold labels differ, "
-                f"the first in row {differing[0]}; numbers that compare rows need the same ones in every language"
+                f"the first in row {differing[0]}; numbers that compare rows need the same rows in every language"
             )
     items = reduce(np.intersect1d, [given.indices for given in answers.values()])
     return Items(

@@ -61,8 +61,8 @@ def dev_languages(
         languages = checked_languages(chosen, key="objective_languages", known=evaluated, of="data.languages")
     if objective == "target_dev" and set(languages) <= set(source_languages):
         raise UserError(
-            f"objective=target_dev: of the dev languages, {', '.join(languages)}, none is a target, as all are trained "
-            "on: give others with data.languages and objective_languages, or choose another objective"
+            f"objective=target_dev: all dev languages, {', '.join(languages)}, are trained on, so none is a target: "
+            "give others with data.languages and objective_languages, or choose another objective"
         )
     if compare:
         if set(languages) != set(evaluated):

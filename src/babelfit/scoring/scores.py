@@ -252,14 +252,14 @@ def from_document(document: Any) -> Scores:
     scores = documents.parsed(Scores, {**document, "languages": nested}, where="it")
     keys = [measure.key for measure in scores.measures]
     if scores.metric not in keys:
-        raise ValueError(f"metric {scores.metric!r} is none of its measures {', '.join(keys)}")
+        raise ValueError(f"metric {scores.metric!r} is not one of its measures {', '.join(keys)}")
     for language, given in scores.languages.items():
         if missing := [key for key in keys if key not in given.values]:
             raise ValueError(f"languages.{language} has no {missing[0]}")
     if all(measure.shown == "nowhere" for measure in scores.measures):
         raise ValueError("none of its measures is shown")
     if scores.consistency is not None and len(scores.consistency.languages) != len(scores.consistency.alike):
-        raise ValueError("consistency.alike has not a row a language")
+        raise ValueError("consistency.alike does not have one row per language")
     return scores
 
 

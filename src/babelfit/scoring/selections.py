@@ -193,7 +193,7 @@ def read(folder: Path) -> Selections | None:
         if not all(steps for one in found.selections for steps in (one.steps, *one.steps.values())):
             raise ValueError("a selection has no steps")
         if any(one.languages.keys() != found.selections[0].languages.keys() for one in found.selections):
-            raise ValueError("the selections have not the same languages")
+            raise ValueError("the selections do not have the same languages")
     except (ValueError, RecursionError) as error:
         raise UserError(
             f"{file} holds no selections ({error}): delete it, and the training command writes it anew from the "

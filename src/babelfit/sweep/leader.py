@@ -65,9 +65,9 @@ class Leader:
         objective = config.objective or DEFAULT_OBJECTIVE
         is_search = settings.search != "grid"
         if is_search and settings.trials is None:
-            raise UserError("sweep.trials=null: a search needs to know how many trials to make in all; sweep.trials=20")
+            raise UserError("sweep.trials=null: a search needs the number of trials in all, as in sweep.trials=20")
         if not is_search and settings.trials is not None:
-            raise UserError(f"sweep.trials={settings.trials}: a grid has as many as there are combinations; set null")
+            raise UserError(f"sweep.trials={settings.trials}: a grid has one trial per combination; set it to null")
         try:
             values: Any = OmegaConf.to_container(config, resolve=True)
         except OmegaConfBaseException as error:
@@ -114,8 +114,8 @@ class Leader:
             if name in self.grid:
                 one, other = (trials.join_overrides(settings) for settings in (self.grid[name], overrides))
                 raise UserError(
-                    f"{one} and {other} are one and the same run: what "
-                    "differs does not change results. Leave one of them out"
+                    f"{one} and {other} are the same run: the keys that "
+                    "differ do not change results. Leave one of them out"
                 )
             self.grid[name] = overrides
 
@@ -232,7 +232,7 @@ class Leader:
         if failed:
             lines = "\n".join(f"  {one.folder}: {trials.join_overrides(one.overrides)}: {one.why}" for one in failed)
             log.error("%d of %d trials failed:\n%s", len(failed), len(study.trials()), lines)
-            log.error("sweep.retry=true takes them up again")
+            log.error("sweep.retry=true runs them again")
             sys.exit(1)
 
     def _log_dry_run(self) -> None:

@@ -43,7 +43,7 @@ class Space:
             key = override.key_or_group
             if override.is_sweep_override():
                 if override.type != OverrideType.CHANGE:
-                    raise UserError(f"{override.input_line}: write {key}=..., without what stands before the key")
+                    raise UserError(f"{override.input_line}: write {key}=..., without the prefix of the key")
                 if key in FIXED or _is_of_sweep(key):
                     raise UserError(f"{override.input_line}: {key} is the same for all trials; give it one value")
                 swept[key] = override

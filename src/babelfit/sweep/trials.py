@@ -172,7 +172,7 @@ class Runner:
             for part in (Run(folder).model, Run(folder).checkpoints):
                 if part.is_dir():
                     shutil.rmtree(part)
-                    log.info("%s deleted: not of the best %d", part, self._settings.best)
+                    log.info("%s deleted: not among the best %d", part, self._settings.best)
 
 
 def _command(arguments: Sequence[str]) -> list[str]:
@@ -198,7 +198,7 @@ def wait_for_the_end_of(folder: Path) -> None:
     known = None
     while (other := holder(folder)) is not None:
         if other != known:
-            log.info("%s still works in %s: waiting for its end", other, folder)
+            log.info("%s still works in %s: waiting for it to end", other, folder)
             known = other
         time.sleep(SECONDS_BETWEEN_LOOKS)
 

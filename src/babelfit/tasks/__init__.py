@@ -17,7 +17,9 @@ TASKS: dict[str, type[Task]] = {task.name: task for task in (Classification, Mas
 def of_document(name: str, labels: Sequence[str]) -> Task:
     """Return the task that a document names, of data that have these labels; raise UserError for one not known here."""
     if name not in TASKS:
-        raise UserError(f"task {name!r} is not known here, only {', '.join(TASKS)}: was it another version's?")
+        raise UserError(
+            f"task {name!r} is unknown; this version has {', '.join(TASKS)}. Was it written by another version?"
+        )
     return TASKS[name].with_labels(labels)
 
 

@@ -36,10 +36,10 @@ class LabelPrediction:
         """Raise ValueError for another label, and for what is no probability."""
         for key, allowed in (("gold", [*labels, None]), ("predicted", labels)):
             if (name := getattr(self, key)) not in allowed:
-                raise ValueError(f"{key} {name!r} is no label; expected one of {', '.join(labels)}")
+                raise ValueError(f"{key} {name!r} is not a label; expected one of {', '.join(labels)}")
         shares = self.probabilities
         if not isinstance(shares, dict) or not all(name in labels and is_share(one) for name, one in shares.items()):
-            raise ValueError(f"probabilities {shares!r} are not a share from 0 to 1 for labels of the data")
+            raise ValueError(f"probabilities {shares!r} are not shares from 0 to 1, by labels of the data")
 
 
 class Classification(Task):

@@ -35,9 +35,11 @@ class MaskedPrediction:
         """Raise ValueError for what are no counts, and for what is no log-likelihood."""
         counts = (self.masked, self.right, self.inactive)
         if any(type(count) is not int or count < 0 for count in counts) or self.right > self.masked:
-            raise ValueError(f"{self.right!r} right of {self.masked!r} masked tokens are no counts of them")
+            raise ValueError(
+                f"{self.right!r} right of {self.masked!r} masked tokens: expected counts, and no more right than masked"
+            )
         if not isinstance(self.nll, int | float) or not 0 <= self.nll < math.inf:
-            raise ValueError(f"nll {self.nll!r} is no negative log-likelihood; expected 0 or more")
+            raise ValueError(f"nll {self.nll!r} is not a negative log-likelihood; expected 0 or more")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -38,7 +38,7 @@ class NumberPrediction:
         for key, value in (("gold", self.gold), ("predicted", self.predicted)):
             is_number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
             if not is_number and (key, value) != ("gold", None):
-                raise ValueError(f"{key} {value!r} is no number")
+                raise ValueError(f"{key} {value!r} is not a number")
 
 
 def pearson(sums: Array) -> Array:
@@ -191,5 +191,5 @@ def _number(text: str) -> float:
     except ValueError:
         number = math.nan
     if not math.isfinite(number):
-        raise ValueError(f"{text!r} is no number")
+        raise ValueError(f"{text!r} is not a number")
     return number

@@ -41,18 +41,18 @@ class TagPrediction:
             if tags is None and key == "gold":
                 continue
             if not isinstance(tags, list) or not tags:
-                raise ValueError(f"{key} {tags!r} is no list of tags, one a word")
+                raise ValueError(f"{key} {tags!r} is not a list of tags, one per word")
             for tag in tags:
                 if tag not in labels:
-                    raise ValueError(f"{key} {tag!r} is no tag; expected one of {', '.join(labels)}")
+                    raise ValueError(f"{key} {tag!r} is not a tag; expected one of {', '.join(labels)}")
         words = len(self.predicted)
         if self.gold is not None and len(self.gold) != words:
-            raise ValueError(f"{words} predicted tags for {len(self.gold)} gold ones; every word counts once")
+            raise ValueError(f"{words} predicted tags for {len(self.gold)} gold ones; every word needs exactly one")
         shares = self.probabilities
         if shares == []:
             return  # not known
         if not isinstance(shares, list) or len(shares) != words or not all(is_share(share) for share in shares):
-            raise ValueError(f"probabilities are not {words} shares from 0 to 1, one a word")
+            raise ValueError(f"probabilities are not {words} shares from 0 to 1, one per word")
 
 
 class Tagging(Task):

@@ -119,7 +119,7 @@ class Task(ABC):
 
     def rows_of(self, given: Sequence[Any]) -> pa.Table:
         """Return what somebody gives to be answered as rows without gold; raise UserError for what is not read."""
-        raise UserError(f"{self.name} answers no texts that are given one by one: use transformers' {self.pipeline}")
+        raise UserError(f"{self.name} does not predict for texts given from Python: use transformers' {self.pipeline}")
 
     def chance(self, gold: Sequence[Array]) -> float | None:
         """Return up to which selecting score nothing was learned, given each language's gold; None: not known."""
@@ -163,7 +163,7 @@ class Task(ABC):
 
     def as_text(self, record: Any) -> TextAnswer:
         """Return what a file of text says of an example, given its record."""
-        raise NotImplementedError(f"{self.name} is not exchanged")
+        raise NotImplementedError(f"{self.name} is neither imported nor exported")
 
     def from_text(self, given: TextAnswer, *, index: int, gold: Sequence[Any], data: str) -> Record:
         """Return the record of what a file of text says of an example.
@@ -171,7 +171,7 @@ class Task(ABC):
         `gold` is that of its targets, as `read_gold` returns it, and `data` names the dataset, for messages. Raise
         ValueError for an answer that the task does not have, and for what does not fit the gold.
         """
-        raise NotImplementedError(f"{self.name} is not exchanged")
+        raise NotImplementedError(f"{self.name} is neither imported nor exported")
 
     # Mistakes to read
 

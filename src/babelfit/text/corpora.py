@@ -54,13 +54,13 @@ class Corpora:
 
         The folder `sample` is the bundled synthetic text.
 
-        In the pattern `files`, `{language}` stands for a code. Raises UserError for what is no folder, where nothing is
-        found, for files of no language and for halves of pairs.
+        In the pattern `files`, `{language}` stands for a code. Raises UserError where there is no such folder or
+        nothing in it, for files of no language and for halves of pairs.
         """
         self.is_sample = folder == SAMPLE
         self._folder = written_sample("text", write=write_corpus) if self.is_sample else Path(folder or "").expanduser()
         if folder is None or not self._folder.is_dir():
-            raise UserError(f"data.folder={folder}: no folder of that name; give the folder of your text")
+            raise UserError(f"data.folder={folder}: no such folder; give the folder of your text")
         self._named = {*named, *(side for code in named if "-" in code for side in code.split("-"))}
         self._pattern = files
         self._digests: dict[Path, str] = {}
@@ -91,8 +91,8 @@ class Corpora:
         if self.is_language(code) or self.sides(code):
             return code
         raise UserError(
-            f"{where}: '{code}' is no language code that is known here, as in 'sw', and no pair of two, as in 'en-sw'. "
-            f"If it is one, name it: data.train_languages=[{code}], with all others that you want"
+            f"{where}: '{code}' is not a language code that is known here, as 'sw' is, nor a pair of two, as 'en-sw'. "
+            f"If it is a language, list it: data.train_languages=[{code}], with all others that you want"
         )
 
     def part_mixed(self, languages_of: Callable[[Corpus], Sequence[str]]) -> None:
@@ -143,7 +143,7 @@ class Corpora:
         if left_out:
             named = ", ".join(str(path.relative_to(self._folder)) for path in left_out[:3])
             more = f" and {len(left_out) - 3} more" if len(left_out) > 3 else ""
-            log.info("left out, for no form that text comes in: %s%s", named, more)
+            log.info("left out, as they are in none of the forms of text: %s%s", named, more)
 
     def _paths(self) -> Iterator[tuple[Path, str | None]]:
         """Yield each file that may be text, with the code that the pattern finds in its path."""
@@ -175,14 +175,14 @@ class Corpora:
             if code is None or self.sides(code) is None:
                 raise UserError(
                     f"{path}: which two languages? Name the file by them, as in en-sw.tsv, or the columns in its first "
-                    "line, as in en TAB sw; name codes that are not known here, as in data.train_languages=[en-ha]"
+                    "line, as in en TAB sw; list codes that are not known here, as in data.train_languages=[en-ha]"
                 )
         elif code is None and form == "text":
             stem = _stem(path)
             raise UserError(
                 f"{path}: in which language? Name the file or its folder by the code (sw.txt, sw/{path.name}), or say "
-                f"where it stands in the path, as in data.files='{{language}}/*.txt'. '{stem}' is none that is known "
-                f"here; if it is one, name it: data.train_languages=[{stem}], with all others that you want"
+                f"where it stands in the path, as in data.files='{{language}}/*.txt'. '{stem}' is not a code known "
+                f"here; if it is a language, list it: data.train_languages=[{stem}], with all others that you want"
             )
         elif code is not None and self.sides(code) is not None:
             raise UserError(f"{path}: text in two languages, {code}, comes as {code}.tsv or as a Moses pair")
@@ -227,7 +227,7 @@ class Corpora:
             for side in wanted:
                 if side not in paths:
                     there = next(iter(paths.values()))
-                    raise UserError(f"{there}: its other side, {folder / name}.{pair}.{side}, is not there")
+                    raise UserError(f"{there}: its other side, {folder / name}.{pair}.{side}, is missing")
             split, _ = self._said(folder / f"{name}.tsv")
             yield Corpus(paths=tuple(paths[side] for side in wanted), form=MOSES, split=split, language=pair)
 

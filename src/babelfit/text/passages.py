@@ -151,7 +151,7 @@ def _columns(corpus: Corpus, reading: Reading) -> Iterator[list[str]]:
         fields = line.split("\t")
         if len(fields) != 2:
             raise UserError(
-                f"{path}, line {number}: found {len(fields)} tab-separated fields; expected 2, one a language"
+                f"{path}, line {number}: found {len(fields)} tab-separated fields; expected 2, one per language"
             )
         yield from _pair(fields[0], fields[1], reading)
 
@@ -164,7 +164,7 @@ def _sides(paths: Sequence[Path], reading: Reading) -> Iterator[list[str]]:
             longer = number + 1 + sum(1 for _ in (second if one is ended else first))
             counts = (number, longer) if one is ended else (longer, number)
             told = " and ".join(f"{path} has {count:,} lines" for path, count in zip(paths, counts, strict=True))
-            raise UserError(f"{told}: line by line they must be the same sentences")
+            raise UserError(f"{told}: they must have the same sentences line by line")
         reading.counts["lines"] += 1
         if isinstance(one, str) and isinstance(other, str):
             yield from _pair(one, other, reading)
@@ -203,7 +203,7 @@ def _json_rows(path: Path, reading: Reading, *, columns: Sequence[str]) -> Itera
         try:
             row = json.loads(line)
         except ValueError as error:
-            raise UserError(f"{where}: no JSON ({error}); expected an object a line") from error
+            raise UserError(f"{where}: not JSON ({error}); expected one object per line") from error
         if not isinstance(row, dict):
             raise UserError(f"{where}: expected a JSON object, found {line[:60]!r}")
         _refuse_missing(where, found=list(row), columns=columns)

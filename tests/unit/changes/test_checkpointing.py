@@ -61,5 +61,5 @@ def test_activations_run_again_above_frozen_embeddings_and_layers() -> None:
 def test_what_cannot_run_activations_again_says_so() -> None:
     made = model("bert")
     made.supports_gradient_checkpointing = False
-    with pytest.raises(UserError, match=r"encoder\.gradient_checkpointing=true: bert cannot do it"):
+    with pytest.raises(UserError, match=r"encoder\.gradient_checkpointing=true: bert does not support it"):
         Checkpointing().apply(made)

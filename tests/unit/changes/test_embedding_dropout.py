@@ -28,5 +28,5 @@ def test_embeddings_get_a_rate_of_their_own(kind: str) -> None:
 def test_a_model_without_dropout_behind_its_embeddings_is_refused() -> None:
     made = model("xlm-roberta")
     made.base_model.embeddings.dropout = torch.nn.Identity()
-    with pytest.raises(UserError, match=r"encoder\.embedding_dropout=0\.1: xlm-roberta has no dropout behind"):
+    with pytest.raises(UserError, match=r"encoder\.embedding_dropout=0\.1: xlm-roberta has no dropout after"):
         EmbeddingDropout(rate=0.1).apply(made)

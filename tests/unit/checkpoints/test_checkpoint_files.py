@@ -152,7 +152,10 @@ def test_one_whose_best_is_damaged_is_passed_over(files: CheckpointFiles, caplog
     found = CheckpointFiles(files.folder).newest()
     assert found is not None
     assert found.step == 2
-    assert f"{files.last} is not used: {files.at(4)}, among the best then, is damaged or missing" in caplog.text
+    assert (
+        f"{files.last} is not used: {files.at(4)}, one of the best checkpoints at that step, is damaged or missing"
+        in caplog.text
+    )
 
 
 def test_nothing_whole_is_no_new_start(files: CheckpointFiles) -> None:
@@ -204,7 +207,7 @@ def test_a_checkpoint_is_what_torch_would_have_written(files: CheckpointFiles, t
 @pytest.mark.parametrize("content", ["{", "[]", '{"a": Infinity}', '{"a": NaN}', '{"a": null}', "[" * 100_000])
 def test_a_damaged_list_of_hashes_is_named(files: CheckpointFiles, content: str) -> None:
     (files.folder / "checksums.json").write_text(content)
-    with pytest.raises(UserError, match=r"checksums.json is damaged .* taken unchecked"):
+    with pytest.raises(UserError, match=r"checksums.json is damaged .* used unchecked"):
         files.newest()
 
 

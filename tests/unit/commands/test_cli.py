@@ -39,7 +39,7 @@ def test_an_unknown_verb_is_answered_with_the_nearest(capsys: pytest.CaptureFixt
     status, text = said(capsys, "trian", "seed=1")
 
     assert status == 2
-    assert "no verb trian; did you mean train? there are train, evaluate, " in text
+    assert "unknown verb trian; did you mean train? there are train, evaluate, " in text
 
 
 def test_without_a_verb_they_are_named(capsys: pytest.CaptureFixture[str]) -> None:

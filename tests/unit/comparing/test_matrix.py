@@ -106,7 +106,9 @@ def test_other_data_or_splits_are_refused(tmp_path: Path, runs: list[str]) -> No
 
 def test_other_rows_or_other_gold_are_refused(tmp_path: Path, runs: list[str]) -> None:
     less = write_run(tmp_path / "less", {one: labels(right[:3]) for one, right in RIGHT.items()}, sources=["de"])
-    with pytest.raises(UserError, match="different rows of sw: 4 and 3, 1 of them in one alone, the first is row 3"):
+    with pytest.raises(
+        UserError, match="different rows of sw: 4 and 3, 1 rows are in only one of the two, the first is row 3"
+    ):
         matrix([*runs, str(less)], split=None)
 
     gold = {one: labels(right, gold="contradiction") for one, right in RIGHT.items()}
@@ -121,7 +123,9 @@ def test_scores_that_are_not_those_of_the_predictions_are_refused(runs: list[str
     scores["languages"]["de"]["accuracy"] = 0.75
     file.write_text(json.dumps(scores))
 
-    with pytest.raises(UserError, match=r"accuracy in de is 0\.7500 of 4 .* and 0\.5000 of 4 by its predictions"):
+    with pytest.raises(
+        UserError, match=r"accuracy of test in de is 0\.7500 by its scores .* and 0\.5000 by its predictions"
+    ):
         matrix(runs, split=None)
 
 

@@ -137,7 +137,7 @@ def test_all_languages_that_the_folder_has_are_evaluated(tmp_path: Path, caplog:
     write(tmp_path / "test-de.tsv")
     with caplog.at_level("INFO"):
         assert data(tmp_path, languages=None).languages == ["en", "ko"]
-    assert "de, es, fr, ja, zh are not scored, for want of files" in caplog.text
+    assert "de, es, fr, ja, zh are not scored: they have no files" in caplog.text
     write(tmp_path / "test-en.tsv")
     write(tmp_path / "test-ko.tsv")
     assert data(tmp_path, languages=None).languages == ["de", "en", "ko"], "all of them by test"

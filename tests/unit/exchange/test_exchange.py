@@ -277,7 +277,7 @@ def test_a_label_that_the_manifest_does_not_have_is_refused(
 ) -> None:
     ours(in_folder, [NEUTRAL], data="questions", task="classification", labels=["no", "yes"], aliases={})
 
-    assert "predicted 'neutral' is no label; expected one of no, yes" in refused_export(capsys, format="tsv")
+    assert "predicted 'neutral' is not a label; expected one of no, yes" in refused_export(capsys, format="tsv")
 
 
 def test_spellings_are_those_that_the_manifest_knows(in_folder: Path) -> None:
@@ -302,7 +302,7 @@ def test_numbers_are_exported_as_they_are(in_folder: Path) -> None:
 def test_masked_tokens_stand_in_no_files_of_others(
     in_folder: Path, data: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    told = "text has no labels, so there are no predictions of it in files of other forms"
+    told = "text has no labels, so its predictions are neither imported nor exported"
     prediction = LabelPrediction(index=0, gold=None, predicted="a", probabilities={})
     for known in ({"data": "text"}, {"data": "text", "task": "masked_tokens", "labels": [], "aliases": {}}):
         ours(in_folder, [prediction], **known)
@@ -324,7 +324,7 @@ def test_an_older_manifest_of_data_that_nobody_knows_is_refused(
 def test_a_task_that_is_not_known_here_is_refused(in_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     ours(in_folder, [NEUTRAL], data="own", task="parsing", labels=[], aliases={})
 
-    assert "task 'parsing' is not known here" in refused_export(capsys, format="tsv")
+    assert "task 'parsing' is unknown" in refused_export(capsys, format="tsv")
 
 
 def with_rows(data: str, **rows: int) -> dict[str, Any]:
@@ -364,11 +364,11 @@ def test_a_submission_that_does_not_fit_is_refused(
     [
         ("0\tneutral\tneutral\t0\t1\t0\n", "line 2: gold neutral is entailment in the data, row 0"),
         ("0\t\tneutral\t0\t1\t0\n", "no prediction for 2 rows, the first is row 1"),
-        ("0\t\tneutral\t0\t1\t0\n0\t\tneutral\t0\t1\t0\n", "line 3: index 0 stands twice"),
-        ("7\t\tneutral\t0\t1\t0\n", "line 2: index 7 is none of the data's 3 rows"),
-        ("x\t\tneutral\t0\t1\t0\n", "line 2: index 'x' is no row number"),
-        ("9" * 5000 + "\t\tneutral\t0\t1\t0\n", f"line 2: index '{'9' * 40}' is no row number"),
-        ("0\t\tneutral\tmuch\t1\t0\n", "line 2: a probability is no number"),
+        ("0\t\tneutral\t0\t1\t0\n0\t\tneutral\t0\t1\t0\n", "line 3: index 0 occurs twice"),
+        ("7\t\tneutral\t0\t1\t0\n", "line 2: index 7 is not one of the data's 3 rows"),
+        ("x\t\tneutral\t0\t1\t0\n", "line 2: index 'x' is not a row number"),
+        ("9" * 5000 + "\t\tneutral\t0\t1\t0\n", f"line 2: index '{'9' * 40}' is not a row number"),
+        ("0\t\tneutral\tmuch\t1\t0\n", "line 2: a probability is not a number"),
         ("0\t\tneutral\n", "line 2: 3 columns; expected 6"),
     ],
 )
@@ -423,7 +423,9 @@ def test_a_label_that_has_two_columns_is_refused(
 def test_a_folder_without_files_is_refused(in_folder: Path, data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (in_folder / "theirs").mkdir()
 
-    assert "expected a file a language, named xnli/test-{language}.tsv" in refused(capsys, in_folder / "theirs", data)
+    assert "expected one file per language, named xnli/test-{language}.tsv" in refused(
+        capsys, in_folder / "theirs", data
+    )
     assert "named test-{language}.tsv, or the folder" in refused(capsys, in_folder / "theirs", data, format="tsv")
 
 
@@ -481,7 +483,7 @@ def test_a_submission_is_complete_or_is_not_written_at_all(in_folder: Path, caps
     for language in ("de", "en"):
         prediction_files.write(prediction_files.path(in_folder / "ours", split="test", language=language), [record])
     manifests = {"1 rows have no prediction, the first is row 1": with_rows("xnli", de=1, en=2)}
-    manifests["nobody knows how many rows"] = with_rows("xnli", de=1)
+    manifests["the number of rows in the data is unknown"] = with_rows("xnli", de=1)
     for told, known in manifests.items():
         write(in_folder / "ours" / "manifest.json", json.dumps(known))
         with pytest.raises(SystemExit, match="2"):

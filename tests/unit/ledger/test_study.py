@@ -113,31 +113,31 @@ def test_a_study_of_another_schema_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("storage", ["sqlite", "journal"])
 def test_a_damaged_study_is_told(tmp_path: Path, storage: str) -> None:
     (tmp_path / record.FILES[storage]).write_bytes(b"{not a study}\n" * 500)
-    with pytest.raises(UserError, match="no study of a sweep, or damaged"):
+    with pytest.raises(UserError, match="not the study of a sweep, or damaged"):
         record.read_sweep(tmp_path)
 
 
 @pytest.mark.parametrize(
     ("key", "value", "told"),
     [
-        ("objective", None, "it.objective: Input should be a valid string, and not 'None'"),
-        ("space", {"seed": 1}, "it.space.seed: Input should be a valid string, and not '1'"),
+        ("objective", None, "it.objective: Input should be a valid string; found 'None'"),
+        ("space", {"seed": 1}, "it.space.seed: Input should be a valid string; found '1'"),
         ("base", [], "it.base: "),
     ],
 )
 def test_a_study_that_says_what_no_sweep_does_is_told(tmp_path: Path, key: str, value: Any, told: str) -> None:
     Study(tmp_path, facts=FACTS)._study.set_user_attr(key, value)
-    with pytest.raises(UserError, match="is no study of a sweep, or damaged") as error:
+    with pytest.raises(UserError, match="is not the study of a sweep, or damaged") as error:
         record.read_sweep(tmp_path)
     assert told in str(error.value)
-    assert "the same command takes them up again" in str(error.value)
+    assert "the same command records them again" in str(error.value)
 
 
 @pytest.mark.parametrize(
     ("key", "value", "told"),
     [
         ("overrides", ["seed=1"], "trial 0.overrides: "),
-        ("overrides", {"seed": 1}, "trial 0.overrides.seed: Input should be a valid string, and not '1'"),
+        ("overrides", {"seed": 1}, "trial 0.overrides.seed: Input should be a valid string; found '1'"),
         ("objectives", {"source_dev": "high"}, "trial 0.objectives.source_dev: Input should be a valid number"),
         ("objectives", {"source_dev": float("inf")}, "trial 0.objectives.source_dev: Input should be a finite number"),
         ("why", 3, "trial 0.why: "),
@@ -153,7 +153,7 @@ def test_a_trial_that_no_sweep_records_is_told(tmp_path: Path, key: str, value: 
 
 
 def test_a_folder_without_a_study_is_no_sweep(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"is no sweep: it has no study.db or study.journal"):
+    with pytest.raises(UserError, match=r"is not a sweep: it has no study.db or study.journal"):
         record.read_sweep(tmp_path)
 
 

@@ -122,7 +122,7 @@ def changed(folder: Path, **fields: int) -> Path:
 def test_weights_of_another_vocabulary_or_shape_are_refused(tmp_path: Path) -> None:
     same, other = (shutil.copytree(make.FOLDER, tmp_path / name) for name in ("same", "other"))
     make.check_fit(same, folder=make.FOLDER)
-    with pytest.raises(UserError, match="has num_hidden_layers 7, not 3: pretrain anew"):
+    with pytest.raises(UserError, match="has num_hidden_layers 7, not 3: pretrain it again"):
         make.check_fit(changed(other, num_hidden_layers=7), folder=make.FOLDER)
     make.train_tokenizer(["Maria"], num_pieces=10).save(str(same / "tokenizer.json"))
     with pytest.raises(UserError, match=r"another vocabulary \(\d+ pieces\) than the sample gives"):

@@ -90,7 +90,7 @@ def test_languages_are_those_that_have_a_file_in_the_split(tmp_path: Path) -> No
 def test_an_example_that_stands_twice_is_refused(tmp_path: Path) -> None:
     message = refusal(tmp_path, line(), line(index=1), line())
 
-    assert "line 3: index 0 stands twice" in message
+    assert "line 3: index 0 occurs twice" in message
 
 
 @pytest.mark.parametrize(("indices", "missing"), [((0, 2), 1), ((1,), 0), ((0, 1, 5, 7), 2)])
@@ -132,13 +132,13 @@ def test_an_empty_file_is_refused(tmp_path: Path) -> None:
 def test_a_line_that_is_no_record_is_refused_with_its_number(tmp_path: Path, damaged: str | bytes) -> None:
     message = refusal(tmp_path, line(), damaged)
 
-    assert "line 2: no prediction (" in message
+    assert "line 2: not a prediction (" in message
     assert '{"index", "gold", "predicted", "probabilities"}' in message
 
 
 @pytest.mark.parametrize("index", [-1, "1", 1.0, True, None, [1]])
 def test_an_index_that_is_no_row_number_is_refused(tmp_path: Path, index: Any) -> None:
-    assert f"line 2: index {index!r} is no row number" in refusal(tmp_path, line(), line(index=index))
+    assert f"line 2: index {index!r} is not a row number" in refusal(tmp_path, line(), line(index=index))
 
 
 @pytest.mark.parametrize("label", ["maybe", "NO", "", 0, 1.5, True, ["no"]])
@@ -146,11 +146,11 @@ def test_an_index_that_is_no_row_number_is_refused(tmp_path: Path, index: Any) -
 def test_an_unknown_label_is_refused_with_the_known_ones(tmp_path: Path, key: str, label: Any) -> None:
     message = refusal(tmp_path, line(), line(index=1, **{key: label}))
 
-    assert f"line 2: {key} {label!r} is no label; expected one of no, да" in message
+    assert f"line 2: {key} {label!r} is not a label; expected one of no, да" in message
 
 
 def test_a_prediction_is_never_empty(tmp_path: Path) -> None:
-    assert "line 1: predicted None is no label" in refusal(tmp_path, line(predicted=None))
+    assert "line 1: predicted None is not a label" in refusal(tmp_path, line(predicted=None))
 
 
 @pytest.mark.parametrize("probabilities", [None, 0.5, ["no"], {"maybe": 1.0}, {"no": "high"}, {"no": 1.5}])
@@ -200,9 +200,9 @@ TAGGING = Tagging(labels=("O", "B-PER"))
     ("changes", "told"),
     [
         ({"predicted": ["O"]}, "1 predicted tags for 2 gold ones"),
-        ({"predicted": "O"}, "predicted 'O' is no list of tags"),
-        ({"predicted": []}, "predicted [] is no list of tags"),
-        ({"gold": ["O", "B-LOC"]}, "gold 'B-LOC' is no tag; expected one of O, B-PER"),
+        ({"predicted": "O"}, "predicted 'O' is not a list of tags"),
+        ({"predicted": []}, "predicted [] is not a list of tags"),
+        ({"gold": ["O", "B-LOC"]}, "gold 'B-LOC' is not a tag; expected one of O, B-PER"),
         ({"probabilities": [0.5]}, "probabilities are not 2 shares from 0 to 1"),
         ({"probabilities": [0.5, 2]}, "probabilities are not 2 shares from 0 to 1"),
     ],

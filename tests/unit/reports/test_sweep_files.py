@@ -243,9 +243,9 @@ def test_the_verb_prints_and_writes_into_the_folder_of_the_sweep(
 @pytest.mark.parametrize(
     ("file", "part"),
     [
-        ("evaluation.yaml", "is an evaluation, no sweep"),
-        ("config.yaml", "is a single run, no sweep"),
-        (None, "no sweep"),
+        ("evaluation.yaml", "is an evaluation, not a sweep"),
+        ("config.yaml", "is a single run, not a sweep"),
+        (None, "not a sweep"),
     ],
 )
 def test_another_folder_is_refused(

@@ -22,9 +22,9 @@ def test_texts_and_pairs_become_columns() -> None:
 @pytest.mark.parametrize(
     ("given", "columns", "told"),
     [
-        (["a", 3], ("text",), "number 1 is 3; this model reads a text"),
+        (["a", 3], ("text",), "number 1 of the texts is 3; this model reads a text"),
         ([("a", "b")], ("text",), "reads a text"),
-        (["a"], ("one", "other"), "number 0 is 'a'; this model reads a pair of texts, a tuple of two"),
+        (["a"], ("one", "other"), "number 0 of the texts is 'a'; this model reads a pair of texts, a tuple of two"),
         ([("a", None)], ("one", "other"), "a pair of texts"),
         (["x" * 200], ("one", "other"), "xxx…;"),
     ],
@@ -36,7 +36,7 @@ def test_other_shapes_are_refused(given: list[Any], columns: tuple[str, ...], to
 
 @pytest.mark.parametrize("given", ["a sentence", [], ["a", 3], None])
 def test_sentences_are_lists_of_words(given: Any) -> None:
-    with pytest.raises(UserError, match=r"number 1 is .*as a list of them"):
+    with pytest.raises(UserError, match=r"number 1 of the texts is .*as a list of them"):
         rows_of_words([["a"], given])
 
 

@@ -114,12 +114,12 @@ def test_only_regular_files_are_found(tmp_path: Path) -> None:
 def test_a_language_cannot_lead_out_of_the_folder(tmp_path: Path, language: str) -> None:
     write(tmp_path / "dev-en.tsv")
 
-    assert "is no language code" in refusal(lambda: find(tmp_path, "validation", language))
+    assert "is not a language code" in refusal(lambda: find(tmp_path, "validation", language))
 
 
 def test_a_folder_that_is_none(tmp_path: Path) -> None:
     for path in (tmp_path / "gone", write(tmp_path / "file")):
-        assert f"'{path}' is no folder" in refusal(lambda path=path: find(path))  # type: ignore[misc]
+        assert f"'{path}' is not a folder" in refusal(lambda path=path: find(path))  # type: ignore[misc]
         assert available(path, layouts=xnli.LAYOUTS, split="test", languages=xnli.LANGUAGES) == ()
 
 

@@ -88,7 +88,7 @@ def test_special_tokens_that_cannot_be_told_are_refused() -> None:
     tokenizer = Tokenizer(models.WordLevel({"<unk>": 0, "a": 1, "</s>": 2}, unk_token="<unk>"))
     tokenizer.post_processor = processors.TemplateProcessing(single="</s>", special_tokens=[("</s>", 2)])
     swallowing = PreTrainedTokenizerFast(tokenizer_object=tokenizer, unk_token="<unk>", eos_token="</s>")
-    with pytest.raises(UserError, match=r"makes \[\] of 'a' and \[2\] with special tokens"):
+    with pytest.raises(UserError, match=r"turns 'a' into \[\], and with special tokens into \[2\]"):
         special_tokens(swallowing)
 
 
@@ -132,7 +132,7 @@ def test_a_tokenizer_of_xlmrs_kind_is_left_alone() -> None:
 def test_a_tokenizer_that_cannot_be_set_right_is_refused() -> None:
     tokenizer = Tokenizer(models.WordLevel({"<unk>": 0, "Maria Kowalska": 1}, unk_token="<unk>"))
     lumping = PreTrainedTokenizerFast(tokenizer_object=tokenizer, unk_token="<unk>")
-    with pytest.raises(UserError, match="cuts a word given alone otherwise"):
+    with pytest.raises(UserError, match="splits a word given alone differently"):
         read_words_as_in_text(lumping)
 
 

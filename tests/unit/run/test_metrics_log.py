@@ -111,7 +111,7 @@ def test_a_damaged_line_is_named(metrics: MetricsLog, path: Path, line: bytes, t
     with pytest.raises(UserError) as error:
         read(path.parent)
     assert f"{path} is damaged in {told}" in str(error.value)
-    assert "it must have rows of step,metric,value. Mend or delete it" in str(error.value)
+    assert "it must have rows of step,metric,value. Correct or delete it" in str(error.value)
 
 
 def test_rows_without_their_header_are_no_metrics(path: Path) -> None:

@@ -53,13 +53,13 @@ def test_a_running_run_without_its_process_is_killed(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("fields", "told"),
     [
-        ({"state": "killed"}, "state 'killed' is none of running, complete, interrupted, failed, pruned"),
-        ({"state": ["running"]}, "state ['running'] is none of"),
+        ({"state": "killed"}, "state 'killed' is not one of running, complete, interrupted, failed, pruned"),
+        ({"state": ["running"]}, "state ['running'] is not one of"),
         ({"selected": 1}, "it.selected: "),
         ({"selected": {"file": "step-6.ckpt"}}, "it.selected.step: Field required"),
         ({"selected": SELECTED | {"file": "../step-6.ckpt"}}, "it.selected.file: String should match pattern"),
         ({"selected": SELECTED | {"file": "step-6.ckpt\n"}}, "it.selected.file: String should match pattern"),
-        ({"selected": SELECTED | {"step": "6"}}, "it.selected.step: Input should be a valid integer, and not '6'"),
+        ({"selected": SELECTED | {"step": "6"}}, "it.selected.step: Input should be a valid integer; found '6'"),
         ({"selected": SELECTED | {"score": True}}, "it.selected.score: Input should be a valid number"),
         ({"rankings": {"last": []}}, "it.rankings.last: List should have at least 1 item"),
         ({"rankings": {"last": [{"step": 1.5, "score": 0.5}]}}, "it.rankings.last.0.step: "),

@@ -98,14 +98,14 @@ def test_rows_behind_a_limit_near_the_end_are_no_sign_of_other_items() -> None:
     dropped = {"de": {1, 3}}
     assert compared(answers, dropped, cut=["en"]).items == 2
 
-    with pytest.raises(UserError, match=r"1 rows stand in one of them only, .* row 4"):
+    with pytest.raises(UserError, match=r"1 rows are in only one of the two, .* row 4"):
         compared(answers, dropped)
 
 
 def test_a_limit_hides_no_row_that_is_missing_before_it() -> None:
     answers = {"en": said(GOLD), "de": said((0, 2, 0), (0, 2, 0), indices=(0, 2, 3))}
 
-    with pytest.raises(UserError, match=r"1 rows stand in one of them only, .* row 1"):
+    with pytest.raises(UserError, match=r"1 rows are in only one of the two, .* row 1"):
         compared(answers, cut=["en", "de"])
 
 
@@ -190,5 +190,5 @@ def test_gold_that_differs_where_a_third_language_has_no_gold_is_refused() -> No
 
 
 def test_rows_that_only_one_language_has_are_refused() -> None:
-    with pytest.raises(UserError, match=r"en and sw are not parallel: 2 rows stand in one of them only, .* row 2"):
+    with pytest.raises(UserError, match=r"en and sw are not parallel: 2 rows are in only one of the two, .* row 2"):
         compared({"en": said(GOLD), "de": said(GOLD), "sw": said((0, 1), (0, 1))})

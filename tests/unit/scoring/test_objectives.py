@@ -83,7 +83,7 @@ def test_selections_are_compared_by_all_evaluated_languages(objective: str | Non
 @pytest.mark.parametrize(
     ("chosen", "told"),
     [
-        (["sw", "xx"], r"^unknown language 'xx' in objective_languages: data\.languages has en, de, sw\. Codes are"),
+        (["sw", "xx"], r"^unknown language 'xx' in objective_languages: data\.languages has en, de, sw\. Quote codes"),
         (["fr"], r"^unknown language 'fr' in objective_languages"),
         (["sw", "sw"], r"^objective_languages=\['sw', 'sw'\]: .*each one once"),
         ([], r"^objective_languages=\[\]: give at least one"),
@@ -98,7 +98,9 @@ def test_wrong_dev_languages_are_refused_whatever_the_objective(
 
 def test_a_target_mean_without_a_target_is_refused() -> None:
     for chosen, evaluated in ((["en"], ["en", "sw"]), (None, ["en"])):
-        with pytest.raises(UserError, match=r"^objective=target_dev: of the dev languages, en, none is a target"):
+        with pytest.raises(
+            UserError, match=r"^objective=target_dev: all dev languages, en, are trained on, so none is a target"
+        ):
             dev_languages("target_dev", chosen, evaluated=evaluated, source_languages=["en", "de"], compare=False)
 
 

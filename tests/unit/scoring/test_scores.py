@@ -89,8 +89,8 @@ def test_an_older_file_has_groups_without_intervals() -> None:
     ("change", "told"),
     [
         ({"schema": 3}, "schema 3 is not known here"),
-        ({"metric": "rouge"}, "metric 'rouge' is none of its measures accuracy, f1"),
-        ({"measures": []}, "metric 'accuracy' is none of its measures"),
+        ({"metric": "rouge"}, "metric 'rouge' is not one of its measures accuracy, f1"),
+        ({"measures": []}, "metric 'accuracy' is not one of its measures"),
         ({"measures": [{"key": "accuracy"}]}, "measures.0.title"),
         (
             {

@@ -130,7 +130,7 @@ def test_damaged_predictions_are_refused_with_their_file(golden: Path) -> None:
     file = prediction_files.path(golden, split="test", language="de")
     file.write_bytes(file.read_bytes().splitlines(keepends=True)[0] * 2)
 
-    with pytest.raises(UserError, match=r"de\.jsonl, line 2: index 0 stands twice"):
+    with pytest.raises(UserError, match=r"de\.jsonl, line 2: index 0 occurs twice"):
         score(golden)
 
 
@@ -264,7 +264,7 @@ def test_rows_that_are_not_parallel_after_all_are_scored_and_said_not_to_be(gold
     keep(golden, "sw", [*GOLDEN["de"], ("yes", "yes")])
     scores = score(golden, is_parallel=True)
 
-    assert str(scores.not_parallel).startswith("en and sw are not parallel: 1 rows stand in one of them only")
+    assert str(scores.not_parallel).startswith("en and sw are not parallel: 1 rows are in only one of the two")
     assert scores.consistency is None
     assert scores.resamples == Resamples(number=2000, of="examples of each language")
     assert scores.languages.keys() == {"en", "de", "sw"}

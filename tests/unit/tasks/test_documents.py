@@ -18,7 +18,9 @@ def test_a_task_is_that_of_its_name_and_labels(task: Task) -> None:
 
 
 def test_a_task_that_is_not_known_is_named_with_those_that_are() -> None:
-    with pytest.raises(UserError, match="task 'retrieval' is not known here, only classification, masked_tokens, "):
+    with pytest.raises(
+        UserError, match="task 'retrieval' is unknown; this version has classification, masked_tokens, "
+    ):
         tasks.of_document("retrieval", [])
 
 

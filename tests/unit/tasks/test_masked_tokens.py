@@ -125,10 +125,10 @@ def test_nothing_to_guess_is_an_error_and_no_perfect_score(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("line", "what"),
     [
-        ({"index": 0, "masked": 2, "right": 3, "nll": 1.0}, "3 right of 2 masked tokens are no counts"),
-        ({"index": 0, "masked": 2.5, "right": 1, "nll": 1.0}, "are no counts"),
-        ({"index": 0, "masked": 2, "right": 1, "nll": -1.0}, "nll -1.0 is no negative log-likelihood"),
-        ({"index": 0, "masked": 2, "right": 1, "nll": float("nan")}, "is no negative log-likelihood"),
+        ({"index": 0, "masked": 2, "right": 3, "nll": 1.0}, "3 right of 2 masked tokens: expected counts"),
+        ({"index": 0, "masked": 2.5, "right": 1, "nll": 1.0}, "expected counts"),
+        ({"index": 0, "masked": 2, "right": 1, "nll": -1.0}, "nll -1.0 is not a negative log-likelihood"),
+        ({"index": 0, "masked": 2, "right": 1, "nll": float("nan")}, "is not a negative log-likelihood"),
         ({"index": 0, "gold": "a"}, 'expected {"index", "masked", "right", "nll"}'),
     ],
 )

@@ -63,7 +63,7 @@ def test_a_row_without_number_is_not_scored() -> None:
 
 @pytest.mark.parametrize("value", ["1", None, True, math.nan, math.inf, [1.0]])
 def test_a_prediction_is_a_finite_number(value: object) -> None:
-    with pytest.raises(ValueError, match="is no number"):
+    with pytest.raises(ValueError, match="is not a number"):
         NumberPrediction(index=0, gold=1.0, predicted=value).check(())  # type: ignore[arg-type]
 
 
@@ -74,5 +74,5 @@ def test_numbers_of_others_are_read_and_checked_against_the_data() -> None:
     assert read == NumberPrediction(index=3, gold=2.5, predicted=1.0)
     with pytest.raises(ValueError, match=r"gold 2\.5 is 3 in the data, row 3"):
         TASK.from_text(given, index=3, gold=[3.0], data="alike")
-    with pytest.raises(ValueError, match="'high' is no number"):
+    with pytest.raises(ValueError, match="'high' is not a number"):
         TASK.from_text(TextAnswer(index=3, gold=None, predicted=["high"]), index=3, gold=[3.0], data="alike")

@@ -158,7 +158,7 @@ def test_a_language_that_is_not_known_here_is_taken_where_the_user_names_it(tmp_
     folder = written(tmp_path, {"ha.txt": lines(SW), "en-ha.tsv": lines([f"{EN[0]}\t{SW[0]}"] * 3 + ["b\tc"])})
 
     assert text(folder, train_languages=["ha", "en-ha"]).train_languages == ["ha", "en-ha"]
-    with pytest.raises(UserError, match=r"'ha' is none that is known here.*data.train_languages=\[ha\]"):
+    with pytest.raises(UserError, match=r"'ha' is not a code known here.*data.train_languages=\[ha\]"):
         text(folder, files="*.txt")
 
 
@@ -193,7 +193,7 @@ def test_files_in_no_form_are_left_out_and_told(tmp_path: Path, caplog: pytest.L
     caplog.set_level(logging.INFO)
     text(written(tmp_path, {"en.txt": lines(EN), "LICENSE": "", "README.md": "", ".hidden.txt": "", ".git/x.txt": ""}))
 
-    assert "left out, for no form that text comes in: LICENSE, README.md" in caplog.text
+    assert "left out, as they are in none of the forms of text: LICENSE, README.md" in caplog.text
 
 
 def test_the_manifest_says_what_was_read(tmp_path: Path) -> None:
@@ -238,14 +238,15 @@ BAD: dict[str, tuple[dict[str, str | bytes], dict[str, Any], str]] = {
     "only text to validate on": ({"sw.dev.txt": "a"}, {"train_languages": ["sw"]}, r"'sw' has no text for train"),
     "all of it held out": ({"sw.txt": "a"}, {}, r"no text of 'sw' is left to train on, as all of it is held out"),
     "no language": ({"sw.txt": "a", "more.txt": "b"}, {}, r"more.txt: in which language\? Name the file"),
-    "an unknown one by pattern": ({"xx9/a.txt": "a"}, {"files": "{language}/*"}, r"a.txt: 'xx9' is no language code"),
-    "an unknown one by column": ({"a.jsonl": rows(SW, language="xx9")}, {}, r"a.jsonl: 'xx9' is no language code"),
+    "an unknown one by pattern": ({"xx9/a.txt": "a"}, {"files": "{language}/*"}, r"a.txt: 'xx9' is not a language "
+    "code"),
+    "an unknown one by column": ({"a.jsonl": rows(SW, language="xx9")}, {}, r"a.jsonl: 'xx9' is not a language code"),
     "no one by column": ({"a.jsonl": '{"text": "a", "language": null}'}, {}, r"a.jsonl, line 1: no language in column"),
     "no column of languages": ({"a.jsonl": rows(SW)}, {}, r"line 1: no column 'language', only text; name it"),
     "no column of text": ({"sw.jsonl": '{"body": "a"}'}, {}, r"sw.jsonl, line 1: no column 'text', only body"),
     "no column of text in parquet": ({"sw.parquet": parquet({"a": ["b"]})}, {}, r"sw.parquet: no column 'text'"),
     "text that is none": ({"sw.jsonl": '{"text": 3}'}, {}, r"line 1: expected text in column 'text', found 3"),
-    "no JSON": ({"sw.jsonl": '{"text": "a"}\n{'}, {}, r"sw.jsonl, line 2: no JSON"),
+    "no JSON": ({"sw.jsonl": '{"text": "a"}\n{'}, {}, r"sw.jsonl, line 2: not JSON"),
     "no object": ({"sw.jsonl": "[1]"}, {}, r"sw.jsonl, line 1: expected a JSON object"),
     "no parquet": ({"sw.parquet": b"PAR1 no"}, {}, r"sw.parquet: cannot be read as parquet"),
     "bytes that are no text": ({"sw.txt": b"a\nb\xff\n"}, {}, r"sw.txt, line 2: byte 0xff is not UTF-8.*=skip"),
@@ -253,15 +254,15 @@ BAD: dict[str, tuple[dict[str, str | bytes], dict[str, Any], str]] = {
     "parallel files of different length": (
         {"a.en-sw.en": lines(EN), "a.en-sw.sw": lines(SW[:3])},
         {},
-        r"a.en-sw.en has 5 lines and .*a.en-sw.sw has 3 lines: line by line",
+        r"a.en-sw.en has 5 lines and .*a.en-sw.sw has 3 lines: they must have the same sentences",
     ),
     "parallel files, the other one longer": (
         {"a.en-sw.en": "", "a.en-sw.sw": lines(SW[:3])},
         {},
-        r"a.en-sw.en has 0 lines and .*a.en-sw.sw has 3 lines: line by line",
+        r"a.en-sw.en has 0 lines and .*a.en-sw.sw has 3 lines: they must have the same sentences",
     ),
-    "half a pair": ({"a.en-sw.en": "a"}, {}, r"a.en-sw.en: its other side, .*a.en-sw.sw, is not there"),
-    "half a pair of an unknown one": ({"a.en-xx9.en": "a"}, {}, r"a.en-xx9.en: 'en-xx9' is no language code"),
+    "half a pair": ({"a.en-sw.en": "a"}, {}, r"a.en-sw.en: its other side, .*a.en-sw.sw, is missing"),
+    "half a pair of an unknown one": ({"a.en-xx9.en": "a"}, {}, r"a.en-xx9.en: 'en-xx9' is not a language code"),
     "a TSV of no pair": ({"x.tsv": "a\tb\n"}, {}, r"x.tsv: which two languages\?"),
     "three fields": ({"en-sw.tsv": "a\tb\nc\td\te\n"}, {}, r"line 2: found 3 tab-separated fields; expected 2"),
     "one field": ({"en-sw.tsv": "a\n"}, {}, r"en-sw.tsv, line 1: found 1 tab-separated fields; expected 2"),
@@ -287,7 +288,7 @@ def prepared(data: Text) -> Text:
 def test_no_folder_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     for name in ("file", "nowhere"):
-        with pytest.raises(UserError, match=f"data.folder=.*{name}: no folder of that name"):
+        with pytest.raises(UserError, match=f"data.folder=.*{name}: no such folder"):
             text(tmp_path / name)
 
 
