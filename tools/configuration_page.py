@@ -22,7 +22,7 @@ HEAD = """\
 # All configuration keys
 
 Every key of `babelfit train` and `babelfit evaluate`: its type, its default and what it means. The page is made of the
-schema and of the comments in `conf/` by `tools/configuration_page.py`; `make docs` writes it anew.
+schema and of the comments in `conf/` by `tools/configuration_page.py`; `make docs` rewrites it.
 
 ```bash
 babelfit train optimization.learning_rate=1e-4 'data.train_languages=[en,de]' name=two-keys    # any key, as key=value

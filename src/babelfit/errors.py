@@ -1,15 +1,15 @@
-"""The exceptions that commands end with; everything else that is raised is a bug of ours.
+"""The exceptions that commands end with; any other exception is a bug.
 
-Messages of libraries run over many lines: of these a user is told the first.
+Messages of libraries run over many lines: users are shown the first.
 """
 
 
 class UserError(Exception):
-    """Say what was found, what was allowed and the next move; commands print it without a traceback."""
+    """A mistake that the user can correct: what was found, what is allowed, the next move; shown without traceback."""
 
 
 class Pruned(Exception):  # noqa: N818 (nothing is wrong)
-    """Say why a trial of a sweep goes no further: nothing is wrong with it, but others are better."""
+    """A trial of a sweep ends early, for this reason: nothing is wrong with it, but others are better."""
 
 
 def first_line(error: BaseException) -> str:

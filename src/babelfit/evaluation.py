@@ -96,7 +96,7 @@ def evaluate(config: EvaluateConfig) -> None:
 
 
 def _facts_of(model: str, *, trained_on: DataConfig) -> dict[str, str]:
-    """Return what is known of a model that is no run of ours: what it was trained on is only what the user says."""
+    """Return what is known of a model that is not a run: what it was trained on is only what the user says."""
     if (Path(model).parent / "status.json").is_file():
         log.warning("%s belongs to a run, which records what it was trained on: use run=%s", model, Path(model).parent)
     sources = ", ".join(trained_on.train_languages)
@@ -207,7 +207,7 @@ def write_predictions(
     languages: Sequence[str],
     folder: Path,
 ) -> None:
-    """Write `predictions/<split>/<language>.jsonl`; raise UserError, with nothing written, for what is no number."""
+    """Write `predictions/<split>/<language>.jsonl`; raise UserError, with nothing written, for NaN."""
     task = data.task
     for column in outputs.columns.values():
         if np.issubdtype(column.dtype, np.floating) and not np.isfinite(column).all():

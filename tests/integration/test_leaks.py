@@ -11,7 +11,7 @@ import pytest
 from babelfit.data import MultilingualDataModule
 from babelfit.datasets import XNLI, WikiANN
 from babelfit.encoder.loading import MINI, load_tokenizer
-from babelfit.rows.leaks import Leaks, told
+from babelfit.rows.leaks import Leaks, in_words
 
 LABELS = ("entailment", "neutral", "contradiction")
 Row = tuple[str, str]
@@ -81,14 +81,14 @@ def test_a_train_file_that_holds_dev_rows_is_found_with_the_rows_of_both(tmp_pat
 def test_what_was_found_is_said_in_words_and_nothing_where_there_is_nothing(tmp_path: Path) -> None:
     train, dev = planted(tmp_path)
     leaks = found(module(XNLI, tmp_path), train=["en"], validation=["en", "de"], test=["en"])
-    (sentence,) = told(leaks, dataset="xnli")
+    (sentence,) = in_words(leaks, dataset="xnli")
 
     assert sentence.startswith(
         "xnli validation: rows that the model is trained on: en 3 of 30 (2 word for word). "
         "Translations of such rows: de 3. "
     )
     assert f"row 4 of {dev} is row 30 of {train}" in sentence
-    assert told({"test": leaks["test"]}, dataset="xnli") == []
+    assert in_words({"test": leaks["test"]}, dataset="xnli") == []
 
 
 def test_rows_in_the_training_file_of_another_language_are_found(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ class TokenBudget:
         self.tokens = tokens
 
     def parts(self, batch: RaggedBatch) -> list[RaggedBatch]:
-        """Cut a batch until no part holds more tokens than this, or is a single sequence."""
+        """Return the parts of a batch: none holds more tokens than this, unless it is a single sequence."""
         if batch.num_tokens <= self.tokens or batch.num_sequences == 1:
             return [batch]
         return [part for half in batch.halves() for part in self.parts(half)]
@@ -61,5 +61,5 @@ class TokenBudget:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Tell whether an error means that the device, or the machine, had no memory left."""
+    """Return whether an error means that the device, or the machine, had no memory left."""
     return isinstance(error, torch.OutOfMemoryError) or "DefaultCPUAllocator" in str(error)

@@ -46,6 +46,6 @@ class Draw(Protocol):
 
 
 def places(counts: Array) -> Array:
-    """Number so many things each from 0, one row after the other."""
+    """Return 0, 1, ... for each of these counts, one after the other."""
     numbers: Array = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
     return numbers

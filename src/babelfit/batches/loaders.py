@@ -9,7 +9,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 def dataloader(
     batches: Dataset[Any], *, sampler: Sampler[Any] | None = None, num_workers: int, pin_memory: bool
 ) -> DataLoader[Any]:
-    """Deal out batches as they are; workers stay from epoch to epoch, and page-locked memory is for GPUs."""
+    """Return a loader of batches as they are; workers stay from epoch to epoch, and page-locked memory is for GPUs."""
     return DataLoader(
         batches,
         sampler=sampler,

@@ -28,7 +28,7 @@ def examples_per_epoch(sizes: Sequence[int], *, exponent: float | None) -> list[
 
 @lru_cache(maxsize=1)
 def mixed_order(sizes: tuple[int, ...], *, exponent: float, seed: int, epoch: int) -> Array:
-    """Draw the order of one epoch's example ids, the languages lying one after the other: a function of its arguments.
+    """Return one epoch's random order of example ids, languages one after the other: a function of its arguments.
 
     Each language goes through its examples in one random order after another, and every epoch goes on where the one
     before it stopped: none is taken again before all were, whatever their share.
@@ -48,12 +48,12 @@ def mixed_order(sizes: tuple[int, ...], *, exponent: float, seed: int, epoch: in
 
 
 def in_words(sizes: Mapping[str, int], *, exponent: float | None) -> str:
-    """Say how many examples of each language an epoch takes, of which it leaves some out or takes some repeatedly."""
+    """Return in words how many examples of each language an epoch takes, and how many it leaves out or repeats."""
     counts = examples_per_epoch(list(sizes.values()), exponent=exponent)
-    told = []
+    counted = []
     for (language, size), count in zip(sizes.items(), counts, strict=True):
         what = (
             f"{size - count:,} left out" if count < size else f"each {count / size:.1f} times" if count > size else ""
         )
-        told.append(f"{language} {count:,} of {size:,}{f' ({what})' if what else ''}")
-    return ", ".join(told)
+        counted.append(f"{language} {count:,} of {size:,}{f' ({what})' if what else ''}")
+    return ", ".join(counted)

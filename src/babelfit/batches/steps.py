@@ -55,7 +55,7 @@ def split_over_ranks(lengths: Array, *, num_ranks: int) -> list[Array]:
 
 @lru_cache(maxsize=1)
 def epoch_order(num_examples: int, *, seed: int, epoch: int) -> Array:
-    """Draw the order of all example ids in one epoch: a function of its arguments alone."""
+    """Return the random order of all example ids in one epoch: a function of its arguments alone."""
     order = np.arange(num_examples, dtype=np.int32)
     # What `permutation` draws, in half the memory: of millions of examples this is the largest array of all.
     np.random.default_rng((seed, epoch)).shuffle(order)
@@ -94,7 +94,7 @@ class TrainingSteps(Dataset[StepBatch]):
         rank: int = 0,
         num_ranks: int = 1,
     ) -> None:
-        """Take every example once an epoch, or with an exponent so often as mixing.py says."""
+        """Read every example once per epoch, or with an exponent as often as mixing.py says."""
         self._examples = examples
         self._batch_size = batch_size
         self._tokens_per_device = tokens_per_device

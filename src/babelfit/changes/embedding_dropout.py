@@ -1,4 +1,4 @@
-"""Dropout behind the embeddings at a rate of its own, which the layers do not share."""
+"""Dropout after the embeddings at a rate of its own, which the layers do not share."""
 
 from dataclasses import dataclass
 

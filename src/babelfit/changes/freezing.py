@@ -17,7 +17,7 @@ class Freezing:
     layers: int
 
     def apply(self, model: PreTrainedModel) -> None:
-        """Ask no gradient of them; raise UserError where the model has fewer layers, or no stack of them."""
+        """Turn off their gradients; raise UserError where the model has fewer layers, or no stack of them."""
         of_parameter = depths(model)
         highest = max(of_parameter.values()) - 1
         if self.layers > highest:

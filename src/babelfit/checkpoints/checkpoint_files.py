@@ -101,7 +101,7 @@ class CheckpointFiles:
         self._hashes: dict[tuple[int, ...], str] = {}
 
     def at(self, step: int) -> Path:
-        """Name the file of a step that is among the best."""
+        """Return the path of the checkpoint of a step that is among the best."""
         return self.folder / f"step-{step}.ckpt"
 
     # Writing
@@ -143,7 +143,7 @@ class CheckpointFiles:
     # Reading
 
     def is_whole(self, path: Path) -> bool:
-        """Tell whether a file is a checkpoint as it was written; a missing one is not."""
+        """Return whether a file is a checkpoint as it was written; a missing one is not."""
         if not path.is_file():
             return False
         listed = self._listed()
@@ -153,7 +153,7 @@ class CheckpointFiles:
         return self._sha256(path) in listed
 
     def newest(self, *, whole: Collection[str] | None = None) -> Found | None:
-        """Find the newest whole checkpoint whose ranked ones are whole, too; none where there is no checkpoint.
+        """Return the newest whole checkpoint whose ranked ones are whole, too; None where there is no checkpoint.
 
         Of its rankings those that must be whole may be named, where the others have served.
         One that is damaged is named and passed over. So is one whose best checkpoint is damaged: training goes on from
@@ -204,7 +204,7 @@ class CheckpointFiles:
         return self._hashes[key]
 
     def _listed(self) -> dict[str, int] | None:
-        """Read which hashes are right, and the step of each, oldest first; none where there is no list."""
+        """Return the recorded hashes, and the step of each, oldest first; None where there is no list."""
         path = self.folder / CHECKSUMS
         if not path.is_file():
             return None
@@ -221,7 +221,7 @@ class CheckpointFiles:
 
 
 def _read(path: Path) -> Found:
-    """Read what a checkpoint says of itself; its weights stay on disk. Raises UserError for one that is not ours."""
+    """Return a checkpoint's metadata; its weights stay on disk. Raise UserError where babelfit did not write it."""
     try:
         state = load_weights(path, mmap=True)
         return Found(path=path, step=int(state["global_step"]), rankings=rankings_in(state["callbacks"]["Checkpoints"]))

@@ -36,7 +36,7 @@ def kept(*, keep: int, compared: Sequence[str], metric: str, average: int | None
 
 
 def ranked(before: Rankings, *, step: int, scores: Mapping[str, float], keep: Mapping[str, int]) -> Rankings:
-    """Take a step, whose logged scores are given, into each ranking that is kept."""
+    """Return the rankings that are kept, with a step added, whose logged scores are given."""
     after = {}
     for name, most in keep.items():
         entry = Ranked(step=step, score=scores[SOURCE_DEV if name == LAST else name])

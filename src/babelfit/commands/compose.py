@@ -31,7 +31,7 @@ REFUSED = (HydraException, OmegaConfBaseException, YAMLError)
 
 
 def introduce_to_hydra() -> None:
-    """Give Hydra, before it composes, what no file of conf/ can say.
+    """Register with Hydra, before it composes, what no file of conf/ can say.
 
     `encoder.overrides` takes new keys, which Hydra refuses everywhere else; and sweeps are carried out by `Sweeper`.
     """

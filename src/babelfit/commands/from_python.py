@@ -20,7 +20,7 @@ class LoadedRun:
     """The folder of a run or an evaluation, to look at and to predict with."""
 
     def __init__(self, folder: Path) -> None:
-        """Take a folder that load() has looked at."""
+        """Hold a folder that load() has checked."""
         self.folder = folder
         self._predictor: Any = None
 

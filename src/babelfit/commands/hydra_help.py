@@ -1,4 +1,4 @@
-"""What --help says of the verbs that Hydra runs: its own composes anew for each group, which takes a while."""
+"""What --help says of the verbs that Hydra runs: Hydra's own composes again for each group, which takes a while."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,7 +9,7 @@ from babelfit.config.conf import CONF
 
 
 def help_text(config: DictConfig, *, folder: Path | None) -> str:
-    """Return what --help says of a configuration, which has Hydra's part still, with a user's folder beside conf/."""
+    """Return the --help of a configuration, which has Hydra's part still, with a user's folder beside conf/."""
     own = config.hydra.help
     with read_write(config):
         values = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])

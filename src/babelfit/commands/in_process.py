@@ -55,7 +55,7 @@ def evaluate(overrides: Overrides, *, config_dir: str | Path | None = None) -> P
 
 
 def as_overrides(given: Overrides) -> list[str]:
-    """Return overrides as they stand on the command line; raise UserError for what are none."""
+    """Return overrides as they stand on the command line; raise UserError for anything else."""
     if isinstance(given, Mapping):
         return [f"{key}={_written(value)}" for key, value in given.items()]
     if isinstance(given, str):

@@ -1,4 +1,4 @@
-"""`babelfit report`: the reports of a run or an evaluation, written anew."""
+"""`babelfit report`: rewrites the reports of a run or an evaluation."""
 
 import argparse
 from pathlib import Path
@@ -21,7 +21,7 @@ def add_parser(verbs: Verbs) -> None:
 
 
 def report(given: argparse.Namespace) -> None:
-    """Write the reports of a run or an evaluation anew, and its tables of scores into further files."""
+    """Rewrite the reports of a run or an evaluation, and write its tables of scores into further files."""
     from babelfit.commands.tables import write_tables
     from babelfit.reports import rewriting, words
 

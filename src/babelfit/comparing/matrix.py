@@ -55,7 +55,7 @@ class Matrix:
 
     @property
     def names(self) -> list[str]:
-        """Name the rows by their sources and what makes them other, by their folder where several have the same.
+        """Return a name for each row: its sources and what else tells it apart, or its folder where names are the same.
 
         The picture has no lines below it: what must be known of a row is in its name.
         """

@@ -98,7 +98,7 @@ class ScoredRun:
         )
 
     def answered(self, language: str) -> Answered:
-        """Read the predictions of a language; raise UserError for what is none, and where they are not those scored."""
+        """Return the predictions of a language; raise UserError where they are malformed or not the scored ones."""
         split, task = self.scores.split, self.task
         file = prediction_files.path(self.folder, split=split, language=language)
         if language not in prediction_files.languages(self.folder, split=split):
@@ -120,7 +120,7 @@ class ScoredRun:
         )
 
     def check_score(self, language: str, given: Answered) -> None:
-        """Raise UserError where the score of a language is not that of its predictions."""
+        """Raise UserError where the score of a language differs from the one of its predictions."""
         num_scored, scored = self.scores.languages[language].examples, self.scores.main[language]
         # Not >: a score that is no number is not that of the predictions either.
         if num_scored != len(given.gold) or not abs(scored - given.score) <= ROUNDING:
@@ -132,7 +132,7 @@ class ScoredRun:
 
 
 def folders(given: str) -> list[Path]:
-    """Find the scored folders that a word of the command line stands for: folders, with commas, or those of a sweep."""
+    """Return the scored folders that an argument names: folders joined by commas, or those of a sweep."""
     found: list[Path] = []
     for part in given.split(","):
         if not part:

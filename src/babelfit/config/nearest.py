@@ -20,6 +20,6 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Return the question that goes behind an unknown name; nothing where no known one is like it."""
+    """Return a question to follow an unknown name, with a known one that is like it; "" where there is none."""
     best = nearest(name, known)
     return "" if best is None else f"; did you mean {best}?"

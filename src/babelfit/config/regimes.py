@@ -76,7 +76,7 @@ def few_shot_languages(
 
 
 def in_words(regime: str, *, k: int, languages: Sequence[str] | None, examples: str) -> str:
-    """Say a regime as a reader of the report wants to know it."""
+    """Return a regime in words, for the report."""
     if regime != "few_shot":
         return regime
     return f"few_shot, {k} {examples} of {', '.join(languages or ())}"

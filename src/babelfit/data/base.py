@@ -118,11 +118,11 @@ class MultilingualDataModule(LightningDataModule, ABC):
 
     @abstractmethod
     def has(self, split: str) -> bool:
-        """Tell whether every evaluated language has a split that can be scored, all of them read and tokenized."""
+        """Return whether every evaluated language has a split that can be scored, all of them read and tokenized."""
 
     @abstractmethod
     def has_gold(self, split: str, language: str) -> bool:
-        """Tell whether a language's examples of a split can be scored, and a checkpoint chosen by them."""
+        """Return whether a language's examples of a split can be scored, and a checkpoint chosen by them."""
 
     @abstractmethod
     def _opened(self, split: str, language: str) -> tuple[Dataset, Read]:
@@ -139,7 +139,7 @@ class MultilingualDataModule(LightningDataModule, ABC):
         return self._datasets[key]
 
     def leaks(self) -> Leaks:
-        """Look for rows of the splits read so far among those trained on: none, where they are kept out."""
+        """Return the rows of the splits read so far that are among those trained on: none, where they are kept out."""
         return {}
 
     def facts(self) -> DatasetRead:
@@ -155,7 +155,7 @@ class MultilingualDataModule(LightningDataModule, ABC):
         )
 
     def contamination(self, split: str, *, train_languages: Sequence[str]) -> tuple[list[str], str]:
-        """Return of which languages the scores of a split that was trained on are no measure, and why."""
+        """Return the languages whose scores of a split that was trained on measure nothing, and why."""
         why = f"trained on the {split} split of {' and '.join(train_languages)}"
         return list(train_languages), why
 
@@ -177,7 +177,7 @@ class MultilingualDataModule(LightningDataModule, ABC):
                 )
 
     def prepare(self, split: str, *, languages: Sequence[str]) -> None:
-        """Tokenize a split in some languages where it is not yet, and tell its size and what was cut or dropped."""
+        """Tokenize a split in some languages where it is not yet, and log its size and what was cut or dropped."""
         examples = self._examples(split, languages)
         self._tell(split, languages, num_tokens=int(examples.lengths.sum()))
         if split == "train" and self.sampling_exponent is not None:
@@ -190,7 +190,7 @@ class MultilingualDataModule(LightningDataModule, ABC):
 
     @property
     def validated_languages(self) -> list[str]:
-        """List what each validation reads, the source languages first."""
+        """Return the languages of each validation, the source languages first."""
         return list(dict.fromkeys([*self.train_languages, *self.dev_languages]))
 
     def token_ids(self) -> tuple[Array, Array]:
@@ -255,7 +255,7 @@ class MultilingualDataModule(LightningDataModule, ABC):
         )
 
     def rows_of_step(self, step: int) -> str:
-        """Say in words which rows an optimizer step is made of, counted from 1, and in which files they are."""
+        """Return in words which rows an optimizer step is made of, counted from 1, and in which files they are."""
         steps = self.training_steps()
         return splits.rows_in_words(
             steps[divmod(step - 1, len(steps))].micro_batches,
@@ -270,14 +270,14 @@ class MultilingualDataModule(LightningDataModule, ABC):
         return dataloader(steps, sampler=sampler, **self._loading)
 
     def val_dataloader(self) -> DataLoader[Any]:
-        """Deal out the validation split of the source languages, and after it that of the other dev languages."""
+        """Return the batches of the validation split: source languages first, then the other dev languages."""
         # Each in batches of its own: no objective changes a bit of the scores that select the checkpoint.
         pools = (self.train_languages, self.validated_languages[len(self.train_languages) :])
         batches = [self.evaluation_dataloader("validation", languages=pool).dataset for pool in pools if pool]
         return dataloader(ConcatDataset(batches), **self._loading)
 
     def evaluation_dataloader(self, split: str, *, languages: Sequence[str]) -> DataLoader[Any]:
-        """Deal out this rank's share of a split in some languages, pooled, longest first."""
+        """Return a loader of this rank's share of a split in some languages, pooled, longest first."""
         batches = EvaluationBatches(
             self._examples(split, languages),
             tokens_per_device=self.tokens_per_device,

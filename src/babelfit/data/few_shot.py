@@ -35,6 +35,6 @@ def sample_few(dataset: Dataset, *, k: int, seed: int, language: str, label_name
 
 
 def take_rows(dataset: Dataset, places: Array) -> Dataset:
-    """Take some examples of a dataset out of it, into memory: `select` would leave all and keep a list beside."""
+    """Return some examples of a dataset, in memory: `select` would leave all and keep a list beside."""
     table: Any = dataset.with_format("arrow")[places.tolist()]
     return Dataset(InMemoryTable(table))

@@ -98,13 +98,13 @@ class LabelledDataModule(MultilingualDataModule):
             self.origin.source("validation", language)
 
     def has(self, split: str) -> bool:
-        """Tell whether every evaluated language has a split with gold labels, all of them read and tokenized."""
+        """Return whether every evaluated language has a split with gold labels, all of them read and tokenized."""
         return len(self.origin.available(split, languages=self.languages)) == len(self.languages) and all(
             self.has_gold(split, language) for language in self.languages
         )
 
     def has_gold(self, split: str, language: str) -> bool:
-        """Tell whether any row of a language has a gold label in a split."""
+        """Return whether any row of a language has a gold label in a split."""
         return num_labelled(self.open(split, language)) > 0
 
     def _opened(self, split: str, language: str) -> tuple[Dataset, RowsRead]:
@@ -129,12 +129,12 @@ class LabelledDataModule(MultilingualDataModule):
         ).open()
 
     def leaks(self) -> Leaks:
-        """Look for rows of the splits read so far among those trained on, if these were read."""
+        """Return the rows of the splits read so far that are among those trained on, if these were read."""
         return leaks.find(self.read, opened=self._datasets, is_parallel=self.dataset.is_parallel)
 
     @cached_property
     def _fingerprint(self) -> dict[str, str]:
-        """Hash what turns rows into tokens: the tokenizer, the files of facts and task, and the code of all data."""
+        """Return hashes of all that turns rows into tokens: tokenizer, files of facts and task, code of all data."""
         common = [module.__name__ for module in (readers, sources, splits, measuring, encoding)]
         heirs = (cls for cls in type(self).__mro__ if issubclass(cls, LabelledDataModule))
         own = [cls.__module__ for cls in heirs if cls is not LabelledDataModule]
@@ -146,7 +146,7 @@ class LabelledDataModule(MultilingualDataModule):
         }
 
     def prepare(self, split: str, *, languages: Sequence[str]) -> None:
-        """Tokenize a split in some languages where it is not yet, and tell its size and what was cut or dropped."""
+        """Tokenize a split in some languages where it is not yet, and log its size and what was cut or dropped."""
         self.origin.folder(self.train_split if split == "train" else split, languages=languages)
         for language in languages if split == "train" else ():
             if missing := len(self.open(split, language)) - num_labelled(self.open(split, language)):
@@ -165,7 +165,7 @@ class LabelledDataModule(MultilingualDataModule):
         )
 
     def contamination(self, split: str, *, train_languages: Sequence[str]) -> tuple[list[str], str]:
-        """Return of which languages the scores of a split that was trained on are no measure, and why."""
+        """Return the languages whose scores of a split that was trained on measure nothing, and why."""
         languages, why = super().contamination(split, train_languages=train_languages)
         if not self.dataset.is_parallel:
             return languages, why

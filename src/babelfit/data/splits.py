@@ -148,7 +148,7 @@ def tell(name: str, read: Mapping[str, Read], *, num_tokens: int, max_length: in
 
 
 def rows_in_words(batches: Iterable[RaggedBatch], *, languages: Sequence[str], read: Mapping[str, Read]) -> str:
-    """Say which rows some batches are made of, a line a language, and in which files of it they are."""
+    """Return in words which rows some batches are made of, a line per language, and in which of its files they are."""
     pairs = np.concatenate([np.stack([batch.languages, batch.indices], axis=1) for batch in batches])
     lines = []
     for number in np.unique(pairs[:, 0]):
@@ -159,8 +159,8 @@ def rows_in_words(batches: Iterable[RaggedBatch], *, languages: Sequence[str], r
 
 
 def _counted(numbers: Mapping[str, int]) -> str:
-    told = ", ".join(f"{language} {number:,}" for language, number in numbers.items() if number)
-    return f" ({told})" if told else ""
+    counted = ", ".join(f"{language} {number:,}" for language, number in numbers.items() if number)
+    return f" ({counted})" if counted else ""
 
 
 def _schema(*, token_type_ids: bool, gold_type: pa.DataType) -> pa.Schema:

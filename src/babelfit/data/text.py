@@ -80,12 +80,12 @@ class Text(MultilingualDataModule):
         """Download nothing: one's own text is here."""
 
     def has(self, split: str) -> bool:
-        """Tell whether every evaluated language has text of a split, all of it read and tokenized."""
+        """Return whether every evaluated language has text of a split, all of it read and tokenized."""
         there = self.origin.available(split, languages=self.languages)
         return len(there) == len(self.languages) and all(self.has_gold(split, one) for one in there)
 
     def has_gold(self, split: str, language: str) -> bool:
-        """Tell whether there is text, which is all that can be predicted."""
+        """Return whether there is text, which is all that can be predicted."""
         return len(self.open(split, language)) > 0
 
     def _opened(self, split: str, language: str) -> tuple[Dataset, TextRead]:
@@ -119,7 +119,7 @@ class Text(MultilingualDataModule):
         return self._whole[key]
 
     def _held(self, language: str, *, is_drawn: bool) -> Held:
-        """Say what training on a language must not read: what is held out in it, also in pairs with another one."""
+        """Return what training on a language must not read: what is held out in it, also in pairs with another one."""
         sides = self.origin.sides(language) or (language,)
         by_side: dict[str, set[int]] = {side: set() for side in sides}
         # Of all that there is, and not of what this run evaluates, which may change on a resume.
@@ -143,7 +143,7 @@ class Text(MultilingualDataModule):
 
     @cached_property
     def _key(self) -> dict[str, Any]:
-        """Say what turns text into tokens, besides the files."""
+        """Return what turns text into tokens, besides the files."""
         modules = (corpora, corpus, passages, held_out, packing, splits, measuring, encoding)
         return {
             "columns": self._columns,

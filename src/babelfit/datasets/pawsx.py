@@ -64,7 +64,7 @@ LAYOUTS = (
 
 
 def untranslated(table: pa.Table) -> Mapping[str, pa.ChunkedArray]:
-    """Find the rows in which a sentence was not translated."""
+    """Return a mask of the rows in which a sentence was not translated."""
     return {f"untranslated, {PLACEHOLDER}": pc.or_(*(pc.equal(table[column], PLACEHOLDER) for column in TEXTS))}
 
 
@@ -86,5 +86,5 @@ class PAWSX(LabelledDataModule):
     )
 
     def __init__(self, **settings: Any) -> None:
-        """Take the settings that every labelled dataset takes."""
+        """Accept the settings of every labelled dataset."""
         super().__init__(self.dataset, **settings)

@@ -82,5 +82,5 @@ class XNLI(LabelledDataModule):
     )
 
     def __init__(self, **settings: Any) -> None:
-        """Take the settings that every labelled dataset takes."""
+        """Accept the settings of every labelled dataset."""
         super().__init__(self.dataset, **settings)

@@ -144,7 +144,7 @@ class Processes:
         return process
 
     def pass_on(self, number: int, _: FrameType | None) -> None:
-        """Give a signal to all of them, each once."""
+        """Send a signal to all of them, each once."""
         self.received = signal.Signals(number)
         for process in self.running:
             process.send_signal(number)

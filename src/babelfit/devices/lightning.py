@@ -36,7 +36,7 @@ def limits(*, total_steps: int, steps_per_epoch: int, validation_every: int) -> 
 
 
 def is_validated(step: int, *, total_steps: int, validation_every: int) -> bool:
-    """Tell whether Lightning validates after a step under these limits."""
+    """Return whether Lightning validates after a step under these limits."""
     return step % validation_every == 0 or step >= total_steps
 
 
@@ -65,7 +65,7 @@ def validate_now(trainer: Trainer) -> None:
 
 
 class OwnSignals(Callback):
-    """Take SIGTERM and SIGUSR1 back from Lightning, which takes them after its setup and before these hooks."""
+    """Handle SIGTERM and SIGUSR1 instead of Lightning, which takes them over between its setup and these hooks."""
 
     def on_train_start(self, trainer: Trainer, *_: Any) -> None:
         preemption.install()
@@ -91,7 +91,7 @@ def stopped_by_keyboard(trainer: Trainer) -> Iterator[None]:
 
 
 def backward(loss: torch.Tensor, *, module: LightningModule) -> None:
-    """Run backward within `training_step` as Lightning does behind it: without autocast, and scaled where it scales."""
+    """Run backward within `training_step` as Lightning does after it: without autocast, and scaled where it scales."""
     with torch.autocast(module.device.type, enabled=False):
         module.trainer.precision_plugin.pre_backward(loss, module).backward()
 

@@ -79,7 +79,7 @@ def rank() -> int:
 
 
 def launched_rank() -> int:
-    """Return the rank that whoever started this process gave it, also before there is a group."""
+    """Return the rank that this process was started with, also before there is a process group."""
     if _grouped():
         return rank()
     started = os.environ.get

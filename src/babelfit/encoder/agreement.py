@@ -144,7 +144,7 @@ def _own_outputs(model: PreTrainedModel, batch: RaggedBatch) -> Outputs:
 
 
 def _ragged_difference(model: PreTrainedModel, batch: RaggedBatch, *, logits: Logits, expected: Outputs) -> str | None:
-    """Make the attention ragged and say what then differs; if anything does, make it the model's own again."""
+    """Make the attention ragged; return what then differs in words, and restore the model's own if anything does."""
     if not model._supports_attention_backend:
         return "transformers lets no other attention into it"
     own = model.config._attn_implementation
@@ -170,7 +170,7 @@ def _try_targets_alone(model: PreTrainedModel, batch: RaggedBatch, *, expected: 
 
 
 def _difference(model: PreTrainedModel, batch: RaggedBatch, *, logits: Logits, expected: Outputs) -> str | None:
-    """Say in which outputs a model on our batches differs from the expected ones; None where it does not."""
+    """Return in words where a model's outputs on our batches differ from the expected ones; None where they do not."""
     try:
         hidden = encode(model, batch)
         # As many of each sequence as there are.
@@ -186,7 +186,7 @@ def _first_unlike(outputs: Outputs, expected: Outputs) -> str | None:
     for name, ours in outputs.items():
         if ours.shape != expected[name].shape:
             return f"its {name} are {tuple(ours.shape)} instead of {tuple(expected[name].shape)}"
-        # Weights that have diverged are told elsewhere; here they compute the same as by themselves.
+        # Weights that have diverged are reported elsewhere; here they compute the same as by themselves.
         ours, theirs = (states.nan_to_num(0.0, 0.0, 0.0) for states in (ours, expected[name]))
         relative = float((ours - theirs).norm(dim=-1).max() / theirs.norm(dim=-1).max().clamp(min=1e-30))
         if relative > TOLERANCE:

@@ -35,7 +35,7 @@ class NotRaggedError(Exception):
 
 
 def name(kernel: str) -> str:
-    """Name the attention with this kernel as transformers knows it."""
+    """Return the name under which transformers knows the attention with this kernel."""
     return f"babelfit_ragged_{kernel}"
 
 

@@ -16,7 +16,7 @@ from babelfit.errors import UserError
 
 
 def padding_id(model: PreTrainedModel) -> int:
-    """Name the id that fills up rectangles; any will do, because nothing reads it."""
+    """Return the id that fills up rectangles; any will do, because nothing reads it."""
     return getattr(model.config, "pad_token_id", None) or 0
 
 
@@ -55,7 +55,7 @@ def _hidden(model: PreTrainedModel, batch: RaggedBatch, *, targets: torch.Tensor
 
 
 def take_targets_alone(model: PreTrainedModel) -> bool:
-    """Let a model's highest layer go on behind its attention with the targets alone, which is what a head reads.
+    """Let a model's highest layer compute, after its attention, the targets alone, which is what a head reads.
 
     Of a layer's operations, those are two thirds. Returns whether there is such a place; that nothing else comes out is
     for the caller to check, and to undo with `leave_targets_alone`.
@@ -82,7 +82,7 @@ def _targets_alone(_: torch.nn.Module, __: Any, options: dict[str, Any], outputs
 
 
 def is_ragged(model: PreTrainedModel) -> bool:
-    """Tell whether a model's attention takes batches without padding."""
+    """Return whether a model's attention takes batches without padding."""
     return model.config._attn_implementation in attention.NAMES
 
 
@@ -117,14 +117,14 @@ def compile_layers(model: PreTrainedModel) -> None:
 
 
 def takes_token_types(model: PreTrainedModel) -> bool:
-    """Tell whether a model has more than one token type; to the others a tokenizer's types mean nothing."""
+    """Return whether a model has more than one token type; to the others a tokenizer's types mean nothing."""
     return (getattr(model.config, "type_vocab_size", None) or 0) > 1 and "token_type_ids" in inspect.signature(
         model.base_model.forward
     ).parameters
 
 
 def max_tokens(model: PreTrainedModel) -> int | None:
-    """Say how long a sequence may be; None where the model sets no bound."""
+    """Return how many tokens a sequence may have; None where the model sets no bound."""
     table = _position_table(model)
     if table is not None:
         return table.num_embeddings - _first_position(model)
@@ -133,19 +133,19 @@ def max_tokens(model: PreTrainedModel) -> int | None:
 
 
 def _first_position(model: PreTrainedModel) -> int:
-    """Name the row of the position table that the first token takes: RoBERTa's kind keeps rows up to the padding's."""
+    """Return the first token's row in the position table: RoBERTa's kind keeps rows up to the padding's."""
     table = _position_table(model)
     return 0 if table is None or table.padding_idx is None else table.padding_idx + 1
 
 
 def _position_table(model: PreTrainedModel) -> torch.nn.Embedding | None:
-    """Find the table of absolute positions; rotary and relative positions have none."""
+    """Return the table of absolute positions; None for rotary and relative positions."""
     tables = (module for name, module in model.base_model.named_modules() if name.endswith("position_embeddings"))
     return next((table for table in tables if isinstance(table, torch.nn.Embedding)), None)
 
 
 def depths(model: PreTrainedModel) -> dict[str, int]:
-    """Say how deep each parameter lies, by name: 0 for embeddings, 1 for the lowest layer, and so on.
+    """Return the depth of each parameter, by name: 0 for embeddings, 1 for the lowest layer, and so on.
 
     What stands above the highest layer shares the number after it: a last norm, the pooler and the head. Raises
     UserError where the model has no stack of layers.
@@ -164,7 +164,7 @@ def depths(model: PreTrainedModel) -> dict[str, int]:
 
 
 def _layers(model: PreTrainedModel) -> tuple[str, int]:
-    """Find the stack of layers: what its parameters' names begin with, and how many layers it has."""
+    """Return the stack of layers: the prefix of its parameters' names, and how many layers it has."""
     num_layers = int(getattr(model.config, "num_hidden_layers", 0))
     for name, module in model.named_modules():
         if isinstance(module, torch.nn.ModuleList) and len(module) == num_layers:

@@ -45,7 +45,7 @@ class ModelFiles:
 
 
 def located(path: str, *, revision: str | None = None, weights: bool = False) -> str:
-    """Name the folder of `encoder.path`: the bundled encoder, a folder, or a Hub id, which is downloaded first."""
+    """Return the folder of `encoder.path`: the bundled encoder, a folder, or a Hub id, which is downloaded first."""
     if path == MINI:
         return str(Path(mini.__file__).parent)
     folder = Path(path).expanduser()
@@ -86,7 +86,7 @@ def load_tokenizer(path: str, *, revision: str | None = None) -> PreTrainedToken
 
 
 def files_read(path: str, *, revision: str | None = None, weights: bool = True) -> ModelFiles:
-    """Name what an encoder consists of, for the manifest: its files with their SHA-256, and its commit on the Hub.
+    """Return what an encoder consists of, for the manifest: its files with their SHA-256, and its commit on the Hub.
 
     Without weights, where random ones take their place.
     """
@@ -117,7 +117,7 @@ def load_config(path: str, *, revision: str | None = None, overrides: dict[str, 
         config: PreTrainedConfig = AutoConfig.from_pretrained(located(path, revision=revision), trust_remote_code=False)
     except (OSError, ValueError) as error:
         raise UserError(f"no config for {path}: {first_line(error)}") from error
-    # A stranger's config may name code: Python files beside it, and an attention kernel to fetch from the Hub.
+    # An untrusted config may name code: Python files beside it, and an attention kernel to fetch from the Hub.
     vars(config).pop("auto_map", None)
     config._attn_implementation = None
     fields = config.to_dict()

@@ -40,7 +40,7 @@ def import_predictions(
     sources: Sequence[str],
     regime: str | None = None,
 ) -> Path:
-    """Take predictions into `outputs/<config.name>`, score them against the data, report, and return the folder.
+    """Copy predictions to `outputs/<config.name>`, score them against the data, report, and return the folder.
 
     `given` is a file or a folder of files, one a language; `sources` are the languages that the model was trained on,
     and `regime` is what it saw of the target languages, as the user says. Nothing is written where a file does not fit
@@ -112,7 +112,7 @@ def _check_exchanged(task: Task, *, data: str) -> None:
 
 
 def _files(given: Path, *, format: str, data: DatasetFacts, split: str) -> dict[str, Path]:
-    """Find the file of each language; raises UserError where there is none."""
+    """Return the file of each language; raise UserError where there is none."""
     if given.is_dir():
         check_folder(given)
     found: dict[str, Path] = {}
@@ -139,7 +139,7 @@ def _files(given: Path, *, format: str, data: DatasetFacts, split: str) -> dict[
 
 
 def _pattern(data: str, *, format: str, split: str) -> str:
-    """Name a language's file in a folder; raise UserError where XTREME does not have the dataset."""
+    """Return the pattern of a language's file; raise UserError where XTREME does not have the dataset."""
     if format == TSV:
         return f"{split}-{{language}}.tsv"
     # Only here is a dataset looked up by its name: it is one of XTREME's, or it is not.
@@ -150,7 +150,7 @@ def _pattern(data: str, *, format: str, split: str) -> str:
 
 
 def _records(file: Path, *, format: str, data: MultilingualDataModule, split: str, language: str) -> list[Record]:
-    """Make a record of each example of the data from what a file says of it."""
+    """Return the record of each example of the data, from what a file says of it."""
     task = data.task
     given = prediction_formats.read(file, format=format, has_one_answer=task.has_one_answer)
     dataset = data.open(split, language)
@@ -185,7 +185,7 @@ def _is_odd(answer: TextAnswer) -> bool:
 def _by_index(
     given: Sequence[TextAnswer], *, file: Path, indices: Sequence[int], num_rows: int
 ) -> dict[int, TextAnswer]:
-    """Find what is said of each example: by index, or by place among all rows or among those that are examples."""
+    """Return the answer for each example: by index, or by place among all rows or among those that are examples."""
     by_index: dict[int, TextAnswer] = {}
     if given[0].index is None:
         if len(given) not in (num_rows, len(indices)):

@@ -21,9 +21,9 @@ COLUMNS = ("index", "gold", "predicted")
 
 
 def read(file: Path, *, format: str, has_one_answer: bool) -> list[TextAnswer]:
-    """Read what a file says of each row, one answer or one a word.
+    """Return what a file says of each row, one answer or one per word.
 
-    Raise UserError with file and line for what is in another format.
+    Raise UserError with file and line where the format is another.
     """
     read_format = _read_tsv if format == TSV else _read_xtreme
     rows = read_format(file, has_one_answer=has_one_answer)

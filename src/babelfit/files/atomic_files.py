@@ -25,7 +25,7 @@ def write_text(path: Path, text: str) -> None:
 
 
 def rename(temporary: Path, path: Path) -> None:
-    """Give a finished file, or a folder with all that is in it, its name."""
+    """Move a finished file, or a folder with all that is in it, to its name."""
     # Renamed before its bytes are on the disk, a file can be whole by name and empty after a power cut.
     for one in (temporary, *temporary.rglob("*")):
         sync(one)

@@ -1,4 +1,4 @@
-"""JSON documents as typed values: dataclasses in, dataclasses out, whoever wrote the file. Knows no file."""
+"""JSON documents as typed values: dataclasses in, dataclasses out, from whatever source. Knows no file."""
 
 import json
 import math
@@ -16,7 +16,7 @@ MOST_DIGITS = 18
 
 
 def loads(text: str) -> Any:
-    """Parse JSON; raise ValueError for what is none, and for a number that is not finite or is far too long."""
+    """Return parsed JSON; raise ValueError where it is malformed, or a number is not finite or far too long."""
     return json.loads(text, parse_int=_integer, parse_float=_finite, parse_constant=_finite)
 
 

@@ -51,7 +51,7 @@ def holder(folder: Path) -> str | None:
 
 
 def _holder(file: IO[str], kind: int) -> str | None:
-    """Take the lock; where that fails, return who has it."""
+    """Take the lock and return None; return the holder where another process has it."""
     try:
         fcntl.flock(file, kind | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -64,7 +64,7 @@ class _NoAliases(yaml.SafeLoader):
 
 
 def read_yaml(path: Path) -> Any:
-    """Read a YAML file as data; raises UserError for what Hydra or OmegaConf would act upon."""
+    """Return a YAML file's content as plain data; raise UserError for what Hydra or OmegaConf would act upon."""
     try:
         values = yaml.load(path.read_text(encoding="utf-8"), Loader=_NoAliases)
         active = next(_active(values), None)
@@ -90,7 +90,7 @@ def _active(values: Any) -> Iterator[str]:
 
 
 def load_weights(path: Path, *, mmap: bool = False) -> Any:
-    """Read a file of torch.save as data; raises UserError, with nothing run, for one that wants to run something."""
+    """Return a torch.save file's content as plain data; raise UserError, with nothing run, for one that holds code."""
     import torch
 
     try:

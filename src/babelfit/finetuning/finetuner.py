@@ -42,7 +42,7 @@ class Finetuner(LightningModule):
         objective: str | None = None,
         dev_languages: Sequence[str] = (),
     ) -> None:
-        """Take a model whose attention is ragged; without a recipe it only predicts.
+        """Wrap a model whose attention is ragged; without a recipe it only predicts.
 
         `languages` are numbered as in the batches. All objectives are logged with `dev_languages`, else `source_dev`.
         """
@@ -155,7 +155,7 @@ class Finetuner(LightningModule):
         self.gradient_norm = lightning.clip_gradients(self, optimizer, limit=self.recipe.clip)
 
     def configure_optimizers(self) -> Any:
-        """Give Lightning the optimizer and its schedule, which goes on at every step."""
+        """Return the optimizer and its schedule, which moves on at every step, as Lightning wants them."""
         optimizer, schedule = self.recipe.build(self.model)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 

@@ -204,14 +204,14 @@ def _scored(config: TrainConfig, *, data: MultilingualDataModule) -> dict[str, l
     split = chosen_split(data)
     scored = {}
     if config.objective is not None:
-        # Of all that have it, the source languages too, so that every objective can be told from the scores.
+        # Of all that have it, the source languages too, so that every objective can be computed from the scores.
         scored["validation"] = list(data.origin.available("validation", languages=data.numbered_languages))
     scored[split] = list(dict.fromkeys([*data.languages, *scored.get(split, [])]))
     return scored
 
 
 def _with_languages(config: TrainConfig, *, data: MultilingualDataModule) -> TrainConfig:
-    """Name the languages that null stood for, and those that a regime trains on."""
+    """Return the configuration with the languages that null stands for, and those that a regime trains on."""
     named = replace(config.data, languages=data.languages, train_languages=data.train_languages)
     if isinstance(named, LabelledConfig) and data.few_shot_languages:
         named = replace(named, few_shot=replace(named.few_shot, languages=data.few_shot_languages))

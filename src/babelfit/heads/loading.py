@@ -37,7 +37,7 @@ def load_model(
 ) -> PreTrainedModel:
     """Load a Hugging Face model with a head for these labels: pretrained weights, or random ones from its config.
 
-    Without weights it is on the meta device, where parameters have sizes and no numbers, for whoever only counts.
+    Without weights it is on the meta device, where parameters have sizes and no numbers, for callers that only count.
 
     A head for other labels is left behind, with a warning. It gives its own numbers on ragged batches from here on, or
     UserError is raised; so it is where the folder or Hub id does not hold the like, or holds a head for these labels in
@@ -79,7 +79,7 @@ def load_model(
 def _has_other_labels(
     config: PreTrainedConfig, *, path: str, label_names: Sequence[str], aliases: Mapping[str, str]
 ) -> bool:
-    """Tell whether a model was tuned on other labels; raise UserError where it has the same ones in other places."""
+    """Return whether a model was fine-tuned on other labels; raise UserError for the same ones in another order."""
     if not label_names or not has_own_labels(config):
         return False
     if not has_labels(config, label_names=label_names, aliases=aliases):
@@ -127,12 +127,12 @@ def _from_pretrained(
     head: Head, path: str, *, revision: str | None, config: PreTrainedConfig
 ) -> tuple[PreTrainedModel, list[str]]:
     """Load weights; say which ones the model has and the folder has not."""
-    # What is missing is told by the caller, in its own words.
+    # What is missing is reported by the caller, in its own words.
     set_verbosity_error()
     disable_progress_bar()  # which lasts a fraction of a second
     folder = located(path, revision=revision, weights=True)
     check_shards(Path(folder))
-    # A stranger's config may also name another file of weights than those that were looked at.
+    # An untrusted config may also name another file of weights than those that were looked at.
     vars(config).pop("transformers_weights", None)
     try:
         model, report = head.model_class.from_pretrained(

@@ -1,4 +1,4 @@
-"""The head of a masked language model: the token behind each mask, from all that its embeddings have rows for."""
+"""The head of a masked language model: the token under each mask, from all that its embeddings have rows for."""
 
 from collections.abc import Sequence
 from typing import Any, final
@@ -50,7 +50,7 @@ def summed_loss_in_place(logits: torch.Tensor, labels: torch.Tensor) -> torch.Te
 
 @final
 class MaskedTokens(Head):
-    """The token behind each mask, among all ids or those of an active vocabulary.
+    """The token under each mask, among all ids or those of an active vocabulary.
 
     Its outputs are, (targets,) each, the `nll` of the right token, whether the likeliest one is `right`, and whether
     the right one is `active`, so that it could be guessed at all.

@@ -70,7 +70,7 @@ def compare(groups: Sequence[Group], *, objective: str, sweep: str, fixed: Seque
 
 
 def fixed_overrides(folder: Path, *, swept: Sequence[str]) -> list[str]:
-    """Find the overrides that a trial shares with all others, but for its name; none where its folder does not say."""
+    """Return the overrides that a trial shares with all others, less its name; none where its folder does not say."""
     try:
         command = json.loads((folder / "environment.json").read_text(encoding="utf-8"))["command"]
         overrides = [str(one) for one in command[1:]]

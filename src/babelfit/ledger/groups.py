@@ -90,7 +90,7 @@ def _spreads(numbers: Sequence[Mapping[str, float]]) -> dict[str, Spread]:
 
 
 def number(value: str) -> float | None:
-    """Read a value of the command line as a finite number; None for everything else."""
+    """Return a value of the command line as a finite number; None for everything else."""
     try:
         found = float(value)
     except ValueError:
@@ -99,6 +99,6 @@ def number(value: str) -> float | None:
 
 
 def comparable(value: str) -> str | float:
-    """Make the same of what is written differently: 2e-5 and 0.00002."""
+    """Return one value for one number, however it is written: 2e-5 and 0.00002."""
     found = number(value)
     return value if found is None else found

@@ -31,7 +31,7 @@ class Importance:
 
 
 def importance(settings: Sequence[Mapping[str, str]], *, values: Sequence[float]) -> Importance:
-    """Ask which keys set the best of these complete trials apart from all; settings as on the command line."""
+    """Return which keys set the best of these complete trials apart from all; settings as on the command line."""
     keys = [key for key in dict.fromkeys(key for one in settings for key in one) if len(_column(settings, key=key)) > 1]
     num_best = _num_best(values)
     why_not = None

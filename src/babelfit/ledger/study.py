@@ -145,7 +145,7 @@ class Study:
         known = trial.user_attrs
         state = {"FAIL": "failed"}.get(trial.state.name, trial.state.name.lower())
         place = str(known.get("folder", ""))
-        # A stranger's study must not lead out of its folder.
+        # An untrusted study must not lead out of its folder.
         folder = self.folder / (place if re.fullmatch("[0-9a-f]+", place) else f"unnamed-{trial.number}")
         own = {"number": trial.number, "state": state, "folder": str(folder)}
         return documents.parsed(Trial, {**known, **own}, where=f"trial {trial.number}")
@@ -234,7 +234,7 @@ class Study:
 
 
 def _make(path: Path, *, facts: SweepFacts) -> None:
-    """Make a study under another name first: whoever looks meanwhile finds none, or the whole of it."""
+    """Make a study under another name first: other processes see none, or the whole of it."""
     import optuna
 
     temporary = path.with_name(f"new-{path.name}")

@@ -78,7 +78,7 @@ class Footprint:
 def footprint(
     model: PreTrainedModel, *, whole: PreTrainedModel, head: Head, heaviest: Heaviest, devices: Devices, process: int
 ) -> Footprint:
-    """Find what a run holds on each of its devices.
+    """Return what a run holds in the memory of each of its devices.
 
     `model` is what is trained and `whole` what is exported and scored, both on the meta device, which they leave here
     for fake tensors. `process` is what the process holds by itself.
@@ -272,5 +272,5 @@ def available(kind: str) -> int:
 
 
 def in_words(size: int) -> str:
-    """Say a number of bytes."""
+    """Return a number of bytes in words."""
     return f"{size / 1e9:.2f} GB" if size >= 1e8 else f"{size / 1e6:.1f} MB"

@@ -39,7 +39,7 @@ def model_without_weights(prepared: Prepared) -> PreTrainedModel:
 
 
 def needed(prepared: Prepared, *, process: int) -> Footprint:
-    """Find the memory of one device; `process` is what a process with these data holds by itself, in bytes."""
+    """Return the memory of one device; `process` is what a process with these data holds by itself, in bytes."""
     data, devices = prepared.data, devices_of(prepared.config.trainer)
     evaluations = [_longest(prepared, split, languages=languages) for split, languages in prepared.scored.items()]
     return footprint.footprint(
@@ -98,7 +98,7 @@ def advice(prepared: Prepared, found: Footprint, *, process: int, free: int) -> 
 
 
 def _cheaper(config: TrainConfig) -> Iterator[str]:
-    """Name settings that take less memory, first those that change no result (but, first of all, with weight decay)."""
+    """Yield settings that save memory, first those that change no result (but, first of all, with weight decay)."""
     if config.encoder.vocabulary == "full":
         yield "encoder.vocabulary=active"
     fewer = config.trainer.tokens_per_device // 4

@@ -47,7 +47,7 @@ def plan(config: TrainConfig, *, probe: bool) -> None:
     model = memory.model_without_weights(prepared)
     for table in (_rows(prepared), _steps(prepared), _parameters(model)):
         console.print(table)
-    for leak in leaks.told(prepared.data.leaks(), dataset=prepared.data.data_name):
+    for leak in leaks.in_words(prepared.data.leaks(), dataset=prepared.data.data_name):
         console.print(f"[bold red]LEAK: {escape(leak)}[/]", highlight=False, soft_wrap=True)
     needed = memory.needed(prepared, process=process)
     devices = memory.devices_of(config.trainer)

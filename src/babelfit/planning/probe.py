@@ -66,13 +66,13 @@ class _Stopwatch(Callback):
         self.measured.append((num_tokens, time.perf_counter() - self._start))
 
     def seconds_per_token(self) -> float:
-        """Return what was measured behind the warm-up, or in it where there is no more."""
+        """Return what was measured after the warm-up, or in it where there is no more."""
         counted = self.measured[WARM_UP:] or self.measured
         return sum(seconds for _, seconds in counted) / sum(tokens for tokens, _ in counted)
 
 
 def measure(prepared: Prepared) -> list[tuple[str, str]]:
-    """Take a few steps and predict a few batches; return how long a step, each part of the run and all of it take.
+    """Run a few steps and predict a few batches; return how long a step, each part of the run and all of it take.
 
     Of several devices one is measured, and the others are taken to be as fast and to lose no time on each other.
     """
@@ -97,7 +97,7 @@ def measure(prepared: Prepared) -> list[tuple[str, str]]:
 
 
 def _run(prepared: Prepared) -> tuple[_Stopwatch, _Stopwatch]:
-    """Take a few steps and predict a few batches, each under a watch of its own."""
+    """Run a few steps and predict a few batches; return the stopwatch of each."""
     data = prepared.data
     finetuner = prepared.finetuner(prepared.model())
     num_steps = min(STEPS, prepared.num_steps)

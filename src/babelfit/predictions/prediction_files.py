@@ -43,7 +43,7 @@ class Kind(Protocol):
 
 
 def path(folder: Path, *, split: str, language: str) -> Path:
-    """Name the file of one language's predictions in a run folder."""
+    """Return the path of one language's predictions in a run folder."""
     return folder / "predictions" / split / f"{language}.jsonl"
 
 
@@ -77,7 +77,7 @@ def _rounded(value: Any) -> Any:
 
 
 def read(file: Path, kind: Kind, *, num_examples: int | None = None, dropped: Collection[int] = ()) -> list[Any]:
-    """Read a prediction file, in order of index.
+    """Return the records of a prediction file, in order of index.
 
     Raises UserError, with the line, for what is no record, for a label that the data do not have, and for an example
     that is predicted twice or left out. `dropped` are the rows that are no examples; `num_examples` is how many there

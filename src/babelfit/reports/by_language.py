@@ -77,7 +77,7 @@ def _records(folder: Path, *, scores: Scores, task: Task, read: Manifest) -> dic
 
 
 def _texts(scores: Scores, *, read: Manifest) -> dict[str, pa.Table | str]:
-    """Read the text of each language, or say why it is not there."""
+    """Return the text of each language, or in words why it is missing."""
     # How the files of a dataset are read is code, which no manifest can hold.
     layouts = DATASETS[scores.data].dataset.layouts if scores.data in DATASETS else ()
     entries = read.splits.get(scores.split, {})

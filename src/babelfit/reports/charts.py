@@ -61,11 +61,11 @@ def _drawn(figure: Figure, *, key: str, title: str, description: str) -> Markup:
     svg = re.sub(r'<g id="[^"]*"', "<g", svg)  # not asked for by anybody, and twice on a page
     svg = re.sub(r"font: ([\d.]+px) [^;\"]*", r"font: \1 system-ui, sans-serif", svg)
     svg = svg.replace(INK, "currentColor")
-    told = (
+    caption = (
         f'<title id="{key}-title">{html.escape(title)}</title><desc id="{key}-desc">{html.escape(description)}</desc>'
     )
     opened = f'<svg role="img" aria-labelledby="{key}-title {key}-desc"'
-    svg = re.sub(r"<svg [^>]*?(viewBox=\"[^\"]*\")[^>]*>", lambda found: f"{opened} {found[1]}>{told}", svg, count=1)
+    svg = re.sub(r"<svg [^>]*?(viewBox=\"[^\"]*\")[^>]*>", lambda found: f"{opened} {found[1]}>{caption}", svg, count=1)
     return Markup(re.sub(r"\n\s*", "\n", svg))
 
 

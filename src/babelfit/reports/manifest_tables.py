@@ -20,7 +20,7 @@ def data(read: Manifest) -> list[tuple[str, str, RowsRead, str]]:
 
 
 def _leaked(found: Leak | None) -> str:
-    """Say how many rows of evaluation stand among those trained on; "" where they were not compared."""
+    """Return in words how many rows of evaluation are among those trained on; "" where they were not compared."""
     if found is None:
         return ""
     translated = f" + {found.translated:,} translated" if found.translated else ""

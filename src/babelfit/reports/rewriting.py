@@ -1,4 +1,4 @@
-"""`babelfit report`: reports of a run or an evaluation written anew, from what its folder holds."""
+"""`babelfit report`: rewrites the reports of a run or an evaluation from what its folder holds."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from babelfit.scoring.scores import Scores, read_all
 
 
 def rewrite(folder: Path) -> list[Scores]:
-    """Write the reports of a folder anew, print its tables and return its scores; raise UserError where it has none."""
+    """Rewrite the reports of a folder, print its tables and return its scores; raise UserError where it has none."""
     if not (folder / CONFIG).is_file() and not (folder / EVALUATION).is_file():
         raise UserError(f"{folder} is neither a run nor an evaluation: it has no {CONFIG} and no {EVALUATION}")
     check_folder(folder)

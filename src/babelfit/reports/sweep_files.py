@@ -31,7 +31,7 @@ SCHEMA = 1
 
 
 def report_sweep(folder: Path) -> None:
-    """Print what a sweep found and write it into the sweep's folder; raises UserError for what is no sweep."""
+    """Print what a sweep found and write it into the sweep's folder; raise UserError for any other folder."""
     if (folder / EVALUATION).is_file():
         raise UserError(f"{folder} is an evaluation, not a sweep: give the folder of a babelfit train -m, outputs/NAME")
     if (folder / CONFIG).is_file():

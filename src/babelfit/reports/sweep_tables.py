@@ -67,7 +67,7 @@ def shorten(value: str) -> str:
 
 
 def label(settings: Mapping[str, str], *, keys: Sequence[str]) -> str:
-    """Name settings by what was swept, other than the seed."""
+    """Return a name for settings: what was swept, other than the seed."""
     names = short_names(keys)
     return (
         ", ".join(f"{names[key]}={shorten(value)}" for key, value in settings.items()) or "all alike but for the seed"
@@ -217,7 +217,7 @@ def _selection_lines(ledger: Ledger) -> list[str]:
 
 
 def _comparison_lines(ledger: Ledger) -> list[str]:
-    """Say whether the two best groups differ by more than their seeds do, by which test, and how far to believe it."""
+    """Return in words whether the two best groups differ by more than their seeds do, by which test, and how sure."""
     found, how = ledger.comparison, ledger.how
     if found is None:
         return ["Seed noise: there are no two groups with a score to compare."]

@@ -220,7 +220,7 @@ def span(interval: Interval | None, text: Callable[[float], str]) -> str:
 
 
 def within(interval: Interval | None, text: Callable[[float], str]) -> str:
-    """Return an interval in brackets, to stand behind its number; nothing where there is none."""
+    """Return an interval in brackets, to follow its number; "" where there is none."""
     return "" if interval is None else f" ({span(interval, text)})"
 
 

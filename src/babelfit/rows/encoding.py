@@ -35,19 +35,19 @@ log = logging.getLogger(__name__)
 
 
 def cache_folder() -> Path:
-    """Name the folder of all caches: $BABELFIT_CACHE, else the user's cache folder."""
+    """Return the folder of all caches: $BABELFIT_CACHE, else the user's cache folder."""
     default = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "babelfit"
     return Path(os.environ.get("BABELFIT_CACHE") or default)
 
 
 def tokenizer_fingerprint(tokenizer: PreTrainedTokenizerFast) -> str:
-    """Hash everything that decides a tokenizer's output, but truncation and padding, which every call sets anew."""
+    """Return a hash of all that decides a tokenizer's output, less truncation and padding, which every call sets."""
     backend = json.loads(tokenizer.backend_tokenizer.to_str()) | {"truncation": None, "padding": None}
     return _digest([backend, tokenizer.model_input_names, tokenizer.unk_token_id])
 
 
 def code_fingerprint(modules: Iterable[str]) -> str:
-    """Hash the source of some imported modules; where there is none to be had, as in an interpreter, none is equal."""
+    """Return a hash of imported modules' source; where there is none, as in an interpreter, a new one each time."""
     sources = []
     for module in modules:
         try:
@@ -190,7 +190,7 @@ def encode_words(table: pa.Table, *, tokenizer: PreTrainedTokenizerFast, words: 
 
 
 def special_tokens(tokenizer: PreTrainedTokenizerFast) -> tuple[list[int], list[int]]:
-    """Say which ids a tokenizer puts before and behind a sequence; raises UserError where that cannot be told."""
+    """Return the ids that a tokenizer puts before and after a sequence; raise UserError where these are unclear."""
     bare = tokenizer("a", add_special_tokens=False)["input_ids"]
     whole = tokenizer("a")["input_ids"]
     before = next((place for place in range(len(whole)) if bare and whole[place : place + len(bare)] == bare), None)

@@ -52,7 +52,7 @@ def find(
     opened: Mapping[tuple[str, str], Dataset],
     is_parallel: bool,
 ) -> dict[str, dict[str, Leak]]:
-    """Look for each row of each evaluated split among the rows trained on.
+    """Return the rows of each evaluated split that are among the rows trained on.
 
     A split that is itself trained on is left out: its scores are labelled as such.
     """
@@ -97,8 +97,8 @@ def find(
     return found
 
 
-def told(found: Leaks, *, dataset: str) -> list[str]:
-    """Say in words what was found, a sentence or two for each split; nothing where no row was."""
+def in_words(found: Leaks, *, dataset: str) -> list[str]:
+    """Return in words what was found, a sentence or two for each split; nothing where no row was."""
     sentences = []
     for split, languages in found.items():
         leaking = {language: one for language, one in languages.items() if one.rows}
@@ -128,6 +128,6 @@ def _column(opened: Mapping[tuple[str, str], Dataset], split: str, languages: Se
 
 
 def _among(values: Array, ordered: Array) -> Array:
-    """Tell which values are among ordered ones."""
+    """Return a mask of the values that are among ordered ones."""
     places = np.minimum(np.searchsorted(ordered, values), len(ordered) - 1)
     return np.asarray(ordered[places] == values)

@@ -32,7 +32,7 @@ MOST_SAMPLED = 1_000
 
 
 def of_rows(table: pa.Table) -> dict[str, Any]:
-    """Hash and measure rows of text. A word is what stands between spaces, or in tagging what has a tag."""
+    """Return hash and measures of rows of text. A word is what stands between spaces, or in tagging what has a tag."""
     exact, folded, words, characters = [], [], [], []
     for parts in _parts(table):
         whole = "\n".join(parts)
@@ -65,7 +65,7 @@ def quantiles(lengths: NDArray[Any]) -> dict[str, int]:
 
 
 def scripts(table: pa.Table) -> dict[str, float]:
-    """Say which share of the letters is of which script, by its name in Unicode, in rows from all over a table."""
+    """Return the share of each script among the letters, by its name in Unicode, in rows from all over a table."""
     step = -(-table.num_rows // MOST_SAMPLED)
     counts: dict[str, int] = {}
     for parts in _parts(table.take(np.arange(0, table.num_rows, step))):

@@ -34,7 +34,7 @@ class Origin:
         write_sample: Callable[[Path], None] | None = None,
         translated_into: str | None = None,
     ) -> None:
-        """Take a folder, `sample`, or None for the repository of the Hub.
+        """Read from a folder, from `sample`, or with None from the repository of the Hub.
 
         Dev and test rows of other languages are their translations into `translated_into`, where that is given.
         """
@@ -53,7 +53,7 @@ class Origin:
             self._folder = written_sample(dataset, write=write_sample)
 
     def facts(self) -> dict[str, str | None]:
-        """Say for the manifest where the files come from."""
+        """Return for the manifest where the files come from."""
         if self.is_sample:
             return {"sample": f"synthetic, version {sample.VERSION}"}
         if self.is_hub:
@@ -61,12 +61,12 @@ class Origin:
         return {"folder": str(self._folder)}
 
     def stored(self, split: str, language: str) -> str:
-        """Say which of the splits in files is a language's: its own, or the translated one."""
+        """Return which of the stored splits is a language's: its own, or the translated one."""
         is_own = self._translated_into in (None, language) or split == "train"
         return split if is_own else f"{sources.TRANSLATED}{split}"
 
     def folder(self, split: str, *, languages: Sequence[str]) -> Path:
-        """Name the folder that holds a split in some languages; what comes from the Hub is downloaded first, at once.
+        """Return the folder that holds a split in some languages; what comes from the Hub is downloaded first, at once.
 
         Languages that have no such split are not an error here.
         """
@@ -88,7 +88,7 @@ class Origin:
         return self._folder
 
     def available(self, split: str, *, languages: Sequence[str]) -> tuple[str, ...]:
-        """Say which languages have files for a split; whether these hold gold labels only reading tells."""
+        """Return the languages that have files for a split; only reading them shows whether they have gold labels."""
         folder = self.folder(split, languages=languages)
         return tuple(
             language
@@ -104,7 +104,7 @@ class Origin:
         return languages if self.is_hub else self.available("train", languages=languages) or languages
 
     def source(self, split: str, language: str) -> sources.Source:
-        """Find the files of one language in one split; raises UserError where there are none."""
+        """Return the files of one language in one split; raise UserError where there are none."""
         folder = self.folder(split, languages=[language])
         stored = self.stored(split, language)
         if self.is_hub and not self.available(split, languages=[language]):
@@ -126,7 +126,7 @@ class Origin:
         return found
 
     def evaluable(self, known: Sequence[str]) -> Sequence[str]:
-        """List the languages that can be scored together, and tell which cannot: by test where no other has more.
+        """Return the languages that can be scored together, and log which cannot: by test where no other has more.
 
         Where some have only validation, it is validation that is scored (building.chosen_split).
         """
@@ -134,8 +134,8 @@ class Origin:
         found = tested if validated <= tested else validated
         absent = [language for language in known if language not in found]
         if absent:
-            told = ", ".join(absent) if len(absent) <= 20 else f"{len(absent)} of {len(known)} languages"
-            log.info("%s: %s are not scored: they have no files", self._dataset, told)
+            names = ", ".join(absent) if len(absent) <= 20 else f"{len(absent)} of {len(known)} languages"
+            log.info("%s: %s are not scored: they have no files", self._dataset, names)
         # Where there are none at all, the error for the first one says what was looked for.
         return [language for language in known if language in found] or known
 

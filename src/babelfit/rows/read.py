@@ -104,12 +104,12 @@ def digests(read: Read) -> list[str]:
 
 
 def paths(read: Read) -> str:
-    """Name the files."""
+    """Return the paths of the files, joined by commas."""
     return ", ".join(file.path for file in read.files)
 
 
 def dropped(read: Read) -> Collection[int]:
-    """Return the rows that are no examples, for whichever reasons: a row may be dropped for several."""
+    """Return the dropped rows, each once: a row may be dropped for several reasons."""
     return set(chain(*read.dropped.values()))
 
 

@@ -41,7 +41,7 @@ def lines(path: Path) -> Iterator[tuple[int, str]]:
 def read_tsv(
     path: Path, *, language: str, columns: Mapping[str, Sequence[str]], spellings: Mapping[str, str | None] | None
 ) -> pa.Table:
-    """Read tab-separated rows, in which quotes are text. Raises UserError with the line number.
+    """Return tab-separated rows, in which quotes are text; raise UserError with the line number.
 
     `columns` gives each column's names in headers, in the order of a file without header, "label" last. A file may lack
     the label in all rows. A header's "language" column selects rows. `spellings` maps what a label field may hold to
@@ -265,7 +265,7 @@ def _refuse_row(path: Path, wrong: pa.Array, *, what: str, rows: pa.Array | None
 
 
 def _places(fields: Sequence[str], *, columns: Mapping[str, Sequence[str]]) -> tuple[dict[str, int], bool]:
-    """Say in which field each column is, and whether the line is a header; no places if it can be no first line."""
+    """Return the field of each column, and whether the line is a header; no fields if it cannot be a first line."""
     given = [field.strip().lower() for field in fields]
     named = {column: given.index(name) for column, names in columns.items() for name in names if name in given}
     without_label = [column for column in columns if column != LABEL]

@@ -13,7 +13,7 @@ from babelfit.rows.sources import Layout, Source
 
 
 def read_again(entry: RowsRead, *, layouts: Sequence[Layout], dataset: str, language: str) -> pa.Table | str:
-    """Read the text columns of one language of one split, in the order of the rows' index; or say why it can't be.
+    """Return the text columns of one language of one split, ordered by the rows' index, or why they cannot be read.
 
     `entry` is what the manifest says of it. Only files whose SHA-256 is that of the manifest are read.
     """

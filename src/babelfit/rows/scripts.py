@@ -30,7 +30,7 @@ def expected_scripts(language: str) -> list[str]:
 
 
 def look_alike(language: str, *, shares: Mapping[str, float]) -> str | None:
-    """Say, where a file does not look like its language, what it looks like: script -> share of the letters."""
+    """Return a warning where a file looks unlike its language, else None; `shares`: script -> share of letters."""
     expected = expected_scripts(language)
     if not expected or not shares or sum(shares.get(script, 0) for script in expected) >= LEAST_EXPECTED:
         return None

@@ -40,7 +40,7 @@ class Layout:
     read: Reader
 
     def wanted(self, *, split: str, language: str) -> tuple[str, ...]:
-        """Say where a split of a language may lie below a folder, which may itself be a folder inside the layout."""
+        """Return where a split of a language may lie below a folder, which may itself be a folder inside the layout."""
         pattern = self.patterns.get(split)
         if pattern is None:
             return ()
@@ -64,7 +64,7 @@ class Source:
 
     @property
     def read_files(self) -> tuple[Path, ...]:
-        """List the files of the rows, and behind them those of their labels."""
+        """Return the files of the rows, and after them those of their labels."""
         return self.files if self.gold is None else (*self.files, *self.gold.files)
 
     def sha256(self) -> list[str]:
@@ -92,7 +92,7 @@ class Source:
 
 
 def find(folder: Path, *, layouts: Sequence[Layout], dataset: str, split: str, language: str) -> Source:
-    """Find one language of one split by looking. Raises UserError with every path looked for."""
+    """Return one language of one split, found by looking; raise UserError with every path looked for."""
     # The code becomes part of a path and of a glob.
     if not re.fullmatch(r"[A-Za-z0-9-]+", language):
         raise UserError(f"{language!r} is not a language code; expected letters, digits and '-', as in 'en'")
@@ -115,7 +115,7 @@ def find(folder: Path, *, layouts: Sequence[Layout], dataset: str, split: str, l
 
 
 def available(folder: Path, *, layouts: Sequence[Layout], split: str, languages: Sequence[str]) -> tuple[str, ...]:
-    """Say which languages have files for a split; whether these hold gold labels only reading tells."""
+    """Return the languages that have files for a split; only reading them shows whether they have gold labels."""
     return tuple(
         language for language in languages if _look(folder, layouts=layouts, split=split, language=language) is not None
     )
@@ -124,7 +124,7 @@ def available(folder: Path, *, layouts: Sequence[Layout], split: str, languages:
 def check_rows(
     source: Source, *, num_rows: int, seen: Sequence[str], expected: int, labels: Sequence[str]
 ) -> list[str]:
-    """Say, a sentence each, what a whole copy would have and this one has not: rows, and examples of every label.
+    """Return, a sentence each, what a whole copy would have and this one lacks: rows, and examples of every label.
 
     `seen` are the label names that occur.
     """
@@ -155,7 +155,7 @@ def _look(
 
 
 def _near(folder: Path, *, wanted: Sequence[str]) -> list[str]:
-    """Name what lies up to three levels deep and is spelled most like a wanted path, else anything there."""
+    """Return the paths up to three levels deep that are spelled most like a wanted one, else any."""
     # A folder like "/" has no end.
     entries = islice(chain(folder.glob("*"), folder.glob("*/*"), folder.glob("*/*/*")), 5000)
     names = [f"{entry.relative_to(folder)}{'/' if entry.is_dir() else ''}" for entry in entries]

@@ -9,7 +9,7 @@ from babelfit.encoder.loading import ModelFiles
 from babelfit.errors import UserError
 from babelfit.files import atomic_files, documents
 from babelfit.predictions import prediction_files
-from babelfit.rows.leaks import Leak, Leaks, told
+from babelfit.rows.leaks import Leak, Leaks, in_words
 from babelfit.rows.read import DatasetRead, Read, RowsRead, digests, paths
 from babelfit.rows.scripts import look_alike
 
@@ -74,7 +74,7 @@ def add(
 
 
 def _merged(before: Mapping[str, Any], added: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """Take typed values, by split and language, into those that stand in a document."""
+    """Return the typed values of a document, by split and language, with others merged in."""
     of_added = {
         split: {language: asdict(one, dict_factory=_known) for language, one in theirs.items()}
         for split, theirs in added.items()
@@ -126,8 +126,8 @@ def _check_import(folder: Path, *, split: str, language: str, before: Imported |
 
 
 def doubts(known: Manifest) -> list[str]:
-    """Say in words what a manifest knows against the data: rows trained on, files of another language."""
-    found = told(known.leaks, dataset=str(known.data))
+    """Return in words what a manifest records against the data: rows trained on, files of another language."""
+    found = in_words(known.leaks, dataset=str(known.data))
     for entries in known.splits.values():
         for language, entry in entries.items():
             if other := look_alike(language, shares=entry.scripts):
@@ -136,12 +136,12 @@ def doubts(known: Manifest) -> list[str]:
 
 
 def read(folder: Path) -> Manifest:
-    """Read a folder's manifest, empty where there is none; raises UserError for what is none."""
+    """Return a folder's manifest, empty where there is none; raise UserError where it is damaged."""
     return _read(folder)[1]
 
 
 def _read(folder: Path) -> tuple[dict[str, Any], Manifest]:
-    """Read a folder's manifest as it stands there, and what is understood of it."""
+    """Return a folder's manifest as it stands there, and its known fields."""
     path = folder / "manifest.json"
     if not path.is_file():
         return {}, Manifest()

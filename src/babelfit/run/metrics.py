@@ -19,7 +19,7 @@ class Logged(NamedTuple):
 
 
 def read(folder: Path) -> list[Logged]:
-    """Read what a run has logged so far, which is nothing where it has no file; raise UserError for a damaged one."""
+    """Read what a run has logged so far, nothing where it has no file; raise UserError for a damaged one."""
     path = folder / FILE
     # What stands behind the last line's end is being written.
     lines = path.read_bytes().split(b"\n")[:-1] if path.is_file() else []

@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 
 class MetricsLog(Logger):
-    """Append (step, metric, value) rows; a resumed run goes on behind the rows that its checkpoint knew."""
+    """Append (step, metric, value) rows; a resumed run goes on after the rows that its checkpoint counted."""
 
     def __init__(self, path: Path) -> None:
         super().__init__()
@@ -35,12 +35,12 @@ class MetricsLog(Logger):
 
     @property
     def size(self) -> int:
-        """Say how many bytes there are."""
+        """Return the size of the file in bytes."""
         return self._path.stat().st_size if self._path.exists() else 0
 
     @rank_zero_only
     def rewind(self, size: int) -> None:
-        """Drop what came after so many bytes; 0 starts anew."""
+        """Drop what came after so many bytes; 0 starts an empty file."""
         if size < len(HEADER):
             atomic_files.write_text(self._path, HEADER)
         elif self.size >= size:
@@ -76,7 +76,7 @@ class TrainingLog(Callback):
         self._total_steps = total_steps
 
     def state_dict(self) -> dict[str, Any]:
-        """Say how far metrics.csv goes at this checkpoint."""
+        """Return how far metrics.csv goes at this checkpoint."""
         return {"size": self._metrics.size}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:

@@ -4,7 +4,7 @@ import logging
 
 from babelfit.data import MultilingualDataModule
 from babelfit.errors import UserError
-from babelfit.rows.leaks import Leaks, told
+from babelfit.rows.leaks import Leaks, in_words
 from babelfit.run import manifest
 from babelfit.run.run import Run
 
@@ -12,9 +12,9 @@ log = logging.getLogger(__name__)
 
 
 def warned_leaks(data: MultilingualDataModule) -> Leaks:
-    """Look for rows of all that was read among those trained on, and warn about what is found."""
+    """Return the rows of all splits read that are among those trained on, and warn about them."""
     leaks = data.leaks()
-    for leak in told(leaks, dataset=data.data_name):
+    for leak in in_words(leaks, dataset=data.data_name):
         log.warning("LEAK: %s", leak)
     return leaks
 
@@ -22,7 +22,7 @@ def warned_leaks(data: MultilingualDataModule) -> Leaks:
 def compare_added(run: Run, *, data: MultilingualDataModule, split: str) -> None:
     """Compare what is read to be scored with the rows that a run trained on, and keep what is found in its manifest.
 
-    Where these rows are not there any more, or are others, nothing is compared, and that is told.
+    Where these rows are gone or changed, nothing is compared, and a warning says so.
     """
     known = manifest.add(run.folder, splits=data.read)
     read = {name: dict(entries) for name, entries in data.read.items()}
@@ -35,7 +35,7 @@ def compare_added(run: Run, *, data: MultilingualDataModule, split: str) -> None
             data.open(split, language)
         manifest.add(run.folder, splits=data.read)
     except UserError as error:
-        data.read = read  # what was opened in vain is nothing that the evaluation needs
+        data.read = read  # what was opened without use is nothing that the evaluation needs
         log.warning(
             "%s %s is not compared with the rows that %s trained on, so a leak would go unnoticed: %s",
             data.data_name,

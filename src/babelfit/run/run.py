@@ -84,7 +84,7 @@ class Run:
                 with run._recorded():
                     yield run
             except BaseException:
-                # Started again in vain, a run that is complete stays so.
+                # A complete run that is started again stays complete.
                 if before.state == "complete" and run.model.is_dir():
                     status.write(before, run.folder)
                 raise
@@ -111,14 +111,14 @@ class Run:
         return run
 
     def config(self) -> TrainConfig:
-        """Read the run's configuration; raises UserError where the folder is no run."""
+        """Return the run's configuration; raise UserError where the folder is not a run."""
         path = self.folder / CONFIG
         if not path.is_file():
             raise UserError(f"{self.folder} is not a run: it has no {CONFIG}")
         return config_files.load(path, TrainConfig)
 
     def status(self) -> Status:
-        """Read how the run stands; `killed` is one that says `running`, and whose process is gone.
+        """Return the run's state; `killed` is one that says `running`, and whose process is gone.
 
         Raises UserError for a damaged file.
         """
@@ -226,7 +226,7 @@ def environment() -> dict[str, Any]:
 
 
 def _commit() -> str | None:
-    """Name the commit of the source that runs, with a mark where it was changed since; null outside a clone."""
+    """Return the commit of the source that runs, with a mark where it was changed since; None outside a clone."""
     source = Path(__file__).parent
     command = ["git", "-C", str(source), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
     try:

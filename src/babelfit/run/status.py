@@ -20,7 +20,7 @@ WRITTEN_STATES = ("running", "complete", "interrupted", "failed", "pruned")
 class Selected:
     """The selected checkpoint: its step of how many, and its score by which ranking."""
 
-    file: Annotated[str, Field(pattern=r"^step-[0-9]+\.ckpt$")]  # a stranger must not choose what is read
+    file: Annotated[str, Field(pattern=r"^step-[0-9]+\.ckpt$")]  # an untrusted file must not choose what is read
     step: int
     score: float
     by: str

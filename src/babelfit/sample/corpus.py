@@ -204,7 +204,7 @@ def _say(item: _Story | ner.Item, *, languages: Iterator[str]) -> Iterator[str]:
 
 
 def _say_fact(fact: _Fact, *, languages: Iterator[str], within: str) -> str:
-    """Say a clause of a sentence, its frame and its phrase in the next two languages."""
+    """Return a clause of a sentence, its frame and its phrase in the next two languages."""
     own, language = next(languages), next(languages)
     statement, gender = fact.statement, LEXICON.genders[fact.name]
     # Other words than usual are known of the paraphrases' languages alone.

@@ -67,18 +67,18 @@ class Lexicon:
         return [concept for (group, concept), row in self._cells.items() if group == slot and row["meaning"] == "value"]
 
     def name(self, language: str, *, concept: str) -> str:
-        """Say a person's name."""
+        """Return a person's name in a language."""
         return self._cells["name", concept][language]
 
     def phrase(self, language: str, *, slot: str, concept: str, reworded: bool = False) -> str:
-        """Say a concept of a slot without its verb."""
+        """Return the phrase of a slot's concept, without its verb."""
         cell = self._cells["rewording", f"{slot}.{concept}"] if reworded else self._cells[slot, concept]
         return cell[language]
 
     def clause(
         self, language: str, *, slot: str, phrase: str, gender: str, negated: bool = False, wording: float = 0
     ) -> str:
-        """Say a phrase of a slot as a predicate that follows its subject; how it is joined is left to the sentence."""
+        """Return a phrase of a slot as a predicate after its subject; how it is joined is left to the sentence."""
         frame = worded(self._cells["frame", f"{slot}.{'no' if negated else 'yes'}"][language], wording=wording)
         return inflect(frame.replace("{}", phrase), gender=gender)
 

@@ -163,7 +163,7 @@ def _words(item: Item, *, languages: Iterator[str]) -> Iterator[tuple[str, str]]
 
 
 def _say_entity(entity: _Entity, *, language: str) -> tuple[str, str]:
-    """Say an entity: its article, which is not part of it, and its text."""
+    """Return an entity in words: its article, which is not part of it, and its text."""
     names = [_say_name(name, language=language) for name in entity.names]
     cell = worded(_cell(entity.label, entity.form, language=language), wording=entity.wording)
     article, _, text = cell.rpartition("|")
@@ -171,7 +171,7 @@ def _say_entity(entity: _Entity, *, language: str) -> tuple[str, str]:
 
 
 def say_full_name(given: str, *, family: str, language: str) -> str:
-    """Say a given name and a family's."""
+    """Return a given name and a family name as one name."""
     return _say_entity(_Entity("PER", "full", (given, family), wording=0), language=language)[1]
 
 

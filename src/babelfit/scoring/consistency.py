@@ -32,7 +32,7 @@ def align(
     rows: Mapping[str, Array],
     read: Mapping[str, RowsRead],
 ) -> Items:
-    """Find the items that all languages have with gold.
+    """Return the items that all languages have with gold.
 
     `answers` are those with gold, `rows` all rows that are predicted, `read` what is known of the rows of a language:
     which are no examples, and whether a limit left out the last. Raise UserError, with the languages, the first row and

@@ -64,7 +64,7 @@ def groups(
 
 
 def size_group(facts: Language) -> str:
-    """Name the group of a language by its size in the pretraining corpus."""
+    """Return the group of a language by its size in the pretraining corpus."""
     if facts.pretraining_gib is None:
         return UNKNOWN
     if facts.pretraining_gib == 0:

@@ -1,4 +1,4 @@
-"""What a file of scores says of each measure, so that whoever reads it need not know the task."""
+"""What a file of scores says of each measure, so that its readers need not know the task."""
 
 from dataclasses import dataclass
 from typing import Literal

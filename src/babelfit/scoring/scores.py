@@ -145,7 +145,7 @@ class Resamples:
 
 @dataclass(frozen=True, kw_only=True)
 class Contaminated:
-    """Which languages' scores are no measure, and why."""
+    """Which languages' scores measure nothing, and why."""
 
     languages: list[str]
     why: str
@@ -229,7 +229,7 @@ def read_all(folder: Path) -> list[Scores]:
 
 
 def read(file: Path) -> Scores:
-    """Read the scores of one split; raise UserError, with what is wrong, for what is none."""
+    """Return the scores of one split; raise UserError, with what is wrong, where the file is malformed."""
     try:
         return from_document(documents.loads(file.read_text(encoding="utf-8")))
     except (ValueError, RecursionError) as error:
@@ -237,7 +237,7 @@ def read(file: Path) -> Scores:
 
 
 def from_document(document: Any) -> Scores:
-    """Return what a document says; raise ValueError for what is none, or of a schema that is not known."""
+    """Return the scores in a document; raise ValueError where it is malformed, or of an unknown schema."""
     if not isinstance(document, Mapping):
         raise ValueError(f"it is {str(document)[:40]!r}")
     if document.get("schema") == 1:

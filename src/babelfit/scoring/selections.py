@@ -72,12 +72,12 @@ Steps = tuple[int, ...]
 
 
 def is_done(folder: Path) -> bool:
-    """Tell whether the selections of a run are compared."""
+    """Return whether the selections of a run are compared."""
     return (folder / FILE).is_file()
 
 
 def choices(rankings: Rankings, *, languages: Sequence[str], averages: bool) -> dict[str, dict[str, Steps]]:
-    """Say which checkpoints each selection answers each language with."""
+    """Return the checkpoints that each selection predicts each language with."""
     best: dict[str, Steps] = {name: (rankings[name][0].step,) for name in (SOURCE_DEV, MEAN_DEV, LAST)}
     last = tuple(sorted(one.step for one in rankings[LAST]))
     own = by_language(rankings)
@@ -91,12 +91,12 @@ def choices(rankings: Rankings, *, languages: Sequence[str], averages: bool) -> 
 
 
 def folder_of(steps: Steps, *, run: Path) -> Path:
-    """Name the folder, within that of a run, of what a model predicted that is not the run's own."""
+    """Return the folder, within that of a run, of the predictions of a model other than the run's own."""
     return run / FOLDER / f"{'mean-of-' if len(steps) > 1 else ''}step-{'-'.join(map(str, steps))}"
 
 
 def steps_in_words(steps: Steps) -> str:
-    """Name a model by the steps of its checkpoints."""
+    """Return a name for a model: the steps of its checkpoints."""
     return f"mean of steps {', '.join(map(str, steps))}" if len(steps) > 1 else f"step {steps[0]}"
 
 
@@ -179,7 +179,7 @@ def write(found: Selections, folder: Path) -> None:
 
 
 def read(folder: Path) -> Selections | None:
-    """Read a run's selections.json, if it has one; raise UserError for what is none."""
+    """Return a run's selections.json, None where there is none; raise UserError where it is damaged."""
     file = folder / FILE
     if not file.is_file():
         return None

@@ -85,7 +85,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def verdict(difference: float, *, p: float | None) -> str:
-    """Say what a difference of the second from the first amounts to."""
+    """Return in words what a difference of the second from the first amounts to."""
     if p is None or p >= LEVEL:
         return "can't tell"
     return "better" if difference > 0 else "worse"

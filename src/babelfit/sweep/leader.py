@@ -198,7 +198,7 @@ class Leader:
                 yield placed
 
     def _place(self, trial: Trial, *, study: Study) -> Trial | None:
-        """Give a trial its folder; None where nobody asks for it, or where it can be no run, which is recorded."""
+        """Return a trial with its folder; None where it is not wanted, or cannot be a run, which is recorded."""
         try:
             name = self.name_of(trial.overrides)
         except UserError as error:

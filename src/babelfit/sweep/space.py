@@ -31,9 +31,9 @@ class Space:
 
     @classmethod
     def read(cls, arguments: Sequence[str], *, space: Mapping[str, Any], parser: OverridesParser) -> "Space":
-        """Read the command line, and the space of the sweep's config for keys that are not on it.
+        """Return the space of the command line, and of the sweep's config for keys that are not on it.
 
-        Raises UserError for what is no override, and for keys that cannot be swept.
+        Raises UserError for malformed overrides, and for keys that cannot be swept.
         """
         overrides = _parse(arguments, parser=parser)
         given = {override.key_or_group for override in overrides}

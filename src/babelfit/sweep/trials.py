@@ -184,7 +184,7 @@ def _options(config_dir: Path | None) -> list[str]:
 
 
 def _without_scheduler(environment: Mapping[str, str]) -> dict[str, str]:
-    """Keep from a trial what job it is in: it is no process of srun's, and the job is put into the queue once by us."""
+    """Return the environment less the scheduler's variables: trials are not srun's, and requeueing is ours."""
     return {key: value for key, value in environment.items() if not key.startswith(("SLURM_", "SUBMITIT_"))}
 
 

@@ -33,7 +33,7 @@ class LabelPrediction:
     probabilities: Mapping[str, float]  # of every label; none where they are not known
 
     def check(self, labels: Sequence[str]) -> None:
-        """Raise ValueError for another label, and for what is no probability."""
+        """Raise ValueError for an unknown label or an invalid probability."""
         for key, allowed in (("gold", [*labels, None]), ("predicted", labels)):
             if (name := getattr(self, key)) not in allowed:
                 raise ValueError(f"{key} {name!r} is not a label; expected one of {', '.join(labels)}")
@@ -94,7 +94,7 @@ class Classification(Task):
         return rows_of_texts(given, columns=self.texts)
 
     def chance(self, gold: Sequence[Array]) -> float:
-        """Return up to which accuracy a score is no better than guessing: the mean over languages.
+        """Return the highest accuracy that is no better than guessing: the mean over languages.
 
         It is that of always saying the most frequent label, and two standard errors more: on so many examples, one
         guess in forty looks that good.

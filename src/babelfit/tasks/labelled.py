@@ -31,7 +31,7 @@ def answers_of_logits(outputs: Mapping[str, Array], *, indices: Array, order: Se
 
 
 def label_ids(names: Sequence[str | None], *, labels: Sequence[str]) -> list[int]:
-    """Return the ids of label names; NO_LABEL for what is none of them."""
+    """Return the ids of label names; NO_LABEL for any other text."""
     ids: dict[str | None, int] = {name: label_id for label_id, name in enumerate(labels)}
     return [ids.get(name, NO_LABEL) for name in names]
 
@@ -87,7 +87,7 @@ class Spellings:
     data: str  # the dataset whose labels they are, for messages
 
     def names(self, texts: Iterable[str]) -> list[str]:
-        """Return the labels that are meant; raise ValueError for what is none."""
+        """Return the labels that are meant; raise ValueError for an unknown one."""
         ours = {name.casefold(): name for name in self.labels}
         ours |= {alias.casefold(): name for alias, name in self.aliases.items()}
         found = []

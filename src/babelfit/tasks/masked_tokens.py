@@ -1,4 +1,4 @@
-"""Masked tokens: guess what stands behind each mask of a running text (Devlin et al. 2019).
+"""Masked tokens: guess what stands under each mask of a running text (Devlin et al. 2019).
 
 Scored are tokens behind fixed masks (batches/masking.py). Nothing is transferred from one language to another here;
 nor do perplexities of different tokenizers compare.
@@ -32,7 +32,7 @@ class MaskedPrediction:
     inactive: int = 0  # besides, masked tokens that a model with an active vocabulary does not have
 
     def check(self, labels: Sequence[str]) -> None:
-        """Raise ValueError for what are no counts, and for what is no log-likelihood."""
+        """Raise ValueError for invalid counts, and for an invalid log-likelihood."""
         counts = (self.masked, self.right, self.inactive)
         if any(type(count) is not int or count < 0 for count in counts) or self.right > self.masked:
             raise ValueError(

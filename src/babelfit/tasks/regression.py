@@ -34,7 +34,7 @@ class NumberPrediction:
     predicted: float
 
     def check(self, labels: Sequence[str]) -> None:
-        """Raise ValueError for what is no finite number."""
+        """Raise ValueError for anything but a finite number."""
         for key, value in (("gold", self.gold), ("predicted", self.predicted)):
             is_number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
             if not is_number and (key, value) != ("gold", None):
@@ -115,7 +115,7 @@ class Regression(Task):
         return rows_of_texts(given, columns=self.texts)
 
     def chance(self, gold: Sequence[Array]) -> float:
-        """Return up to which r a score is no better than none: two standard errors of 0, the mean over languages."""
+        """Return the highest r that is no better than none: two standard errors of 0, the mean over languages."""
         return float(np.mean([2 / math.sqrt(len(numbers)) for numbers in gold]))
 
     def answers(

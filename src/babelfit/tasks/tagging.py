@@ -35,7 +35,7 @@ class TagPrediction:
     probabilities: Sequence[float]  # of the predicted tags; none where they are not known
 
     def check(self, labels: Sequence[str]) -> None:
-        """Raise ValueError for another tag, for other than one tag a word, and for what is no probability."""
+        """Raise ValueError for an unknown tag, for other than one tag per word, and for an invalid probability."""
         for key in ("gold", "predicted"):
             tags = getattr(self, key)
             if tags is None and key == "gold":
@@ -149,7 +149,7 @@ class Tagging(Task):
         return Counts(indices=answers.indices, rows=np.column_stack(columns).astype(np.float64))
 
     def _spans(self, tags: Array, *, borders: Array) -> tuple[Array, Array]:
-        """Find all spans, and those that begin with B; each is one number made of its borders and its type."""
+        """Return all spans, and those that begin with B; each is one number made of its borders and its type."""
         types, says_begin = self._types[tags], self._begins[tags]
         changes = np.ones_like(borders)  # (words + 1,): another type than the word before, or another sentence
         changes[1:-1] = (types[1:] != types[:-1]) | says_begin[1:]

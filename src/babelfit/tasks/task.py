@@ -118,7 +118,7 @@ class Task(ABC):
         """Return the gold of each row's targets, as ids or numbers; NO_LABEL or NaN where there is none."""
 
     def rows_of(self, given: Sequence[Any]) -> pa.Table:
-        """Return what somebody gives to be answered as rows without gold; raise UserError for what is not read."""
+        """Return texts to predict for as rows without gold; raise UserError for what the task does not read."""
         raise UserError(f"{self.name} does not predict for texts given from Python: use transformers' {self.pipeline}")
 
     def chance(self, gold: Sequence[Array]) -> float | None:
@@ -166,7 +166,7 @@ class Task(ABC):
         raise NotImplementedError(f"{self.name} is neither imported nor exported")
 
     def from_text(self, given: TextAnswer, *, index: int, gold: Sequence[Any], data: str) -> Record:
-        """Return the record of what a file of text says of an example.
+        """Return the record of an example's prediction in a text file.
 
         `gold` is that of its targets, as `read_gold` returns it, and `data` names the dataset, for messages. Raise
         ValueError for an answer that the task does not have, and for what does not fit the gold.

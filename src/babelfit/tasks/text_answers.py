@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 PROBABILITY = "probability"
-"""Names the probability of what is predicted, where those of all labels are not told."""
+"""Names the probability of what is predicted, where those of all labels are not given."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -38,7 +38,7 @@ log = logging.getLogger(__name__)
 
 
 def sides(code: str, *, is_code: Callable[[str], bool]) -> tuple[str, str] | None:
-    """Part the code of a pair of languages, as in `en-sw`; None for what is none."""
+    """Return the two languages of a pair's code, as in `en-sw`; None where it is not a pair."""
     for hyphen in re.finditer("-", code):
         first, second = code[: hyphen.start()], code[hyphen.end() :]
         if first != second and is_code(first) and is_code(second):
@@ -74,7 +74,7 @@ class Corpora:
             )
 
     def is_language(self, code: str) -> bool:
-        """Tell whether a code is one of languages.tsv or of those that the user named."""
+        """Return whether a code is one of languages.tsv or of those that the user named."""
         return code in LANGUAGES or code in self._named
 
     def sides(self, code: str) -> tuple[str, str] | None:
@@ -82,12 +82,12 @@ class Corpora:
         return None if code in LANGUAGES else sides(code, is_code=self.is_language)
 
     def facts(self) -> dict[str, str | None]:
-        """Say for the manifest where the files come from."""
+        """Return for the manifest where the files come from."""
         where = {"sample": f"synthetic, version {VERSION}"} if self.is_sample else {"folder": str(self._folder)}
         return {**where, **({"files": self._pattern} if self._pattern else {})}
 
     def check(self, code: str, *, where: str) -> str:
-        """Return a code; raises UserError where it is that of no language and of no pair."""
+        """Return a code; raise UserError where it names neither a language nor a pair."""
         if self.is_language(code) or self.sides(code):
             return code
         raise UserError(
@@ -105,7 +105,7 @@ class Corpora:
 
     @property
     def languages(self) -> tuple[str, ...]:
-        """List the languages that there is any text of, and behind them the pairs."""
+        """Return the languages that there is any text of, and after them the pairs."""
         codes = {corpus.language for corpus in self.found}
         return tuple(sorted(codes, key=lambda code: (self.sides(code) is not None, code)))
 
@@ -114,7 +114,7 @@ class Corpora:
         return [corpus for corpus in self.found if (corpus.split, corpus.language) == (split, language)]
 
     def available(self, split: str, *, languages: Sequence[str]) -> tuple[str, ...]:
-        """Say which languages have text for a split; that of validation may be held out of training's."""
+        """Return the languages that have text for a split; that of validation may be held out of training's."""
         splits = ("validation", "train") if split == "validation" else (split,)
         return tuple(one for one in languages if any(self.of(name, one) for name in splits))
 
@@ -191,7 +191,7 @@ class Corpora:
         )
 
     def _said(self, path: Path) -> tuple[str, str | None]:
-        """Say of which split and language a file is by its name, or by that of the folder closest to it."""
+        """Return the split and the language of a file by its name, or by that of the folder closest to it."""
         relative = path.relative_to(self._folder)
         split = code = None
         for part in (_stem(path), *reversed(relative.parent.parts)):

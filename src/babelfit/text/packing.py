@@ -38,7 +38,7 @@ class Packer:
 
     @property
     def schema(self) -> pa.Schema:
-        """Lay out an example; `maskable` tokens are no special ones, `second` is where the second of a pair begins."""
+        """Return the columns; `maskable`: tokens that are not special, `second`: where a pair's second begins."""
         names = ["input_ids", "token_type_ids", "windows"] if self._has_types else ["input_ids", "windows"]
         lists = [pa.field(name, pa.list_(pa.int32())) for name in names]
         return pa.schema([*lists, pa.field("index", pa.int64()), ("maskable", pa.int32()), ("second", pa.int32())])
@@ -125,7 +125,7 @@ def _flat(lists: Sequence[Sequence[int]]) -> np.ndarray[Any, Any]:
 
 
 def _cut(first: int, second: int, *, room: int) -> tuple[int, int]:
-    """Say how many tokens of two are kept where they are cut from the longer one, as the tokenizer does it."""
+    """Return how many tokens of each of two are kept when the longer one is cut, as the tokenizer does it."""
     if first + second <= room:
         return first, second
     if min(first, second) <= room // 2:

@@ -89,8 +89,8 @@ def _opened(path: Path) -> Iterator[tuple[Any, BinaryIO]]:
 
 
 def _lines(path: Path, reading: Reading) -> Iterator[str | None]:
-    r"""Yield each line, None for one that is no UTF-8; only "\n" ends one: "\x85" or U+2028 inside one are text."""
-    told = 0
+    r"""Yield each line, None for one that is not UTF-8; only "\n" ends one: "\x85" or U+2028 inside one are text."""
+    reported = 0
     with _opened(path) as (stream, raw):
         for number, line in enumerate(stream, start=1):
             try:
@@ -102,9 +102,9 @@ def _lines(path: Path, reading: Reading) -> Iterator[str | None]:
                 _refuse_undecodable(f"{path}, line {number}", error, reading)
             yield text
             if number % _ROWS == 0:
-                reading.progress(raw.tell() - told)
-                told = raw.tell()
-        reading.progress(raw.tell() - told)
+                reading.progress(raw.tell() - reported)
+                reported = raw.tell()
+        reading.progress(raw.tell() - reported)
 
 
 def _refuse_undecodable(where: str, error: UnicodeError, reading: Reading) -> None:
@@ -163,8 +163,8 @@ def _sides(paths: Sequence[Path], reading: Reading) -> Iterator[list[str]]:
         if one is ended or other is ended:
             longer = number + 1 + sum(1 for _ in (second if one is ended else first))
             counts = (number, longer) if one is ended else (longer, number)
-            told = " and ".join(f"{path} has {count:,} lines" for path, count in zip(paths, counts, strict=True))
-            raise UserError(f"{told}: they must have the same sentences line by line")
+            lengths = " and ".join(f"{path} has {count:,} lines" for path, count in zip(paths, counts, strict=True))
+            raise UserError(f"{lengths}: they must have the same sentences line by line")
         reading.counts["lines"] += 1
         if isinstance(one, str) and isinstance(other, str):
             yield from _pair(one, other, reading)
@@ -241,7 +241,7 @@ def _parquet_rows(path: Path, reading: Reading, *, columns: Sequence[str]) -> It
 
 
 def _decoded(batch: pa.RecordBatch) -> Iterator[dict[str, Any] | UnicodeDecodeError]:
-    """Yield the rows of a batch, in the place of one that is no UTF-8 the error."""
+    """Yield the rows of a batch, or the error for one that is not UTF-8."""
     try:
         yield from batch.to_pylist()
     except UnicodeDecodeError:

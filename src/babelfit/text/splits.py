@@ -138,7 +138,7 @@ class TextSplit:
 
 
 def limited(dataset: Dataset, read: TextRead, *, limit: int | None) -> tuple[Dataset, TextRead]:
-    """Take the first examples, as many as a limit lets through, and say how many and how long they are."""
+    """Return the first examples, as many as a limit lets through, with how many and how long they are."""
     if limit is not None:
         dataset = dataset.select(range(min(limit, len(dataset))))
     lengths = measuring.quantiles(pc.list_value_length(dataset.data["input_ids"]).to_numpy())

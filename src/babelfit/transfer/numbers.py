@@ -5,7 +5,7 @@ from typing import Any
 
 
 def transfer_numbers(scores: Mapping[str, float], *, source_languages: Sequence[str]) -> dict[str, Any]:
-    """Say how much of what was learned on the source languages arrives in the others.
+    """Return how much of what was learned on the source languages arrives in the others.
 
     `gap` is the mean over source languages less the mean over target languages (Hu et al. 2020, XTREME), `retention`
     the target mean as a share of the source mean. Means are over languages, unweighted. A number that is undefined
