@@ -27,9 +27,7 @@ def add_parser(verbs: Verbs) -> None:
     parser.add_argument("--name", required=True, help="predictions, scores and report go to outputs/NAME")
     parser.add_argument("--sources", default="en", metavar="LL,LL", help="what the model was trained on (default: en)")
     regimes = [regime for regime in REGIMES if regime != "few_shot"]  # which would have to say how few
-    parser.add_argument(
-        "--regime", choices=regimes, help="what it was trained on in the target languages (default: unknown)"
-    )
+    parser.add_argument("--regime", choices=regimes, help="what it saw of the target languages (default: unknown)")
     add_format(parser)
     add_split(parser, default="test")
     add_config_dir(parser)
