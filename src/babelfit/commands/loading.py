@@ -9,7 +9,7 @@ from babelfit.errors import UserError
 from babelfit.files.untrusted_files import check_folder
 from babelfit.heads.predicting import TextPredictor
 from babelfit.ledger.study import is_sweep
-from babelfit.run.run import CONFIG, EVALUATION, Run
+from babelfit.run.run import CONFIG, EVALUATION, Run, check_kind
 
 
 def check(folder: Path) -> None:
@@ -19,8 +19,7 @@ def check(folder: Path) -> None:
     if is_sweep(folder):
         raise UserError(f"{folder} is a sweep: give one of the runs in it, or all of them to babelfit.scores()")
     check_folder(folder)
-    if not any((folder / name).is_file() for name in (CONFIG, EVALUATION)):
-        raise UserError(f"{folder} is neither a run nor an evaluation: it has no {CONFIG} and no {EVALUATION}")
+    check_kind(folder)
 
 
 def load_predictor(folder: Path) -> TextPredictor:

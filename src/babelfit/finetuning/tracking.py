@@ -75,19 +75,22 @@ def _read(path: Path, *, tracker: str) -> str | None:
     return known.id if known.tracker == tracker else None
 
 
+def _sweep_of(config: TrainConfig) -> str | None:
+    """Return the name of the sweep that a run is a trial of; None for a run of its own."""
+    return config.name.rpartition("/")[0] or None
+
+
 def _wandb(config: TrainConfig, known: str | None) -> tuple[Logger, str]:
     name = known or secrets.token_hex(8)
-    group, _, _ = config.name.rpartition("/")  # a sweep's trials
+    group = _sweep_of(config)
     # Its files lie beside the runs, as some are links out of their folder.
-    logger = WandbLogger(
-        project=config.logger.project, name=config.name, id=name, group=group or None, save_dir=str(OUTPUTS)
-    )
+    logger = WandbLogger(project=config.logger.project, name=config.name, id=name, group=group, save_dir=str(OUTPUTS))
     _ = logger.experiment  # begins it
     return logger, name
 
 
 def _mlflow(config: TrainConfig, known: str | None) -> tuple[Logger, str]:
-    group, _, _ = config.name.rpartition("/")
+    group = _sweep_of(config)
     logger = MLFlowLogger(
         experiment_name=config.logger.project,
         run_name=config.name,

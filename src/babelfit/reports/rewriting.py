@@ -9,15 +9,14 @@ from babelfit.files.lock import locked
 from babelfit.files.untrusted_files import check_folder
 from babelfit.reports import sheets, words, writing
 from babelfit.run import manifest
-from babelfit.run.run import CONFIG, EVALUATION, Run
+from babelfit.run.run import CONFIG, Run, check_kind
 from babelfit.run.run_facts import facts_of
 from babelfit.scoring.scores import Scores, read_all
 
 
 def rewrite(folder: Path) -> list[Scores]:
     """Rewrite the reports of a folder, print its tables and return its scores; raise UserError where it has none."""
-    if not (folder / CONFIG).is_file() and not (folder / EVALUATION).is_file():
-        raise UserError(f"{folder} is neither a run nor an evaluation: it has no {CONFIG} and no {EVALUATION}")
+    check_kind(folder)
     check_folder(folder)
     all_scores = read_all(folder)
     if not all_scores:

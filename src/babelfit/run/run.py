@@ -160,6 +160,12 @@ class Run:
         self.set_status("complete")
 
 
+def check_kind(folder: Path) -> None:
+    """Raise UserError for a folder that holds neither a run nor an evaluation."""
+    if not any((folder / name).is_file() for name in (CONFIG, EVALUATION)):
+        raise UserError(f"{folder} is neither a run nor an evaluation: it has no {CONFIG} and no {EVALUATION}")
+
+
 def check_place(folder: Path) -> None:
     """Raise UserError for a folder inside of a run or an evaluation, whose files it would be among."""
     for parent in folder.relative_to(OUTPUTS).parents[:-1]:
