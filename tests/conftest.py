@@ -53,6 +53,17 @@ def _own_cache(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BABELFIT_CACHE", str(cache))
 
 
+@pytest.fixture(scope="session")
+def labelled_sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The labelled parts of the bundled sample, whole, for reading alone: writing them takes seconds."""
+    from babelfit.sample import write_ner, write_nli, write_paraphrase
+
+    folder = tmp_path_factory.mktemp("labelled-sample")
+    for write in (write_nli, write_paraphrase, write_ner):
+        write(folder)
+    return folder
+
+
 @pytest.fixture
 def in_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Work in an empty folder, where outputs/ will be written."""

@@ -4,18 +4,21 @@ import logging
 import os
 import runpy
 import shutil
+import subprocess
 import sys
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from contextlib import chdir
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import forked
 import pytest
 from hydra.core.global_hydra import GlobalHydra
 from tiny import RANDOM
 
 ROOT = Path(__file__).resolve().parents[2]
+SECONDS = 300
 
 SMALL = (
     "data.limit={train: 192, validation: 48, test: 48}",
@@ -40,9 +43,10 @@ Command = Callable[..., Outcome]
 
 @pytest.fixture(autouse=True)
 def _pages_where_they_are_looked_at(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Spare the tests that look at no page and no figure the second that each run draws them for."""
+    """Spare the tests that look at no page and no figure the second that each run and each sweep draws them for."""
     if request.node.get_closest_marker("page") is None:
         monkeypatch.setattr("babelfit.reports.page.write_page", lambda *_, **__: None)
+        monkeypatch.setattr("babelfit.reports.sweep_pictures.draw", lambda _, *, path: path.touch())
 
 
 @pytest.fixture(autouse=True)
@@ -62,7 +66,8 @@ def command(in_folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.Capt
         capfd.readouterr()
         status = 0
         try:
-            runpy.run_path(str(ROOT / script), run_name="__main__")
+            with forked.processes_forked():
+                runpy.run_path(str(ROOT / script), run_name="__main__")
         except SystemExit as end:
             # As Python does: a text is said, and the status is 1.
             status = end.code if isinstance(end.code, int) else int(end.code is not None)
@@ -75,6 +80,23 @@ def command(in_folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.Capt
         return Outcome(status, captured.out, captured.err)
 
     return run
+
+
+@pytest.fixture
+def benchmark(command: Command, monkeypatch: pytest.MonkeyPatch) -> Command:
+    """Run `python benchmarks/NAME.py ARGUMENTS` in an empty folder; the processes that it measures are forked."""
+    run = subprocess.run
+
+    def forking(started: Sequence[str], *, cwd: Path | None = None, **options: Any) -> Any:
+        if started[0] != sys.executable:
+            return run(started, cwd=cwd, **options)
+        done = forked.run(started, cwd=cwd, env=options["env"], timeout=SECONDS)
+        done.stdout += done.stderr
+        return done
+
+    monkeypatch.setattr(subprocess, "run", forking)
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    return lambda name, *arguments: command(f"benchmarks/{name}.py", *arguments)
 
 
 @pytest.fixture

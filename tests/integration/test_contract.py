@@ -6,12 +6,12 @@ A new task is taken up by itself; all that it needs here is a tiny dataset in te
 import csv
 import json
 import os
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import forked
 import numpy as np
 import pytest
 import torch
@@ -69,9 +69,7 @@ def in_two_processes(tmp_path_factory: pytest.TempPathFactory) -> Path:
         commands.append({"script": "train", "arguments": arguments})
     own = {"BABELFIT_CACHE": str(folder / "cache"), "OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"}
     command = [sys.executable, str(IN_RANKS), "2", json.dumps(commands)]
-    done = subprocess.run(
-        command, cwd=folder, env=os.environ | own, capture_output=True, text=True, check=False, timeout=300
-    )
+    done = forked.run(command, cwd=folder, env=os.environ | own, timeout=300)
     assert done.returncode == 0, done.stderr
     for rank in range(2):
         assert json.loads((folder / f"statuses-{rank}.json").read_text()) == [0] * len(TINY), done.stderr

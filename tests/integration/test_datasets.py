@@ -12,7 +12,7 @@ from seqeval.metrics import f1_score
 from seqeval.scheme import IOB2
 from transformers import pipeline
 
-from babelfit.sample import NER_LANGUAGES, PARAPHRASE_LANGUAGES, write_ner
+from babelfit.sample import NER_LANGUAGES, PARAPHRASE_LANGUAGES
 
 NER = ("data=wikiann", "data.folder=sample")
 LIMIT = "data.limit={train: 640, validation: 40, test: 40}"
@@ -29,17 +29,11 @@ def sentences(folder: Path, language: str, split: str = "test") -> list[tuple[li
     return [([word for word, _ in block], [tag for _, tag in block]) for block in blocks]
 
 
-@pytest.fixture(scope="module")
-def sentences_of_all(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("sentences")
-    write_ner(folder)
-    return folder
-
-
 @pytest.fixture
-def panx(sentences_of_all: Path, tmp_path: Path) -> Path:
+def panx(labelled_sample: Path, tmp_path: Path) -> Path:
     """A copy of the sample's NER part that a test may damage."""
-    return shutil.copytree(sentences_of_all, tmp_path / "copy")
+    shutil.copytree(labelled_sample / "panx", tmp_path / "copy" / "panx")
+    return tmp_path / "copy"
 
 
 def refused(outcome: Any, *parts: str) -> None:

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import forked
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -92,15 +93,8 @@ class Folder:
 
     def start(self, *command: str | Path, **variables: str) -> subprocess.CompletedProcess[str]:
         """Run a Python command to its end; raises TimeoutExpired where it hangs."""
-        return subprocess.run(
-            [sys.executable, *map(str, command)],
-            cwd=self.path,
-            env=self.environment | variables,
-            capture_output=True,
-            text=True,
-            timeout=SECONDS,
-            check=False,
-        )
+        environment = self.environment | variables
+        return forked.run([sys.executable, *command], cwd=self.path, env=environment, timeout=SECONDS)
 
     def in_ranks(self, devices: int, *commands: dict[str, Any], **variables: str) -> Ended:
         for path in self.path.glob("statuses-*.json"):
@@ -335,21 +329,18 @@ def test_srun_starts_the_processes_of_one_evaluation(several: tuple[Folder, Ende
     }  # fmt: skip
     arguments = evaluate("srun")["arguments"]
     command = [sys.executable, str(ROOT / "evaluate.py"), "trainer=slurm", "trainer.accelerator=cpu", *arguments]
-    tasks = [
-        subprocess.Popen(
-            command,
-            cwd=folder.path,
-            env=folder.environment | of_step | {"SLURM_PROCID": str(task), "SLURM_LOCALID": str(task)},
-            stderr=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-        )
-        for task in range(2)
-    ]
-    errors = [task.communicate(timeout=SECONDS)[1].decode() for task in tasks]
+    said = [folder.path / f"said-{task}.txt" for task in range(2)]
+    tasks = []
+    for task, path in enumerate(said):
+        environment = folder.environment | of_step | {"SLURM_PROCID": str(task), "SLURM_LOCALID": str(task)}
+        with path.open("w") as file:
+            tasks.append(forked.Forked(command, cwd=folder.path, env=environment, stdout=file, stderr=file))
+    statuses = [task.wait(SECONDS) for task in tasks]
+    told = [path.read_text() for path in said]
 
-    assert [task.returncode for task in tasks] == [0, 0], errors
+    assert statuses == [0, 0], told
     assert folder.predictions("srun") == folder.predictions("evaluated-1")
-    assert errors[1] == "", "the first rank speaks"
+    assert told[1] == "", "the first rank speaks"
 
 
 def test_every_trial_of_a_sweep_is_a_run_of_its_own_whatever_the_last_one_did(
@@ -374,7 +365,7 @@ def test_every_trial_of_a_sweep_is_a_run_of_its_own_whatever_the_last_one_did(
 def test_a_signal_to_a_sweep_stops_it_and_a_trial_that_is_killed_does_not(empty: Folder) -> None:
     arguments = ("-m", "name=stopped", "seed=1,2,3", "trainer=cpu", *UNEVEN, "optimization.epochs=1000")
     with (empty.path / "told.txt").open("w") as file:
-        sweep = subprocess.Popen(
+        sweep = forked.Forked(
             [sys.executable, ROOT / "train.py", *arguments],
             cwd=empty.path,
             env=empty.environment | STRANGE,

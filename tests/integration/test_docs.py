@@ -20,7 +20,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from babelfit.commands.compose import introduce_to_hydra
 from babelfit.config.schema import EvaluateConfig, TrainConfig, checked
-from babelfit.sample import CORPUS_ROWS, NER_ROWS, NLI_ROWS, PARAPHRASE_ROWS, write_nli
+from babelfit.sample import CORPUS_ROWS, NER_ROWS, NLI_ROWS, PARAPHRASE_ROWS
 from babelfit.sweep.space import Space
 
 COMMANDS = [command for page in PAGES for command in doc_commands.on(page)]
@@ -100,12 +100,10 @@ def little_sample(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @pytest.fixture(scope="module")
-def folders(tmp_path_factory: pytest.TempPathFactory, little_sample: Path) -> Path:
+def folders(tmp_path_factory: pytest.TempPathFactory, labelled_sample: Path) -> Path:
     """What a user brings along: rows in XTREME's layout, and text."""
     folder = tmp_path_factory.mktemp("brought")
-    whole = tmp_path_factory.mktemp("sample")
-    write_nli(whole)
-    files = sorted(file for file in whole.rglob("*.tsv") if file.stem.split("-")[1] in LANGUAGES)
+    files = sorted(file for file in labelled_sample.glob("xnli/*.tsv") if file.stem.split("-")[1] in LANGUAGES)
     for file in files:
         for name in ("FOLDER", "mine"):
             place = folder / name / "xnli" / file.name

@@ -7,15 +7,14 @@ downloaded is the bundled one.
 import os
 import re
 import shlex
-import shutil
 import socket
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import doc_commands
+import forked
 import pytest
 from doc_commands import Command
 from tiny import RANDOM
@@ -31,14 +30,12 @@ TINY = (
     "optimization.max_steps=2",
     "logger.tensorboard=false",
 )
-SRUN = """#!/bin/sh
-# Two tasks on one machine, as srun starts them.
-shift
-export SLURM_JOB_ID=$$ SLURM_JOB_NAME=train SLURM_STEP_ID=0 SLURM_STEP_NUM_NODES=1 SLURM_STEP_NUM_TASKS=2 SLURM_NTASKS=2
-export SLURM_NTASKS_PER_NODE=2 SLURM_JOB_NUM_NODES=1 SLURM_NNODES=1 SLURM_NODEID=0 SLURM_NODELIST=localhost
-SLURM_PROCID=1 SLURM_LOCALID=1 "$@" & other=$!
-SLURM_PROCID=0 SLURM_LOCALID=0 "$@" && wait $other
-"""
+OF_SRUN = {
+    "SLURM_JOB_ID": str(os.getpid()), "SLURM_JOB_NAME": "train", "SLURM_STEP_ID": "0", "SLURM_STEP_NUM_NODES": "1",
+    "SLURM_STEP_NUM_TASKS": "2", "SLURM_NTASKS": "2", "SLURM_NTASKS_PER_NODE": "2", "SLURM_JOB_NUM_NODES": "1",
+    "SLURM_NNODES": "1", "SLURM_NODEID": "0", "SLURM_NODELIST": "localhost",
+}  # fmt: skip
+"""What srun sets for each of two tasks on one machine, beside their numbers."""
 
 
 INTERRUPTED, DEVICES = (doc_commands.on(ROOT / "docs" / f"{page}.md") for page in ("interruptions", "devices"))
@@ -71,35 +68,9 @@ def test_an_interrupted_run_goes_on_as_the_page_says(train: Callable[..., Any]) 
     assert "resume=never" in refused.err
 
 
-@pytest.fixture
-def environment(tmp_path: Path, cache: Path) -> dict[str, str]:
-    """What the commands find: this Python as `python`, torchrun, and a stand-in for srun."""
-    programs = tmp_path / "bin"
-    programs.mkdir()
-    # Not a link, which would not be of the virtual environment.
-    python = f'#!/bin/sh\nexec "{sys.executable}"'
-    stand_ins = {"python": f'{python} "$@"\n', "babelfit": f'{python} -P -m babelfit "$@"\n', "srun": SRUN}
-    for name, script in stand_ins.items():
-        (programs / name).write_text(script)
-        (programs / name).chmod(0o755)
-    path = os.pathsep.join([str(programs), str(Path(sys.executable).parent), os.environ["PATH"]])
-    own = {"BABELFIT_CACHE": str(cache), "OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo", "PATH": path}
-    return os.environ | own
-
-
-def ended(processes: list[subprocess.Popen[str]]) -> list[str]:
-    """Wait for processes that must end well; return what they said."""
-    said = [process.communicate(timeout=SECONDS)[1] for process in processes]
-    assert [process.returncode for process in processes] == [0] * len(processes), said
-    return said
-
-
-@pytest.mark.parametrize("command", DEVICES, ids=lambda command: command.line)
-def test_a_command_for_several_devices_ends_well(command: Command, tmp_path: Path, environment: dict[str, str]) -> None:
-    for name in ("train.py", "conf"):
-        (tmp_path / name).symlink_to(ROOT / name)
+def processes(command: Command) -> list[tuple[list[str], dict[str, str]]]:
+    """Return what stands for a command on this machine: arguments of Python's and the environment, of each process."""
     program, *arguments = on_cpu(command)
-    machines = 1
     if program == "torchrun":
         # Two machines of one process each: both are this one.
         with socket.socket() as free:
@@ -107,26 +78,30 @@ def test_a_command_for_several_devices_ends_well(command: Command, tmp_path: Pat
             endpoint = f"127.0.0.1:{free.getsockname()[1]}"
         line = " ".join(arguments).replace("HOST:29500", endpoint).replace("trainer.devices=2", "trainer.devices=1")
         arguments = re.sub(r"--nproc-per-node \d+", "--nproc-per-node 1", line).split()
-        machines = 2
+        return [(["-m", "torch.distributed.run", *arguments, *TINY], {})] * 2
     if program == "srun":
-        arguments.append("trainer.devices=2")
-    found = shutil.which(program, path=environment["PATH"])
-    assert found is not None
-    said = ended(
-        [
-            subprocess.Popen(
-                [found, *arguments, *TINY],
-                cwd=tmp_path,
-                env=environment,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.PIPE,
-                text=True,
-            )
-            for _ in range(machines)
-        ]
-    )
+        option, python, *arguments = arguments
+        assert (option[:2], python) == ("--", "python")
+        own = [OF_SRUN | {"SLURM_PROCID": str(task), "SLURM_LOCALID": str(task)} for task in range(2)]
+        return [([*arguments, "trainer.devices=2", *TINY], one) for one in own]
+    return [(["-P", "-m", program, *arguments, *TINY], {})]
 
+
+@pytest.mark.parametrize("command", DEVICES, ids=lambda command: command.line)
+def test_a_command_for_several_devices_ends_well(command: Command, in_folder: Path, cache: Path) -> None:
+    for name in ("train.py", "conf"):
+        (in_folder / name).symlink_to(ROOT / name)
+    environment = os.environ | {"BABELFIT_CACHE": str(cache), "OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"}
+    started = []
+    for number, (arguments, own) in enumerate(processes(command)):
+        with Path(f"said-{number}.txt").open("w") as file:
+            python = [sys.executable, *arguments]
+            started.append(forked.Forked(python, env=environment | own, stdout=file, stderr=file))
+    statuses = [process.wait(SECONDS) for process in started]
+
+    said = [path.read_text() for path in sorted(in_folder.glob("said-*.txt"))]
+    assert set(statuses) == {0}, said
     # Ours begin a line. torchrun logs one after a stamp where the other machine's end takes its store away.
     assert not any(re.search("^Traceback", text, flags=re.MULTILINE) for text in said), said
-    runs = sorted(path.parent for path in (tmp_path / "outputs").rglob("report.md"))
+    runs = sorted(path.parent for path in (in_folder / "outputs").rglob("report.md"))
     assert len(runs) == 1

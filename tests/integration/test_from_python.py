@@ -16,7 +16,6 @@ from made_sweeps import MadeSweep
 import babelfit
 from babelfit import UserError
 from babelfit.finetuning.finetuner import Finetuner
-from babelfit.sample import write_ner, write_nli
 
 ROOT = Path(__file__).resolve().parents[2]
 TEXT = (ROOT / "docs" / "from-python.md").read_text(encoding="utf-8")
@@ -122,9 +121,8 @@ def test_the_scores_of_a_sweep_are_those_of_its_runs(run: babelfit.LoadedRun, in
     assert babelfit.scores(["outputs/swept"]).run.nunique() == 2
 
 
-def test_pairs_are_predicted_as_the_run_has_predicted_them(run: babelfit.LoadedRun, in_folder: Path) -> None:
-    write_nli(in_folder / "texts")
-    lines = (in_folder / "texts/xnli/test-sw.tsv").read_text(encoding="utf-8").splitlines()[:16]
+def test_pairs_are_predicted_as_the_run_has_predicted_them(run: babelfit.LoadedRun, labelled_sample: Path) -> None:
+    lines = (labelled_sample / "xnli/test-sw.tsv").read_text(encoding="utf-8").splitlines()[:16]
     found = run.predict([tuple(line.split("\t")[:2]) for line in lines])
 
     for one, known in zip(found, predictions(run, "sw"), strict=True):
@@ -133,9 +131,8 @@ def test_pairs_are_predicted_as_the_run_has_predicted_them(run: babelfit.LoadedR
     assert run.predict([]) == []
 
 
-def test_words_are_tagged_each_one_also_in_long_sentences(tagger: babelfit.LoadedRun, in_folder: Path) -> None:
-    write_ner(in_folder / "texts")
-    text = (in_folder / "texts/panx/test-sw.tsv").read_text(encoding="utf-8")
+def test_words_are_tagged_each_one_also_in_long_sentences(tagger: babelfit.LoadedRun, labelled_sample: Path) -> None:
+    text = (labelled_sample / "panx/test-sw.tsv").read_text(encoding="utf-8")
     sentences = [[line.split("\t")[0].removeprefix("sw:") for line in one.splitlines()] for one in text.split("\n\n")]
     found = tagger.predict(sentences[:16])
 

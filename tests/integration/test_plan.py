@@ -304,7 +304,7 @@ def test_its_memory_is_that_of_the_run(arguments: tuple[str, ...], shared: Path,
     settings = (*BASE, *arguments, f"encoder.path={shared}/xlmr_base", f"data.folder={rows}")
 
     def started(*command: str) -> tuple[str, int]:
-        environment = os.environ | {"COLUMNS": "200", "PYTHONPATH": str(ROOT / "src"), "OMP_NUM_THREADS": "2"}
+        environment = os.environ | {"COLUMNS": "200", "PYTHONPATH": str(ROOT / "src"), "OMP_NUM_THREADS": "1"}
         with (tmp_path / "said").open("w+") as said:
             process = subprocess.Popen(
                 [sys.executable, *command, *settings], cwd=tmp_path, env=environment, stdout=said, stderr=said

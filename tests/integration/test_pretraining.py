@@ -6,12 +6,12 @@ import logging
 import math
 import os
 import runpy
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import forked
 import pytest
 import torch
 from huggingface_hub import ModelCard
@@ -22,7 +22,6 @@ from transformers import AutoModelForMaskedLM, AutoTokenizer, pipeline
 
 from babelfit.datasets import DATASETS
 from babelfit.finetuning.finetuner import Finetuner
-from babelfit.sample import write_nli
 from babelfit.statistics.sums import PERPLEXITY
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -212,12 +211,13 @@ def test_positions_that_an_encoder_counts_itself_cannot_begin_again(
     assert "data.reset_positions=true: deberta-v2 numbers positions by itself" in outcome.err
 
 
-def test_devices_take_the_same_steps(in_folder: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_devices_take_the_same_steps(
+    in_folder: Path, cache: Path, labelled_sample: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """With the embeddings in two places, exchanged whole (DDP) or sharded (FSDP)."""
-    write_nli(in_folder / "sample")
     (in_folder / "corpus").mkdir()
     for language in ("en", "sw"):
-        rows = (in_folder / f"sample/xnli/train-{language}.tsv").read_text().splitlines()[1:200]
+        rows = (labelled_sample / f"xnli/train-{language}.tsv").read_text().splitlines()[1:200]
         (in_folder / f"corpus/{language}.txt").write_text("\n".join(dict.fromkeys(row.split("\t")[0] for row in rows)))
     arguments = ["data=text", "data.folder=corpus", "data.max_length=64", "optimization.batch_size=5",
                  "trainer.tokens_per_device=128", "optimization.epochs=2", "logger.every=1", "logger.tensorboard=false",
@@ -230,7 +230,7 @@ def test_devices_take_the_same_steps(in_folder: Path, cache: Path, monkeypatch: 
     environment = os.environ | {"BABELFIT_CACHE": str(cache), "OMP_NUM_THREADS": "1"}
     commands = [{"script": "train", "arguments": [*arguments, f"name={one}-2", kind]} for one, kind in kinds.items()]
     command = [sys.executable, str(IN_RANKS), "2", json.dumps(commands)]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=200, check=False)
+    done = forked.run(command, env=environment, timeout=200)
     assert done.returncode == 0, done.stderr
     expected = metrics(Path("outputs/ddp-1"), "train/loss")
     assert len(expected) > 4

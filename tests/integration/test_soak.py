@@ -5,20 +5,22 @@ import runpy
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from forked import Forked
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def test_a_run_that_is_killed_ends_the_same(tmp_path: Path) -> None:
+def test_a_run_that_is_killed_ends_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     results = tmp_path / "soak.json"
-    script = str(ROOT / "benchmarks" / "crash_soak.py")
-    done = subprocess.run(
-        [sys.executable, script, "--kills", "2", "--results", str(results)], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+    script = runpy.run_path(str(ROOT / "benchmarks" / "crash_soak.py"))
+    forks = SimpleNamespace(Popen=Forked, STDOUT=subprocess.STDOUT)
+    monkeypatch.setitem(script["start"].__globals__, "subprocess", forks)
+    monkeypatch.setattr(sys, "argv", ["crash_soak.py", "--kills", "2", "--results", str(results)])
+    script["main"]()
     found = json.loads(results.read_text())
     assert [one["aim"] for one in found["landed"]] == ["checkpoint", "step"]
     assert found["landed"][0]["checkpoint_unfinished"], "killed after a checkpoint, not within"

@@ -9,9 +9,9 @@ import pytest
 
 
 @pytest.fixture
-def startup(command: Callable[..., Any], tmp_path: Path) -> Callable[..., Any]:
-    """Run `python benchmarks/startup.py` in an empty folder; what it measures are processes of their own."""
-    return lambda *arguments: command("benchmarks/startup.py", *arguments, "--folder", str(tmp_path))
+def startup(benchmark: Callable[..., Any], tmp_path: Path) -> Callable[..., Any]:
+    """Run `python benchmarks/startup.py` in an empty folder."""
+    return lambda *arguments: benchmark("startup", *arguments, "--folder", str(tmp_path))
 
 
 def test_both_starts_are_measured(startup: Callable[..., Any], tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -10,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import forked
 import pytest
 import torch
 from made_text import MadeText
@@ -148,9 +148,7 @@ def test_a_signal_to_all_processes_at_once_still_ends_a_run_with_workers_in_orde
                "data.limit.train=320", "logger.tensorboard=false"]  # fmt: skip
     environment = os.environ | {"BABELFIT_CACHE": str(cache), "OMP_NUM_THREADS": "1"}
     with (tmp_path / "err").open("w") as err:
-        running = subprocess.Popen(
-            list(map(str, command)), cwd=tmp_path, env=environment, stdout=err, stderr=err, start_new_session=True
-        )
+        running = forked.Forked(command, cwd=tmp_path, env=environment, stdout=err, stderr=err, start_new_session=True)
     metrics = tmp_path / "outputs/xnli-mini/metrics.csv"
     try:
         until = time.monotonic() + 120

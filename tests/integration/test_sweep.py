@@ -4,7 +4,6 @@ import json
 import os
 import re
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -12,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import forked
 import pytest
 from tiny import RANDOM
 
@@ -321,9 +321,9 @@ TINY = (
 )
 
 
-def start(folder: Path, *arguments: str) -> "subprocess.Popen[bytes]":
+def start(folder: Path, *arguments: str) -> forked.Forked:
     with (folder / "said.txt").open("a") as said:
-        return subprocess.Popen(
+        return forked.Forked(
             [sys.executable, ROOT / "train.py", *TINY, *arguments],
             cwd=folder,
             env=os.environ | {"OMP_NUM_THREADS": "1"},

@@ -249,13 +249,15 @@ def test_missing_translations_into_english_are_told_with_all_that_was_looked_for
 
 def test_real_translations_are_training_rows_of_each_language(shared: Path, tmp_path: Path) -> None:
     for file in (shared / "multinli_15k").glob("*.tsv"):
-        (tmp_path / file.name).symlink_to(file)
+        # A header and 2,000 of the rows: tokenizing all of them takes a minute.
+        rows = file.read_text(encoding="utf-8").split("\n")[:2001]
+        (tmp_path / file.name).write_text("\n".join(rows) + "\n", encoding="utf-8")
     data = built(tmp_path, languages=["en"], regime="translate_train_all", limit=dict.fromkeys(("train", "validation")))
 
     assert data.train_languages == ["en", "ar", "de", "es", "fr", "sw", "tr", "ur", "vi", "zh"]
     for language in ("sw", "en"):
         data.prepare("train", languages=[language])
-        assert data.read["train"][language].labels == {"entailment": 5100, "neutral": 4397, "contradiction": 5504}
+        assert data.read["train"][language].labels == {"entailment": 689, "neutral": 573, "contradiction": 738}
     few = built(tmp_path, languages=["en", "sw"], regime="few_shot", few_shot={"k": 50, "languages": None})
     assert len(few.open("train", "sw")) == 150
     assert few.read["train"]["sw"].labels == dict.fromkeys(LABELS, 50)

@@ -9,16 +9,13 @@ from transformers import AutoConfig, AutoModelForMaskedLM, AutoTokenizer, PreTra
 
 from babelfit.errors import UserError
 from babelfit.mini import make
-from babelfit.sample import NLI_LANGUAGES, ner, write_ner, write_nli, write_paraphrase
+from babelfit.sample import NLI_LANGUAGES, ner
 from babelfit.sample.lexicon import LEXICON, SPACELESS
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("sample")
-    for write in (write_nli, write_paraphrase, write_ner):
-        write(path)
-    return path
+def folder(labelled_sample: Path) -> Path:
+    return labelled_sample
 
 
 @pytest.fixture(scope="module")

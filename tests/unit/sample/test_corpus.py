@@ -15,9 +15,6 @@ from babelfit.sample import (
     PARAPHRASE_LANGUAGES,
     corpus,
     write_corpus,
-    write_ner,
-    write_nli,
-    write_paraphrase,
 )
 from babelfit.sample.lexicon import LEXICON
 
@@ -37,11 +34,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("sample")
-    for write in (write_nli, write_paraphrase, write_ner):
-        write(path)
-    return path
+def sample(labelled_sample: Path) -> Path:
+    return labelled_sample
 
 
 def documents(folder: Path, language: str) -> list[list[str]]:

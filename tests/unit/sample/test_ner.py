@@ -18,10 +18,8 @@ Sample = dict[str, dict[str, list[Sentence]]]
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("sample")
-    write_ner(path)
-    return path
+def folder(labelled_sample: Path) -> Path:
+    return labelled_sample
 
 
 @pytest.fixture(scope="module")
@@ -51,12 +49,14 @@ def mentions(sentence: Sentence) -> list[tuple[str, tuple[str, ...]]]:
     return [(kind, tuple(word for word, _ in sentence[start:end])) for start, end, kind in found]
 
 
-def test_the_seed_alone_decides_the_bytes(folder: Path, tmp_path: Path) -> None:
-    write_ner(tmp_path / "again")
-    write_ner(tmp_path / "other", seed=1)
-    assert contents(tmp_path / "again") == contents(folder)
-    assert contents(tmp_path / "other").keys() == contents(folder).keys()
-    assert contents(tmp_path / "other") != contents(folder)
+def test_the_seed_alone_decides_the_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for split, few in (("train", 54), ("validation", 18), ("test", 18)):
+        monkeypatch.setitem(NER_ROWS, split, few)
+    for name, seed in (("one", 0), ("again", 0), ("other", 1)):
+        write_ner(tmp_path / name, seed=seed)
+    assert contents(tmp_path / "again") == contents(tmp_path / "one")
+    assert contents(tmp_path / "other").keys() == contents(tmp_path / "one").keys()
+    assert contents(tmp_path / "other") != contents(tmp_path / "one")
 
 
 def test_files_are_the_xtreme_layout(folder: Path, sample: Sample) -> None:
