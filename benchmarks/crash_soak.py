@@ -95,10 +95,10 @@ def aims(kills: int, *, chance: random.Random) -> list[str]:
     return early[:kills] + late
 
 
-def start(folder: Path, *, name: str, steps: int) -> Process:
-    """Start the training command, the same each time but for the name."""
+def command(*, name: str, steps: int) -> list[str]:
+    """Return train.py and its arguments, the same each time but for the name."""
     rows = 32 * STEPS_PER_EPOCH
-    command = [
+    return [
         str(ROOT / "train.py"),
         f"name={name}",
         "encoder=mini_random",
@@ -117,11 +117,19 @@ def start(folder: Path, *, name: str, steps: int) -> Process:
         "logger.every=1",
         "trainer.accelerator=cpu",
     ]
+
+
+def start(folder: Path, *, name: str, steps: int) -> Process:
+    """Start the training command in a process of its own."""
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT / "src")}
     # Into a file: a pipe that nobody reads would fill up and stop the process.
     with (folder / OUTPUT).open("w") as output:
         return subprocess.Popen(
-            [sys.executable, *command], cwd=folder, env=environment, stdout=output, stderr=subprocess.STDOUT
+            [sys.executable, *command(name=name, steps=steps)],
+            cwd=folder,
+            env=environment,
+            stdout=output,
+            stderr=subprocess.STDOUT,
         )
 
 

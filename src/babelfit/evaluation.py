@@ -15,7 +15,7 @@ from babelfit.changes.vocabulary import take_active
 from babelfit.config.schema import DataConfig, EncoderConfig, EvaluateConfig, LabelledConfig, TrainerConfig
 from babelfit.data import MultilingualDataModule
 from babelfit.datasets.building import build_data, chosen_split
-from babelfit.devices import ranks
+from babelfit.devices import preemption, ranks
 from babelfit.devices.launch import check_devices, num_workers
 from babelfit.devices.lightning import stopped_by_keyboard
 from babelfit.devices.trainer import build_trainer
@@ -23,6 +23,7 @@ from babelfit.encoder.encoder import choose_kernels
 from babelfit.encoder.loading import check_precision, files_read, load_tokenizer
 from babelfit.errors import UserError
 from babelfit.finetuning.finetuner import Finetuner
+from babelfit.finetuning.progress import PredictionLines, without_a_bar
 from babelfit.heads import HEADS
 from babelfit.heads.labels import label_order
 from babelfit.heads.loading import load_fine_tuned
@@ -41,6 +42,7 @@ from babelfit.scoring.scoring import SplitFacts
 log = logging.getLogger(__name__)
 
 
+@preemption.note_signals()
 def evaluate(config: EvaluateConfig) -> None:
     """Score a run's model, or any Hugging Face folder or Hub id with a matching head."""
     if (config.run is None) == (config.model is None):
@@ -169,6 +171,7 @@ def predict(
     """Predict a split in some languages, each rank its share; return the outputs of all on rank 0."""
     head, devices = HEADS[data.task.head], predictor.devices
     loaded = load_fine_tuned(head, predictor.model, max_length=data.max_length)
+    preemption.answer()
     order = None
     if data.task.labels:
         order = label_order(loaded.config, label_names=data.task.labels, aliases=data.task.aliases)
@@ -185,7 +188,11 @@ def predict(
     )
     # Weights need no sharding where there is no optimizer: each rank has them whole.
     trainer = build_trainer(
-        replace(devices, strategy="auto"), folder=folder, precision=predictor.precision, logger=False
+        replace(devices, strategy="auto"),
+        folder=folder,
+        precision=predictor.precision,
+        callbacks=without_a_bar(PredictionLines()),
+        logger=False,
     )
     with stopped_by_keyboard(trainer):
         loader = data.evaluation_dataloader(split, languages=languages)
@@ -224,6 +231,7 @@ def write_predictions(
         answers = task.answers(theirs, indices=indices, order=outputs.label_order)
         file = prediction_files.path(folder, split=split, language=language)
         prediction_files.write(file, task.records(answers))
+        preemption.answer()
 
 
 def report(

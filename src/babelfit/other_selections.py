@@ -13,7 +13,7 @@ from rich.console import Console
 from babelfit import evaluation
 from babelfit.checkpoints.checkpoint_files import CheckpointFiles
 from babelfit.checkpoints.rankings import SOURCE_DEV, Rankings
-from babelfit.devices import ranks
+from babelfit.devices import preemption, ranks
 from babelfit.devices.memory import return_freed_memory
 from babelfit.evaluation import Predictor
 from babelfit.finetuning.export import export
@@ -40,6 +40,7 @@ def compare(prepared: Prepared, rankings: Rankings, *, run: Run, files: Checkpoi
         log.info("selections: model %d of %d, %s, in %s", number, len(left), steps_in_words(steps), " ".join(theirs))
         _predict(prepared, steps, languages=theirs, run=run, files=files)
         return_freed_memory()  # that of the model, before the next is loaded
+        preemption.answer()
     ranks.from_first(lambda: _report(prepared, rankings, run=run))
 
 

@@ -23,6 +23,7 @@ from babelfit.evaluation import Predictor, Training
 from babelfit.finetuning import tracking
 from babelfit.finetuning.export import export
 from babelfit.finetuning.prepared import Prepared, prepare
+from babelfit.finetuning.progress import ProgressLines, without_a_bar
 from babelfit.finetuning.watching import AtChance, FiniteLoss, Patience
 from babelfit.run import manifest
 from babelfit.run.metrics_log import MetricsLog, TrainingLog
@@ -44,6 +45,7 @@ class Outcome(NamedTuple):
     rankings: Rankings
 
 
+@preemption.note_signals()
 def fit(config: TrainConfig) -> None:
     """Train, export the selected checkpoint and score it in every language; go on where the same run stopped.
 
@@ -51,21 +53,27 @@ def fit(config: TrainConfig) -> None:
     """
     tracking.check_installed(config)
     prepared = prepare(config)
+    preemption.answer()
     model = prepared.model()
+    preemption.answer()
     with (
         ranks.enter_on_first(lambda: Run.opened(prepared.config)) as run,
         tracking.tracked(prepared.config, run=run) as trackers,
     ):
         files = CheckpointFiles(run.checkpoints)
         ranks.from_first(lambda: _write_manifest(prepared, run=run))
+        preemption.answer()
         outcome = ranks.from_first(lambda: _earlier_outcome(prepared, run=run, files=files))
         if outcome is None:
             outcome = train(prepared, model=model, run=run, files=files, trackers=trackers)
         # With its gradients and AdamW's states it would stand beside the model that is scored.
         del model
         return_freed_memory()
+        preemption.answer()
         facts = ranks.from_first(lambda: _export_selected(prepared, outcome, run=run, files=files))
+        preemption.answer()
         _evaluate(prepared, run=run, facts=facts)
+        preemption.answer()
         if trackers:
             tracking.log_scores(trackers, scores.read_all(run.folder), step=prepared.num_steps)
         if config.checkpoint.compare:
@@ -102,6 +110,9 @@ def train(
             FiniteLoss(every=config.logger.every, examples_of=data.rows_of_step),
             TrainingLog(metrics, every=config.logger.every, total_steps=total_steps),
             *_watching(prepared, run=run),
+            *without_a_bar(
+                ProgressLines(total_steps=total_steps, rows_per_step=config.optimization.batch_size),
+            ),
             checkpoints,
         ],
         plugins=[io],
@@ -117,8 +128,9 @@ def train(
         metrics.rewind(0)
     else:
         log.info("going on from %s, step %d", resumed.path, resumed.step)
-    with preemption.defer_signals(), lightning.stopped_by_keyboard(trainer):
+    with lightning.stopped_by_keyboard(trainer):
         trainer.fit(finetuner, datamodule=data, ckpt_path=resumed.path if resumed else None, weights_only=True)
+    preemption.answer()
     data.trainer = None  # which holds model and optimizer
     if trainer.global_step < total_steps and not trainer.should_stop:
         raise RuntimeError(f"training ended at step {trainer.global_step} of {total_steps}, and no stop was requested")

@@ -95,7 +95,6 @@ def benchmark(command: Command, monkeypatch: pytest.MonkeyPatch) -> Command:
         return done
 
     monkeypatch.setattr(subprocess, "run", forking)
-    monkeypatch.syspath_prepend(ROOT / "benchmarks")
     return lambda name, *arguments: command(f"benchmarks/{name}.py", *arguments)
 
 

@@ -1,5 +1,7 @@
 """Runs survive what ends them: signals, kills, damaged files, full disks; what follows is equal bit for bit."""
 
+import gc
+import importlib
 import json
 import os
 import platform
@@ -241,6 +243,51 @@ def test_a_signal_during_evaluation_ends_at_once(
     with monkeypatch.context() as patch:
         no_training(patch)
         assert train("name=stopped", *ARGUMENTS).status == 0
+    whole()
+    assert_same()
+
+
+class Sends:
+    """Send a signal in a destructor, as the collector of garbage calls it: whatever is raised there is swallowed."""
+
+    def __init__(self) -> None:
+        self.itself = self
+
+    def __del__(self) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+@pytest.mark.page
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize(
+    "place",
+    [
+        "babelfit.training.return_freed_memory",
+        "babelfit.training.export",
+        "babelfit.training.facts_of",
+        "babelfit.evaluation.load_fine_tuned",
+        "babelfit.evaluation.write_predictions",
+        "babelfit.scoring.scoring.resample",
+        "babelfit.reports.page.write_page",
+        "babelfit.reports.charts.curves",
+    ],
+)
+def test_a_signal_after_training_is_not_lost(
+    train: Callable[..., Any], whole: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    module, _, name = place.rpartition(".")
+    called = getattr(importlib.import_module(module), name)
+
+    def sending(*given: Any, **more: Any) -> Any:
+        Sends()
+        gc.collect()
+        return called(*given, **more)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(place, sending)
+        outcome = train("name=stopped", *ARGUMENTS)
+    assert (outcome.status, status(STOPPED)["state"]) == (75, "interrupted"), outcome.err
+    assert train("name=stopped", *ARGUMENTS).status == 0
     whole()
     assert_same()
 

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -296,3 +297,19 @@ def test_a_hugging_face_folder_is_scored_like_the_run_that_made_it(
     for language in ("en", "de"):
         path = f"predictions/test/{language}.jsonl"
         assert (Path("outputs/other") / path).read_bytes() == (RUN / path).read_bytes()
+
+
+@pytest.mark.parametrize("seconds", [0, 1000])
+def test_a_log_without_a_terminal_says_how_far_it_is(
+    train: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, seconds: int
+) -> None:
+    monkeypatch.setattr("babelfit.finetuning.progress.SECONDS_BETWEEN", seconds)
+    outcome = train("data.languages=[en]", "validation.every=4", "logger.every=1")
+    assert outcome.status == 0, outcome.err
+    said = re.findall(r"step (\d+) of 12, (.*)", outcome.err)
+    validated = [(step, rest) for step, rest in said if "source_dev" in rest]
+    assert {int(step) for step, _ in validated} >= {4, 8, 12}
+    assert re.search(r"train/loss [\d.]+.*source_dev 0\.\d+.* rows/s, \d+ s left", validated[0][1])
+    assert ("1" in dict(said)) == (seconds == 0)
+    assert ("predicted batch 1 of" in outcome.err) == (seconds == 0)
+    assert not set("\x1b\r\b") & set(outcome.out + outcome.err)

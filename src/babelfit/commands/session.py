@@ -1,5 +1,6 @@
 """The session of a command: how it logs, and how it ends on mistakes and signals."""
 
+import io
 import logging
 import os
 import sys
@@ -27,6 +28,12 @@ def cli_session() -> Iterator[None]:
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
     # For torch, which asks when it is imported: memory on the CPU in large pages, which are handed out more quickly.
     os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
+    # A notebook that starts a command hands on its own, which need not be installed here. Nothing is shown but files.
+    os.environ["MPLBACKEND"] = "agg"
+    # What a terminal or a file has no character for is replaced.
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     launch.drop_foreign_rank_variables()
     ranks.quiet_other_ranks()
     launch.end_with_supervisor()
@@ -43,7 +50,8 @@ def cli_session() -> Iterator[None]:
             try:
                 yield
             except preemption.Preempted as signal:
-                # While signals are still ours: the next one must not keep the job from going back into the queue.
+                # The next one must not keep the job from going back into the queue.
+                preemption.close()
                 announce("stopped", f"by {signal}; the same command goes on where it stopped")
                 ranks.end_after_first(preemption.requeue, seconds=preemption.SECONDS_TO_REQUEUE)
                 sys.exit(preemption.EXIT_STATUS)

@@ -220,10 +220,11 @@ def _launcher() -> tuple[str, int, int] | None:
     if "TORCHELASTIC_RUN_ID" in os.environ:
         devices = int(found("LOCAL_WORLD_SIZE", "1"))
         return "torchrun", devices, int(found("WORLD_SIZE", "1")) // devices
-    # In a batch script of SLURM without srun there is no step.
-    if "SLURM_STEP_ID" in os.environ and found("SLURM_JOB_NAME") not in ("bash", "interactive"):
+    # In a batch script of SLURM without srun there is no step, and the lone task of one is a shell or its like.
+    tasks = int(found("SLURM_STEP_NUM_TASKS", found("SLURM_NTASKS", "1")))
+    if "SLURM_STEP_ID" in os.environ and tasks > 1:
         nodes = int(found("SLURM_STEP_NUM_NODES", found("SLURM_JOB_NUM_NODES", "1")))
-        return "srun", int(found("SLURM_STEP_NUM_TASKS", found("SLURM_NTASKS", "1"))) // nodes, nodes
+        return "srun", tasks // nodes, nodes
     return None
 
 

@@ -9,13 +9,11 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import torch
-from pytorch_lightning import Callback, LightningModule, Trainer
+from pytorch_lightning import LightningModule, Trainer
 from torch.distributed.fsdp import FSDPModule
 from torch.distributed.tensor import DTensor
 from torch.nn.parallel import DistributedDataParallel
 from torch.nn.utils import clip_grad_norm_, get_total_norm
-
-from babelfit.devices import preemption
 
 # How long training goes on, and when it validates
 
@@ -64,16 +62,14 @@ def validate_now(trainer: Trainer) -> None:
 # Signals
 
 
-class OwnSignals(Callback):
-    """Handle SIGTERM and SIGUSR1 instead of Lightning, which takes them over between its setup and these hooks."""
+def leave_signals(trainer: Trainer) -> None:
+    """Have a Trainer leave SIGTERM and SIGUSR1 to whoever handles them already.
 
-    def on_train_start(self, trainer: Trainer, *_: Any) -> None:
-        preemption.install()
-        # On several devices Lightning asks at every step whether rank 0 got one, and makes the devices wait for it.
-        trainer.fit_loop.epoch_loop._broadcast_sigterm_tensor = lambda: None  # type: ignore[method-assign]
-
-    def on_predict_start(self, *_: Any) -> None:
-        preemption.install()
+    Its own handlers would end training without a checkpoint, and on several devices start a broadcast from within one.
+    """
+    trainer._signal_connector.register_signal_handlers = lambda: None  # type: ignore[method-assign]
+    # On several devices Lightning asks at every step whether rank 0 got one, and makes the devices wait for it.
+    trainer.fit_loop.epoch_loop._broadcast_sigterm_tensor = lambda: None  # type: ignore[method-assign]
 
 
 @contextmanager

@@ -1,7 +1,10 @@
 """SIGTERM and SIGUSR1: what a cluster sends before it takes the machine away. Knows no training.
 
-In training a signal is only noted, and answered between two steps, with a checkpoint; anywhere else it ends the command
-at once.
+Training and evaluation only note a signal, and answer it where nothing is half done: between two steps, with a
+checkpoint, and wherever `answer` is called. An exception out of the handler itself could come anywhere: within a
+destructor, which swallows it, or between a lock and what frees it. So only what loses nothing by that and may take long
+is broken off at once: imports and downloads. Whoever sends another signal later does not want to wait, and gets such an
+exception, too.
 """
 
 import logging
@@ -9,7 +12,7 @@ import os
 import re
 import signal
 import subprocess
-import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -29,6 +32,10 @@ KEYBOARD_STATUS = 128 + signal.SIGINT
 """130: stopped by Ctrl-C."""
 
 
+SECONDS_BETWEEN = 1.0
+"""Signals that follow one another more closely are one: a scheduler sends it to all processes, and some pass it on."""
+
+
 class Preempted(BaseException):
     """A signal, by its name, ended the command; like KeyboardInterrupt, not for `except Exception`."""
 
@@ -37,14 +44,21 @@ class _Signals:
     """Which signal came, and whether it may end what is going on."""
 
     def __init__(self) -> None:
+        self.begin()
+
+    def begin(self) -> None:
+        """Forget what came before."""
         self.received: str | None = None
         self.at_once = True
+        self.is_closed = False  # the command ends already
+        self._latest = 0.0
 
     def handle(self, number: int, _: FrameType | None) -> None:
-        self.received = signal.Signals(number).name
-        if self.at_once:
-            # Once: a second signal must not break off the writing down of the first.
-            self.at_once = False
+        is_first, before = self.received is None, self._latest
+        self.received, self._latest = signal.Signals(number).name, time.monotonic()
+        if self.is_closed or (not is_first and self._latest - before < SECONDS_BETWEEN):
+            return
+        if self.at_once or not is_first:
             raise Preempted(self.received)
 
 
@@ -53,10 +67,9 @@ _signals = _Signals()
 
 @contextmanager
 def handle_signals() -> Iterator[None]:
-    """Handle the signals for as long as a command runs."""
-    _signals.received, _signals.at_once = None, True
-    before = [signal.getsignal(number) for number in SIGNALS]
-    install()
+    """Handle the signals for as long as a command runs, in the main thread, which alone may."""
+    _signals.begin()
+    before = [signal.signal(number, _signals.handle) for number in SIGNALS]
     try:
         yield
     finally:
@@ -64,29 +77,39 @@ def handle_signals() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def install() -> None:
-    """Make ours the handlers, also after Lightning has put its own in front of them.
-
-    Lightning's would end training without a checkpoint, and on several devices start a broadcast from within the
-    handler. Only the main thread may; elsewhere they stay whose they are.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        return
-    for number in SIGNALS:
-        signal.signal(number, _signals.handle)
-
-
 @contextmanager
-def defer_signals() -> Iterator[None]:
-    """Only note a signal while training goes on; one that nobody asked for is answered at the end.
+def note_signals() -> Iterator[None]:
+    """Only note a signal, for `answer`; what came before is answered here.
 
     After an exception signals stay noted alone: the command is ending, and must come to write down why.
     """
-    _signals.at_once = False
+    answer()
+    before, _signals.at_once = _signals.at_once, False
     yield
-    if _signals.received is not None:
+    _signals.at_once = before
+
+
+@contextmanager
+def break_off_at_once() -> Iterator[None]:
+    """Let a signal end at once what may take long and leaves nothing half done, within what only notes signals."""
+    before, _signals.at_once = _signals.at_once, True
+    try:
+        answer()
+        yield
+    finally:
+        _signals.at_once = before
+    answer()  # where what goes on there has swallowed it
+
+
+def answer() -> None:
+    """End the command if a signal came to this process. To be called where nothing is half done."""
+    if _signals.received is not None and not _signals.is_closed:
         raise Preempted(_signals.received)
-    _signals.at_once = True
+
+
+def close() -> None:
+    """Only note what else may come: the command ends, and nothing may break that off."""
+    _signals.is_closed = True
 
 
 def is_requested() -> bool:

@@ -14,7 +14,7 @@ from transformers.utils.logging import disable_progress_bar
 
 from babelfit.config.schema import TrainerConfig
 from babelfit.devices.launch import check_devices
-from babelfit.devices.lightning import OwnSignals
+from babelfit.devices.lightning import leave_signals
 from babelfit.devices.ranks import cluster_environment
 
 
@@ -29,7 +29,7 @@ def build_trainer(
 ) -> Trainer:
     """Build the Trainer for these devices."""
     _quiet()
-    return Trainer(
+    trainer = Trainer(
         accelerator=check_devices(config, precision=precision),
         devices=config.devices,
         num_nodes=config.num_nodes,
@@ -37,14 +37,17 @@ def build_trainer(
         plugins=[cluster_environment(), *plugins],
         precision=precision,  # type: ignore[arg-type]
         default_root_dir=folder,
-        callbacks=[_progress_bar(), OwnSignals(), *callbacks],
+        callbacks=[*_progress_bar(), *callbacks],
         # The step's examples are dealt out by our own sampler, and checkpoints are written by our own callback.
         use_distributed_sampler=False,
         enable_checkpointing=False,
         enable_model_summary=False,
+        enable_progress_bar=False,  # but the one among the callbacks
         num_sanity_val_steps=0,
         **options,
     )
+    leave_signals(trainer)
+    return trainer
 
 
 def _strategy(config: TrainerConfig) -> Strategy | str:
@@ -60,9 +63,13 @@ def _strategy(config: TrainerConfig) -> Strategy | str:
     return DDPStrategy(broadcast_buffers=False, find_unused_parameters=False)
 
 
-def _progress_bar() -> Callback:
-    """Return a bar for the terminal; for a notebook, where rich's shows nothing without widgets, one of tqdm's."""
-    return _NotebookBar() if Console().is_jupyter else _TerminalBar()
+def _progress_bar() -> list[Callback]:
+    """Return a bar for a terminal, one of tqdm's for a notebook, where rich's shows nothing without widgets, or none.
+
+    In the file of a log a bar would be a line of control characters.
+    """
+    console = Console()
+    return [_NotebookBar()] if console.is_jupyter else [_TerminalBar()] if console.is_terminal else []
 
 
 class _TerminalBar(RichProgressBar):

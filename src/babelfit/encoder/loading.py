@@ -9,6 +9,7 @@ from huggingface_hub.errors import StrictDataclassError
 from transformers import AutoConfig, AutoTokenizer, PreTrainedConfig, PreTrainedTokenizerFast
 
 from babelfit import mini
+from babelfit.devices import preemption
 from babelfit.errors import UserError, first_line
 from babelfit.files import hub
 from babelfit.files.atomic_files import sha256
@@ -55,12 +56,14 @@ def located(path: str, *, revision: str | None = None, weights: bool = False) ->
         return str(folder)
     if path.count("/") != 1 or path.startswith((".", "/", "~")):
         raise UserError(f"no encoder at {path}: give a folder with config.json, a Hub id such as OWNER/NAME, or {MINI}")
-    snapshot = hub.download(path, kind="model", revision=revision, patterns=CONFIG_AND_TOKENIZER)
+    with preemption.break_off_at_once():
+        snapshot = hub.download(path, kind="model", revision=revision, patterns=CONFIG_AND_TOKENIZER)
     if not (snapshot / "config.json").is_file():
         raise UserError(f"{path} at {snapshot.name} is not an encoder: it has no config.json")
     if weights:
         for patterns in WEIGHTS:
-            hub.download(path, kind="model", revision=snapshot.name, patterns=patterns)
+            with preemption.break_off_at_once():
+                hub.download(path, kind="model", revision=snapshot.name, patterns=patterns)
             if any(any(snapshot.glob(pattern)) for pattern in patterns):
                 break
         else:

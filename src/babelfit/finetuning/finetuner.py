@@ -17,7 +17,7 @@ from transformers import PreTrainedModel
 
 from babelfit.batches.budget import TokenBudget, is_out_of_memory
 from babelfit.batches.ragged import RaggedBatch, StepBatch
-from babelfit.devices import lightning, ranks
+from babelfit.devices import lightning, preemption, ranks
 from babelfit.encoder.encoder import layers
 from babelfit.finetuning.dev_scores import DevScores
 from babelfit.finetuning.recipe import Recipe
@@ -201,6 +201,7 @@ class Finetuner(LightningModule):
 
     def predict_step(self, batch: RaggedBatch, _: int) -> int:
         """Predict a ragged batch and return how many sequences it has; a tensor, Lightning would wait for."""
+        preemption.answer()
         self.predicted.append(self._answered(batch))
         return batch.num_sequences
 

@@ -12,7 +12,7 @@ import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import torch
@@ -265,10 +265,29 @@ def available(kind: str) -> int:
     if information.is_file():
         lines = dict(line.split(":") for line in information.read_text().splitlines())
         bounds.append(1024 * int(lines["MemAvailable"].split()[0]) + resident())
-    limit = Path("/sys/fs/cgroup/memory.max")  # of a container
-    if limit.is_file() and (most := limit.read_text().strip()).isdecimal():
-        bounds.append(int(most))
+    bounds += limits_of_groups()
     return min(bounds) if bounds else resource.getpagesize() * os.sysconf("SC_PHYS_PAGES")
+
+
+def limits_of_groups(*, groups: Path = Path("/proc/self/cgroup"), tree: Path = Path("/sys/fs/cgroup")) -> Iterator[int]:
+    """Yield the limits, in bytes, of the control groups that this process is in: a container's, a SLURM job's.
+
+    A limit may stand at the process's own group or at any above it. See man 7 cgroups for both files.
+    """
+    for line in groups.read_text().splitlines() if groups.is_file() else ():
+        _, controllers, path = line.split(":", 2)
+        if controllers == "":  # version 2
+            root, name = tree, "memory.max"
+        elif "memory" in controllers.split(","):
+            root, name = tree / "memory", "memory.limit_in_bytes"
+        else:
+            continue
+        group = PurePosixPath(path.lstrip("/"))
+        for one in (group, *group.parents):
+            limit = root / one / name
+            # A container sees its own group as the root, under whichever name it has outside.
+            if limit.is_file() and (most := limit.read_text().strip()).isdecimal():
+                yield int(most)
 
 
 def in_words(size: int) -> str:

@@ -16,6 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from babelfit.devices import preemption
 from babelfit.files import atomic_files
 from babelfit.reports import words
 from babelfit.scoring.measure_facts import MeasureFacts
@@ -174,6 +175,7 @@ def write_figures(scores: Scores, *, folder: Path) -> None:
                 warnings.filterwarnings("ignore", message="Glyph .* missing from font")
                 figure.savefig(temporary, format="png", dpi=200, metadata={"Software": None})
             atomic_files.rename(temporary, path)
+            preemption.answer()
 
 
 def _scores(scores: Scores) -> Figure:

@@ -14,6 +14,7 @@ import jinja2
 from markupsafe import Markup
 
 from babelfit import tasks
+from babelfit.devices import preemption
 from babelfit.files import atomic_files
 from babelfit.languages.facts import LANGUAGE_NAMES
 from babelfit.reports import by_language, charts, manifest_tables, words
@@ -95,6 +96,7 @@ def write_page(
 
 def _split(folder: Path, *, scores: Scores, task: Task, read: Manifest, most: int) -> dict[str, Any]:
     """Lay out what there is to say of one split."""
+    preemption.answer()
     bars = Bars.of(scores)
     return {
         "id": scores.split,

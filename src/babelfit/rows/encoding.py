@@ -24,6 +24,7 @@ from tokenizers import pre_tokenizers
 from tqdm import tqdm
 from transformers import PreTrainedTokenizerFast
 
+from babelfit.devices import preemption
 from babelfit.errors import UserError
 
 ROWS_PER_CHUNK = 4096
@@ -35,9 +36,16 @@ log = logging.getLogger(__name__)
 
 
 def cache_folder() -> Path:
-    """Return the folder of all caches: $BABELFIT_CACHE, else the user's cache folder."""
-    default = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "babelfit"
-    return Path(os.environ.get("BABELFIT_CACHE") or default)
+    """Make the folder of all caches, $BABELFIT_CACHE or in the user's; raise UserError where it cannot be."""
+    folder = os.environ.get("BABELFIT_CACHE") or Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "babelfit"
+    try:
+        made = Path(folder).expanduser()
+        made.mkdir(parents=True, exist_ok=True)
+    except (OSError, RuntimeError) as error:  # the latter where nobody has a home
+        raise UserError(
+            f"no cache at {folder} ({error}): set BABELFIT_CACHE to a folder that can be written"
+        ) from error
+    return made
 
 
 def tokenizer_fingerprint(tokenizer: PreTrainedTokenizerFast) -> str:
@@ -113,7 +121,8 @@ def _locked(path: Path) -> Iterator[None]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             log.info("waiting for another process, which tokenizes the same rows")
-            fcntl.flock(file, fcntl.LOCK_EX)
+            with preemption.break_off_at_once():
+                fcntl.flock(file, fcntl.LOCK_EX)
         except OSError as error:
             log.debug("no lock on %s: %s", path, error)
         try:
@@ -127,6 +136,7 @@ def with_progress(table: pa.Table, description: str) -> Iterator[pa.Table]:
     """Yield a table in chunks, with a progress bar where it takes long."""
     with tqdm(total=table.num_rows, desc=description, delay=SECONDS_BEFORE_PROGRESS, unit=" rows", leave=False) as bar:
         for start in range(0, table.num_rows, ROWS_PER_CHUNK):
+            preemption.answer()
             chunk = table.slice(start, ROWS_PER_CHUNK)
             yield chunk
             bar.update(chunk.num_rows)

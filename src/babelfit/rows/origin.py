@@ -8,6 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from babelfit import sample
+from babelfit.devices import preemption
 from babelfit.errors import UserError
 from babelfit.files import hub
 from babelfit.rows import sources
@@ -83,7 +84,8 @@ class Origin:
             # One commit for all: the branch may move while this runs.
             revision = self._revision if self._folder is None else self._folder.name
             missing = tuple(sorted(wanted - self._downloaded))
-            self._folder = hub.download(self._repo, kind="dataset", revision=revision, patterns=missing)
+            with preemption.break_off_at_once():
+                self._folder = hub.download(self._repo, kind="dataset", revision=revision, patterns=missing)
             self._downloaded |= wanted
         return self._folder
 

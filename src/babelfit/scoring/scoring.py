@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from babelfit.devices import preemption
 from babelfit.errors import UserError
 from babelfit.files import documents
 from babelfit.predictions import prediction_files
@@ -113,6 +114,7 @@ def _ordered(folder: Path, facts: SplitFacts) -> list[str]:
 
 def _answers(folder: Path, facts: SplitFacts, language: str) -> Answers:
     """Return what a language's prediction file says."""
+    preemption.answer()
     rows = facts.read.get(language, RowsRead(files=[]))
     return facts.task.read(
         prediction_files.read_split(folder, facts.task, split=facts.split, language=language, rows=rows)
@@ -121,6 +123,7 @@ def _answers(folder: Path, facts: SplitFacts, language: str) -> Answers:
 
 def _count(answers: Answers, folder: Path, facts: SplitFacts, language: str) -> Counts:
     """Return what each example adds; raise UserError where nothing can be scored."""
+    preemption.answer()
     task = facts.task
     counts = task.counts(answers)
     if not len(counts.indices):

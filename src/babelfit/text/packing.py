@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 from transformers import PreTrainedTokenizerFast
 
+from babelfit.devices import preemption
 from babelfit.rows.encoding import special_tokens
 
 COUNTED = ("subwords", "unknown", "special", "pieces", "truncated")
@@ -51,6 +52,7 @@ class Packer:
         room = self._max_length - len(self._begin) - len(self._end)
         ids = list(self._begin)
         for sentences in chunks:
+            preemption.answer()
             filled: list[list[int]] = []
             for sentence in self._ids(sentences):
                 self.counts["pieces"] += len(sentence) > room
@@ -69,6 +71,7 @@ class Packer:
         """Put each two sentences that follow each other side by side, cut to the room from the longer one."""
         room = self._max_length - len(self._begin) - len(self._between) - len(self._end)
         for sentences in chunks:
+            preemption.answer()
             ids = self._ids(sentences)
             examples, second = [], []
             for first, other in zip(ids[::2], ids[1::2], strict=True):

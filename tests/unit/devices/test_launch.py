@@ -69,6 +69,23 @@ def test_ranks_that_belong_to_no_process_of_ours_are_forgotten(monkeypatch: pyte
     assert "LOCAL_RANK" not in os.environ
 
 
+@pytest.mark.parametrize("job", ["bash", "interactive", "fish", "jupyter"])
+def test_a_lone_task_of_a_step_is_a_shell_and_several_are_of_srun_whatever_the_job_is_called(
+    monkeypatch: pytest.MonkeyPatch, job: str
+) -> None:
+    for key, value in (SRUN | {"SLURM_JOB_NAME": job}).items():
+        monkeypatch.setenv(key, value)
+    assert not launch.run_in_subprocesses(replace(CONFIG, devices=2, num_nodes=2))
+
+    monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "1")
+    monkeypatch.setenv("SLURM_STEP_NUM_NODES", "1")
+    assert not launch.is_one_of_several()
+    started = []
+    monkeypatch.setattr(launch, "run", lambda environments, **_: started.extend(environments) or 0)
+    assert launch.run_in_subprocesses(replace(CONFIG, devices=2))
+    assert len(started) == 2
+
+
 def test_a_batch_script_without_srun_starts_its_processes_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SLURM_PROCID", "0")
     monkeypatch.setenv("LOCAL_RANK", "0")  # nobody's

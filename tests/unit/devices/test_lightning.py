@@ -150,9 +150,9 @@ def test_signals_are_ours_in_training_and_prediction_though_lightning_takes_them
         assert handlers() == ours
         trainer.predict(Module(1), datamodule=Batches(1), return_predictions=False)
         assert seen == [ours] * (1 + NUM_VALIDATION_BATCHES)
-        monkeypatch.setattr(lightning.OwnSignals, "on_train_start", lambda *_: None)
+        monkeypatch.setattr("babelfit.devices.trainer.leave_signals", lambda _: None)
         fitted(Module(1), tmp_path, Look(), every=1)
-        assert seen[-1] != ours, "Lightning leaves signals alone: there is nothing to take back"
+        assert seen[-1] != ours, "Lightning leaves signals alone by itself"
 
 
 def test_no_step_of_several_devices_waits_for_a_signal_of_the_first(
@@ -172,7 +172,7 @@ def test_no_step_of_several_devices_waits_for_a_signal_of_the_first(
 
     fitted(Module(1), tmp_path, AsOneOfSeveral(), every=1)
     assert not asked
-    monkeypatch.setattr(lightning.OwnSignals, "on_train_start", lambda *_: None)
+    monkeypatch.setattr("babelfit.devices.trainer.leave_signals", lambda _: None)
     fitted(Module(1), tmp_path, AsOneOfSeveral(), every=1)
     assert asked, "Lightning does not ask any more: nothing need be replaced"
 

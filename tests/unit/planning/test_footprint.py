@@ -1,6 +1,7 @@
 """The estimate of memory: tensors without numbers hold what real ones do, and devices share what they share."""
 
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -94,11 +95,37 @@ def test_half_the_precision_is_half_the_weights() -> None:
     assert mixed.parts["weights"] == full.parts["weights"]
 
 
-def test_a_container_bounds_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    path = footprint.Path
-    monkeypatch.setattr(path, "is_file", lambda self: self.name == "memory.max")
-    monkeypatch.setattr(path, "read_text", lambda *_, **__: "123456\n")
+@pytest.mark.parametrize(
+    ("groups", "limits", "expected"),
+    [
+        pytest.param("0::/", {"memory.max": "123"}, [123], id="a container"),
+        pytest.param("0::/system/job_7/step_0", {"system/job_7/memory.max": "9"}, [9], id="a SLURM job"),
+        pytest.param("0::/a/b", {"a/b/memory.max": "5", "a/memory.max": "max", "memory.max": "7"}, [5, 7], id="nested"),
+        pytest.param(
+            "4:memory:/slurm/job_7\n3:cpu,cpuacct:/x\n0::/",
+            {"memory/slurm/job_7/memory.limit_in_bytes": "15", "memory/memory.limit_in_bytes": "99"},
+            [15, 99],
+            id="version 1",
+        ),
+        pytest.param(
+            "9:cpu,memory:/docker/1f", {"memory/memory.limit_in_bytes": "40"}, [40], id="a container of version 1"
+        ),
+        pytest.param("0::/a", {}, [], id="no limit"),
+    ],
+)
+def test_the_limits_of_a_process_are_those_of_its_group_and_all_above(
+    tmp_path: Path, groups: str, limits: dict[str, str], expected: list[int]
+) -> None:
+    (tmp_path / "cgroup").write_text(f"{groups}\n")
+    for name, limit in limits.items():
+        (tmp_path / "tree" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "tree" / name).write_text(f"{limit}\n")
+    found = footprint.limits_of_groups(groups=tmp_path / "cgroup", tree=tmp_path / "tree")
+    assert list(found) == expected
 
+
+def test_a_limit_bounds_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(footprint, "limits_of_groups", lambda: [123456])
     assert footprint.available("cpu") == 123456
 
 
