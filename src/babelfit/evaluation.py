@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from rich.console import Console
 
+from babelfit.batches.loaders import workers_explained
 from babelfit.batches.ragged import NOBODY, Array, token_ids
 from babelfit.changes.vocabulary import take_active
 from babelfit.config.schema import DataConfig, EncoderConfig, EvaluateConfig, LabelledConfig, TrainerConfig
@@ -194,7 +195,7 @@ def predict(
         callbacks=without_a_bar(PredictionLines()),
         logger=False,
     )
-    with stopped_by_keyboard(trainer):
+    with workers_explained(), stopped_by_keyboard(trainer):
         loader = data.evaluation_dataloader(split, languages=languages)
         trainer.predict(finetuner, loader, return_predictions=False)
     batches = finetuner.predicted

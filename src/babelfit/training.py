@@ -9,6 +9,7 @@ from pytorch_lightning.loggers import Logger, TensorBoardLogger
 from transformers import PreTrainedModel
 
 from babelfit import evaluation, other_selections
+from babelfit.batches.loaders import workers_explained
 from babelfit.checkpoints.checkpoint_files import CheckpointFiles, DurableCheckpointIO, Found
 from babelfit.checkpoints.checkpoints import Checkpoints
 from babelfit.checkpoints.rankings import SOURCE_DEV, Rankings, steps_of
@@ -128,7 +129,7 @@ def train(
         metrics.rewind(0)
     else:
         log.info("going on from %s, step %d", resumed.path, resumed.step)
-    with lightning.stopped_by_keyboard(trainer):
+    with workers_explained(), lightning.stopped_by_keyboard(trainer):
         trainer.fit(finetuner, datamodule=data, ckpt_path=resumed.path if resumed else None, weights_only=True)
     preemption.answer()
     data.trainer = None  # which holds model and optimizer

@@ -397,6 +397,7 @@ def test_a_killed_process_ends_the_others(several: tuple[Folder, Ended, Ended]) 
     assert three.status == 128 + signal.SIGKILL
     assert "process 1 of 3 was killed by SIGKILL" in three.err
     assert sorted(folder.metrics("killed", "train/loss")) == [1, 2, 3]
+    assert "another process of this run is gone without a word" in folder.status("killed")["why"]
 
 
 def test_processes_whose_supervisor_is_killed_stop_with_a_checkpoint(empty: Folder) -> None:

@@ -203,6 +203,7 @@ BAD: list[tuple[tuple[str, ...], str]] = [
     (("seed=1,2", "sweep.keep=some"), "sweep.keep=some: must be one of all, best"),
     (("sweep=nowhere",), "nowhere"),
     (("encoder=mini,nobody",), "nobody"),
+    (("seed=1,2", "sweep.workers=100000", "trainer=cpu"), "sweep.workers=100000: at most"),
 ]  # fmt: skip
 
 

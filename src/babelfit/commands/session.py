@@ -2,7 +2,9 @@
 
 import io
 import logging
+import multiprocessing
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Iterator
@@ -46,13 +48,13 @@ def cli_session() -> Iterator[None]:
             Console(stderr=True).print(f"[bold red]{what}[/] {escape(why)}", highlight=False, soft_wrap=True)
 
     try:
-        with preemption.handle_signals():
+        with preemption.handle_signals(), _without_children():
             try:
                 yield
-            except preemption.Preempted as signal:
+            except preemption.Preempted as stopped:
                 # The next one must not keep the job from going back into the queue.
                 preemption.close()
-                announce("stopped", f"by {signal}; the same command goes on where it stopped")
+                announce("stopped", f"by {stopped}; the same command goes on where it stopped")
                 ranks.end_after_first(preemption.requeue, seconds=preemption.SECONDS_TO_REQUEUE)
                 sys.exit(preemption.EXIT_STATUS)
     except Pruned as error:
@@ -68,6 +70,21 @@ def cli_session() -> Iterator[None]:
         if ranks.is_first_to_end("".join(traceback.format_exception_only(error)).strip()):
             raise
         sys.exit(1)
+
+
+@contextmanager
+def _without_children() -> Iterator[None]:
+    """Leave no process of a loader behind: Python would wait for it, and it heeds no signal."""
+    try:
+        yield
+    finally:
+        if children := multiprocessing.active_children():
+            # torch's handler would raise for each that is gone.
+            before = signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            for child in children:
+                child.kill()
+                child.join()
+            signal.signal(signal.SIGCHLD, before)
 
 
 class _PrintableFormatter(logging.Formatter):

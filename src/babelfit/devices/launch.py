@@ -32,6 +32,9 @@ ONE_OF_SEVERAL = "BABELFIT_ONE_OF_SEVERAL"
 
 RANKS = ("RANK", "LOCAL_RANK", "NODE_RANK", "GROUP_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE")
 
+PROCESSES_PER_CORE = 8
+"""More are refused: they are a mistake, and a machine that has to make them all may not come back."""
+
 SECONDS_TO_END = 10
 """How long the others may go on once one has failed: they end by themselves, unless they wait for it."""
 
@@ -101,6 +104,9 @@ def check_devices(config: TrainerConfig, *, precision: str | None = None) -> str
         raise UserError("trainer.accelerator=gpu: no GPU is visible; use trainer.accelerator=cpu")
     if precision == "16-mixed" and not num_gpus:
         raise UserError("trainer.precision=16-mixed needs a GPU; on CPU use 32-true or bf16-mixed")
+    most = PROCESSES_PER_CORE * count_cores()
+    if not num_gpus and config.devices > most:
+        raise UserError(f"trainer.devices={config.devices}: at most {most} processes on this machine's cores")
     if config.devices > max(num_gpus, 1) and config.accelerator != "cpu":
         raise UserError(
             f"trainer.devices={config.devices}: this machine has {num_gpus} visible GPUs"
@@ -112,6 +118,12 @@ def check_devices(config: TrainerConfig, *, precision: str | None = None) -> str
 def num_workers(config: TrainerConfig) -> int:
     """Return how many processes build batches ahead of time: a GPU must not wait, a CPU has no core to spare."""
     if config.workers is not None:
+        most = PROCESSES_PER_CORE * count_cores()
+        if config.workers > most:
+            raise UserError(
+                f"trainer.workers={config.workers}: at most {most} on this machine of {count_cores()} cores; more than "
+                "one or two for each device give nothing"
+            )
         return config.workers
     return 2 if check_devices(config) == "gpu" else 0
 

@@ -3,6 +3,7 @@
 import logging
 import os
 import platform
+import re
 import subprocess
 import sys
 import traceback
@@ -181,7 +182,10 @@ def _why(error: BaseException) -> str:
         return f"by {error}"
     if isinstance(error, Pruned):
         return str(error)
-    return "".join(traceback.format_exception_only(error)).strip()
+    said = "".join(traceback.format_exception_only(error)).strip()
+    if ranks.world_size() > 1 and re.search("gloo|NCCL|Connection (closed|reset) by", said):
+        return f"another process of this run is gone without a word: killed, or its machine went down ({said})"
+    return said
 
 
 def evaluation_folder(config: EvaluateConfig, *, data_name: str) -> Path:

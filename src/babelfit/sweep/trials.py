@@ -18,7 +18,7 @@ from tqdm.contrib.logging import logging_redirect_tqdm
 
 from babelfit.config.schema import SweepConfig, TrainerConfig
 from babelfit.devices import preemption
-from babelfit.devices.launch import Processes, check_devices, count_cores, count_gpus, supervise
+from babelfit.devices.launch import PROCESSES_PER_CORE, Processes, check_devices, count_cores, count_gpus, supervise
 from babelfit.devices.program import babelfit_command
 from babelfit.errors import UserError, first_line
 from babelfit.files.lock import holder
@@ -206,8 +206,11 @@ def wait_for_the_end_of(folder: Path) -> None:
 def environments(workers: int, trainer: TrainerConfig) -> list[dict[str, str]]:
     """Return what each of so many trials at a time gets of this machine's cores, or of its GPUs.
 
-    Raise UserError where there are not enough GPUs.
+    Raise UserError where there are not enough GPUs, or far too few cores.
     """
+    most = PROCESSES_PER_CORE * count_cores()
+    if workers * trainer.devices > most and not count_gpus():
+        raise UserError(f"sweep.workers={workers}: at most {most // trainer.devices} on this machine's cores")
     if workers == 1:
         return [{}]
     cores = max(1, count_cores() // (workers * trainer.devices))

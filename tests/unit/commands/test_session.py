@@ -1,9 +1,14 @@
 """A command gets along with what it is started in: terminals, notebooks, users without a home."""
 
 import io
+import multiprocessing
 import os
+import signal
 import subprocess
 import sys
+import time
+from contextlib import suppress
+from multiprocessing.synchronize import Event
 from pathlib import Path
 
 import pytest
@@ -32,6 +37,24 @@ def test_the_pictures_of_a_command_need_no_backend_of_a_notebook(backend: str) -
     environment = os.environ | {"MPLBACKEND": backend}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
     assert (done.stdout.lower(), done.returncode) == ("agg\n", 0), done.stderr
+
+
+def _heeds_nothing(is_ready: Event) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    is_ready.set()
+    time.sleep(60)
+
+
+@pytest.mark.parametrize("error", [None, UserError("it"), OSError("it"), RuntimeError("it")])
+def test_a_command_waits_for_no_child_that_heeds_no_signal(error: Exception | None) -> None:
+    context = multiprocessing.get_context("fork")
+    is_ready = context.Event()
+    with suppress(SystemExit, RuntimeError), cli_session():
+        context.Process(target=_heeds_nothing, args=(is_ready,), daemon=True).start()
+        is_ready.wait()
+        if error is not None:
+            raise error
+    assert multiprocessing.active_children() == []
 
 
 def _no_home(monkeypatch: pytest.MonkeyPatch) -> None:

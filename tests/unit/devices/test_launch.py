@@ -98,6 +98,16 @@ def test_a_batch_script_without_srun_starts_its_processes_itself(monkeypatch: py
     ]
 
 
+@pytest.mark.parametrize("given", [{"workers": 100_000}, {"devices": 100_000}])
+def test_far_more_processes_than_cores_are_refused_with_the_number(
+    monkeypatch: pytest.MonkeyPatch, given: dict[str, int]
+) -> None:
+    monkeypatch.setattr(launch, "count_cores", lambda: 2)
+    (name,) = given
+    with pytest.raises(UserError, match=f"trainer.{name}=100000: at most 16"):
+        launch.num_workers(replace(CONFIG, **given))  # type: ignore[arg-type]
+
+
 def test_the_others_wait_for_hours_while_one_rank_works_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     store, asked = mock.Mock(), mock.Mock()
     for name in ("MASTER_ADDR", "MASTER_PORT", "LOCAL_RANK"):

@@ -87,9 +87,13 @@ def test_signals_that_come_together_are_one() -> None:
 
 
 def test_what_takes_long_and_leaves_nothing_half_done_is_broken_off_at_once() -> None:
-    with preemption.note_signals(), preemption.break_off_at_once(), pytest.raises(Preempted):
-        send()
-    assert not preemption._signals.at_once
+    def broken_off() -> None:
+        with preemption.note_signals(), preemption.break_off_at_once():
+            send()
+            pytest.fail("it went on")
+
+    with pytest.raises(Preempted):
+        broken_off()
 
 
 def test_what_is_broken_off_and_swallows_that_ends_with_it() -> None:
