@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -199,11 +200,23 @@ def test_a_fault_of_the_hub_names_repository_revision_and_next_move(
         assert len(built().open("test", "de")) == hub_repos.ROWS["test"]
 
 
-def test_no_network_points_to_fetch(hub: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
+@pytest.mark.parametrize("address", ["http://127.0.0.1:9", "http://localhost:9", "https://127.0.0.1:9"])
+def test_no_network_points_to_fetch_in_one_line_at_once(
+    hub: StandIn, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, address: str
+) -> None:
+    monkeypatch.setattr(constants, "ENDPOINT", address)
+    monkeypatch.setattr(time, "sleep", lambda _: pytest.fail("tried again"))
 
-    with pytest.raises(UserError, match=rf"{XNLI} at main: http://127.0.0.1:9 cannot be reached .*babelfit fetch"):
+    with pytest.raises(UserError, match=rf"{XNLI} at main: {address} cannot be reached .*refused.*babelfit fetch"):
         built().open("test", "de")
+    assert [one.message for one in caplog.records if one.levelname != "INFO"] == []
+
+
+def test_what_is_in_the_cache_needs_no_network(hub: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert len(built().open("test", "de")) == hub_repos.ROWS["test"]
+    monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
+    babelfit_hub.download.cache_clear()
+    assert len(built().open("test", "de")) == hub_repos.ROWS["test"]
 
 
 def test_a_full_disk_names_the_cache(hub: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,10 +6,13 @@ encoder of the Hub is a folder like any other; what its files say is not for her
 
 import errno
 import logging
+import socket
 from fnmatch import fnmatch
 from functools import cache
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 from huggingface_hub import constants, snapshot_download
 from huggingface_hub.errors import (
@@ -27,6 +30,8 @@ log = logging.getLogger(__name__)
 
 Kind = Literal["dataset", "model"]
 
+SECONDS_TO_CONNECT = 5
+
 MAIN = "main"
 """The branch that stands for no revision."""
 
@@ -41,9 +46,21 @@ def download(repo: str, *, kind: Kind, revision: str | None, patterns: tuple[str
     everything that goes wrong, naming the repository, the revision and the next move.
     """
     there = _cached(repo, kind=kind)
+    unreachable = None if is_offline() else _why_unreachable(constants.ENDPOINT)
     try:
-        folder = Path(snapshot_download(repo, repo_type=kind, revision=revision or MAIN, allow_patterns=list(patterns)))
+        folder = Path(
+            snapshot_download(
+                repo,
+                repo_type=kind,
+                revision=revision or MAIN,
+                allow_patterns=list(patterns),
+                # The client would try again and again, with a line for each.
+                local_files_only=unreachable is not None,
+            )
+        )
     except Exception as error:
+        if unreachable is not None and isinstance(error, LocalEntryNotFoundError):
+            error.__cause__ = unreachable
         # The client's transports (HTTP, Xet) raise errors of their own, without a class in common.
         raise UserError(_explain(error, repo=repo, kind=kind, revision=revision or MAIN)) from error
     files = {path for path in _cached(repo, kind=kind) if path.is_relative_to(folder)}
@@ -57,6 +74,19 @@ def download(repo: str, *, kind: Kind, revision: str | None, patterns: tuple[str
             size = sum(path.stat().st_size for path in part) / 1e6
             log.log(level, "%s at %s: %d files, %.1f MB, %s", repo, folder.name, len(part), size, what)
     return folder
+
+
+def _why_unreachable(url: str) -> OSError | None:
+    """Return why nothing can be connected to at an address; None where it can, or where a proxy is asked instead."""
+    address = urlsplit(url)
+    if getproxies().get(address.scheme) is not None and not proxy_bypass(str(address.hostname)):
+        return None
+    try:
+        port = address.port or {"http": 80, "https": 443}[address.scheme]
+        socket.create_connection((str(address.hostname), port), timeout=SECONDS_TO_CONNECT).close()
+    except OSError as error:
+        return error
+    return None
 
 
 def is_offline() -> bool:
