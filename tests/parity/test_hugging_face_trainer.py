@@ -54,9 +54,9 @@ def model(shared: Path) -> PreTrainedModel:
         shared / "xlmr_base",
         num_labels=3,
         num_hidden_layers=2,
-        hidden_size=64,
-        num_attention_heads=4,
-        intermediate_size=128,
+        hidden_size=32,
+        num_attention_heads=2,
+        intermediate_size=64,
         hidden_dropout_prob=0.0,
         attention_probs_dropout_prob=0.0,
     )
