@@ -13,7 +13,8 @@ from babelfit.reports.mistakes import Mistakes, mistakes
 from babelfit.rows.read import dropped
 from babelfit.rows.rereading import read_again
 from babelfit.run.manifest import Manifest
-from babelfit.scoring.scores import Calibration, Scores
+from babelfit.scoring.scores import Scores
+from babelfit.scoring.tables import Calibration
 from babelfit.tasks.task import Task
 
 

@@ -17,9 +17,11 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from babelfit.files import atomic_files
+from babelfit.files.untrusted_files import inside
 from babelfit.reports import words
 from babelfit.scoring.measure_facts import MeasureFacts
-from babelfit.scoring.scores import Consistency, Group, Scores
+from babelfit.scoring.scores import Group, Scores
+from babelfit.scoring.tables import Consistency
 from babelfit.statistics.sums import PERCENT
 
 # Told apart by all kinds of eyes: Okabe & Ito 2008, without black, and without what is faint on white or on black.
@@ -61,6 +63,7 @@ def _drawn(figure: Figure, *, key: str, title: str, description: str) -> Markup:
     svg = re.sub(r'<g id="[^"]*"', "<g", svg)  # not asked for by anybody, and twice on a page
     svg = re.sub(r"font: ([\d.]+px) [^;\"]*", r"font: \1 system-ui, sans-serif", svg)
     svg = svg.replace(INK, "currentColor")
+    key = html.escape(key)
     caption = (
         f'<title id="{key}-title">{html.escape(title)}</title><desc id="{key}-desc">{html.escape(description)}</desc>'
     )
@@ -168,7 +171,7 @@ def write_figures(scores: Scores, *, folder: Path) -> None:
             drawn["consistency"] = _consistency(scores.consistency)
         folder.mkdir(exist_ok=True)
         for name, figure in drawn.items():
-            path = folder / f"{name}-{scores.split}.png"
+            path = inside(folder, f"{name}-{scores.split}.png")
             temporary = path.with_name(f"{path.name}.tmp")
             with warnings.catch_warnings():
                 warnings.filterwarnings("ignore", message="Glyph .* missing from font")

@@ -25,7 +25,7 @@ def markdown(
     """
     task = tasks.of_document(all_scores[0].task, all_scores[0].labels)
     lines = [f"# {task.report_title}", "", *data_notes(all_scores, doubts=doubts)]
-    lines += [f"- {key}: {escaped(value)}" for key, value in facts.items()]
+    lines += [f"- {escaped(key)}: {escaped(value)}" for key, value in facts.items()]
     for scores in all_scores:
         lines += _section(scores)
     lines += ["", selections.rstrip()] if selections else []

@@ -32,6 +32,9 @@ HERE = Path(__file__).parent
 FILE = "report.html"
 FIGURES = "figures"
 
+LONGEST_DETAIL = 200_000
+"""Characters of a file that are shown as it is."""
+
 RIGHT_TO_LEFT = {"ar", "arc", "arz", "ckb", "dv", "fa", "he", "mzn", "pnb", "ps", "sd", "ug", "ur", "yi"}
 
 TRANSFER = {"source": "source mean", "target_mean": "target mean", "mean": "mean of all", "gap": "gap"}
@@ -202,4 +205,9 @@ def _curves(folder: Path, *, measure: MeasureFacts) -> Markup | None:
 def _details(folder: Path) -> dict[str, str]:
     """Return the files that say how the run came about, by name, as they are."""
     names = (CONFIG, EVALUATION, "environment.json", "manifest.json")
-    return {name: (folder / name).read_text(encoding="utf-8") for name in names if (folder / name).is_file()}
+    found = {name: folder / name for name in names if (folder / name).is_file()}
+    return {name: _cut(path.read_text(encoding="utf-8", errors="replace"), path) for name, path in found.items()}
+
+
+def _cut(text: str, path: Path) -> str:
+    return text if len(text) <= LONGEST_DETAIL else f"{text[:LONGEST_DETAIL]}\n… {path} has all of it"

@@ -9,7 +9,7 @@ import numpy as np
 
 from babelfit.errors import UserError
 from babelfit.rows.read import RowsRead, dropped, is_cut
-from babelfit.scoring.scores import Consistency, DifferentGold, Share
+from babelfit.scoring.tables import Consistency, DifferentGold, Share
 from babelfit.statistics.sums import Array
 from babelfit.tasks.task import TargetAnswers
 
