@@ -16,7 +16,7 @@ from markupsafe import Markup
 from babelfit import tasks
 from babelfit.files import atomic_files
 from babelfit.languages.facts import LANGUAGE_NAMES
-from babelfit.reports import by_language, charts, manifest_tables, words
+from babelfit.reports import by_language, charts, manifest_tables, summaries, words
 from babelfit.reports.bars import Bars
 from babelfit.reports.mistakes import most_of_each
 from babelfit.reports.sheets import Sheet
@@ -99,6 +99,9 @@ def write_page(
 def _split(folder: Path, *, scores: Scores, task: Task, read: Manifest, most: int) -> dict[str, Any]:
     """Lay out what there is to say of one split."""
     bars = Bars.of(scores)
+    alike, left_out = None, ""
+    if scores.consistency is not None:
+        alike, left_out = summaries.least_alike(scores.consistency, sources=scores.source_languages)
     return {
         "id": scores.split,
         "title": f"{scores.data} {scores.split}" + (", synthetic sample" if scores.synthetic else ""),
@@ -111,7 +114,8 @@ def _split(folder: Path, *, scores: Scores, task: Task, read: Manifest, most: in
         "groups": charts.groups(scores, key=f"groups-{scores.split}"),
         "unit": scores.measure.how,
         "group_rows": _group_rows(scores),
-        "consistency": scores.consistency,
+        "consistency": alike,
+        "left_out": left_out,
         "alike": words.consistency_lines(scores),
         "languages": by_language.languages(folder, scores=scores, task=task, read=read, most=most),
     }
