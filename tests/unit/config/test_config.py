@@ -408,3 +408,15 @@ def test_a_runs_configuration_is_words_and_numbers(composed: dict[str, Any], tmp
 
     with pytest.raises(UserError, match=r"config\.yaml holds .* put it in quotes"):
         load(path, TrainConfig)
+
+
+@pytest.mark.parametrize("key", ["data.languages", "data.train_languages", "data.few_shot.languages"])
+@pytest.mark.parametrize("language", ["../en", "ca@valencia", "\x1b[2J", "a b", "<b>"])
+def test_a_language_that_could_name_no_file_is_refused(composed: dict[str, Any], key: str, language: str) -> None:
+    values = changed(composed)
+    place = values["data"]["few_shot"] if "few_shot" in key else values["data"]
+    place[key.rpartition(".")[2]] = ["zh-TW", "eng_Latn", language]
+
+    with pytest.raises(UserError, match="is not a language code; expected letters, digits, '-' and '_'") as error:
+        checked(OmegaConf.create(values), TrainConfig)
+    assert str(error.value).startswith(f"{key}: {language!r}")
