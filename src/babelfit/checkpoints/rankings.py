@@ -9,13 +9,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 
+from babelfit.files.documents import Count, Number
+
 
 @dataclass(frozen=True, kw_only=True)
 class Ranked:
     """A validated step."""
 
-    step: int
-    score: float
+    step: Count
+    score: Number
 
 
 Rankings = Mapping[str, list[Ranked]]

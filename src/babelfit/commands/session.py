@@ -45,7 +45,8 @@ def cli_session() -> Iterator[None]:
             from rich.console import Console
             from rich.markup import escape
 
-            Console(stderr=True).print(f"[bold red]{what}[/] {escape(why)}", highlight=False, soft_wrap=True)
+            text = escape(printable(why))
+            Console(stderr=True).print(f"[bold red]{what}[/] {text}", highlight=False, soft_wrap=True)
 
     try:
         with preemption.handle_signals(), _without_children():
@@ -61,7 +62,7 @@ def cli_session() -> Iterator[None]:
         announce("pruned", str(error))
     except (UserError, OSError) as error:
         # An OSError is a disk that is full, read-only or forbidden; what was written before stays.
-        announce("error", printable(str(error)))
+        announce("error", str(error))
         sys.exit(2)
     except KeyboardInterrupt:
         announce("stopped", "by the keyboard; the same command goes on from the last checkpoint")

@@ -67,7 +67,7 @@ class ScoredRun:
     @cached_property
     def task(self) -> Task:
         """Return the task; raise UserError for one that is not known here, or is not scored so."""
-        task = tasks.of_document(self.scores.task, self.scores.labels)
+        task = tasks.of_document(self.scores.task, self.scores.labels, where=self.folder / "scores")
         if not task.compares_languages:
             file = self.folder / "scores" / f"{self.scores.split}.json"
             raise UserError(f"{file} has scores of {task.target}, which this command does not read: see report.md")

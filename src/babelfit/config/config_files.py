@@ -10,7 +10,7 @@ from omegaconf import MISSING, OmegaConf
 
 from babelfit.config.schema import Config, EvaluateConfig, TrainConfig, checked
 from babelfit.config.values import by_full_key
-from babelfit.errors import UserError
+from babelfit.errors import UserError, first_line
 from babelfit.files.untrusted_files import read_yaml
 
 VERSION = 3
@@ -99,4 +99,9 @@ def load(path: Path, kind: type[Config]) -> Config:
     data = values.get("data")
     if version < 3 and isinstance(data, dict) and data.get("name") == "text":
         values["data"] = {key: value for key, value in data.items() if key not in LEFT_IN_3}
-    return checked(OmegaConf.create(values), kind)
+    try:
+        return checked(OmegaConf.create(values), kind)
+    except (UserError, ValueError, TypeError, AttributeError, RecursionError) as error:
+        raise UserError(
+            f"{path} is not as a run writes it ({first_line(error)}): put back what stood there, or use a copy of it"
+        ) from error

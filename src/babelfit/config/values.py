@@ -6,6 +6,7 @@ from typing import Any
 
 from babelfit.config.regimes import REGIMES
 from babelfit.errors import UserError
+from babelfit.files.documents import WORD
 
 OBJECTIVES = ("source_dev", "mean_dev", "worst_dev", "target_dev")
 """By which number the best trial of a sweep is the best; scoring/objectives.py works them out."""
@@ -73,6 +74,15 @@ AT_MOST: dict[str, float] = {
     "optimization.layer_decay": 1,
 }
 
+OF_LANGUAGES = (
+    "languages",
+    "objective_languages",
+    "data.languages",
+    "data.train_languages",
+    "data.few_shot.languages",
+)
+"""Keys whose values name languages, which files are named by."""
+
 WITHOUT_FSDP = ("16-mixed", "64-true")
 """Precisions that sharded weights cannot have."""
 
@@ -80,6 +90,12 @@ WITHOUT_FSDP = ("16-mixed", "64-true")
 def check_values(values: dict[str, Any]) -> None:
     """Raise UserError for a value that is not allowed, with its full key and what is."""
     flat = by_full_key(values)
+    for key in OF_LANGUAGES:
+        for language in flat.get(key) or ():
+            if not re.fullmatch(WORD, language):
+                raise UserError(
+                    f"{key}: {language!r} is not a language code; expected letters, digits, '-' and '_', as in 'en'"
+                )
     for key, allowed in ALLOWED.items():
         if (value := flat.get(key)) is not None and value not in allowed:
             raise UserError(f"{key}={value}: must be one of {', '.join(allowed)}")

@@ -219,7 +219,7 @@ def export_predictions(folder: Path, *, format: str, to: Path, split: str | None
             f"{folder}/manifest.json names no dataset (data: {known.data!r}): expected one of "
             f"{', '.join(schema_1.NAMES)}"
         )
-    name, task = known.data, tasks.of_document(known.task, known.labels)
+    name, task = known.data, tasks.of_document(known.task, known.labels, where=folder / "manifest.json")
     _check_exchanged(task, data=name)
     predicted = [one for one in ("test", "validation") if prediction_files.languages(folder, split=one)]
     split = split or next(iter(predicted), None)

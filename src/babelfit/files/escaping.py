@@ -1,4 +1,4 @@
-"""Text from other people's files, shown on terminals and in Markdown: it is shown, and never obeyed."""
+"""Text from other people's files, on terminals, in Markdown, LaTeX and spreadsheets: it is shown, and never obeyed."""
 
 import re
 
@@ -28,6 +28,15 @@ _LATEX = {
 def escaped_for_latex(text: str) -> str:
     """Return text on one line, with what LaTeX would read as markup escaped."""
     return "".join(_LATEX.get(one, one) for one in _on_one_line(text))
+
+
+def escaped_for_spreadsheets(text: str) -> str:
+    """Return text as a cell of CSV that no spreadsheet takes for a formula: an apostrophe goes before what would be."""
+    shown = printable(text)
+    return f"'{shown}" if shown[:1] in tuple("=+-@\t\n") and not _NUMBER.fullmatch(shown) else shown
+
+
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 
 
 def _on_one_line(text: str) -> str:

@@ -39,6 +39,16 @@ def check_folder(folder: Path) -> None:
                 raise UserError(f"{path} is neither a file nor a folder: delete it")
 
 
+def inside(folder: Path, *names: str) -> Path:
+    """Return the path of a file or a folder below a folder; raise UserError for a name that would lead elsewhere."""
+    for name in names:
+        if not re.fullmatch(r"[\w.,=+-]{1,200}", name) or name.startswith("."):
+            raise UserError(
+                f"{name[:60]!r} names no file in {folder}: expected letters, digits and -_.,=+, with no dot in front"
+            )
+    return folder.joinpath(*names)
+
+
 def check_shards(folder: Path) -> None:
     """Refuse an index of sharded weights that names anything but files beside it; raises UserError."""
     for path in sorted(folder.glob("*.index.json")):
@@ -67,12 +77,29 @@ def read_yaml(path: Path) -> Any:
     """Return a YAML file's content as plain data; raise UserError for what Hydra or OmegaConf would act upon."""
     try:
         values = yaml.load(path.read_text(encoding="utf-8"), Loader=_NoAliases)
-        active = next(_active(values), None)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        odd, active = next(_odd(values), None), next(_active(values), None)
+    except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
         raise UserError(f"{path} is not readable as YAML: {error}") from error
+    if odd is not None:
+        raise UserError(
+            f"{path} holds {odd}, and a configuration has words as keys, and as values words, numbers, lists and the "
+            "like: put it in quotes where it is meant as a word"
+        )
     if active is not None:
         raise UserError(f"{path} holds {active!r}, which is not a plain value: a run's configuration is only data")
     return values
+
+
+def _odd(values: Any) -> Iterator[str]:
+    """Yield in words what YAML knows and a configuration does not have: dates, sets, bytes, keys that are no words."""
+    if isinstance(values, dict):
+        yield from (f"the key {key!r}" for key in values if not isinstance(key, str))
+        values = list(values.values())
+    if isinstance(values, list):
+        for value in values:
+            yield from _odd(value)
+    elif not isinstance(values, str | int | float | None):
+        yield f"{str(values)[:40]!r} ({type(values).__name__})"
 
 
 def _active(values: Any) -> Iterator[str]:

@@ -74,7 +74,7 @@ def fixed_overrides(folder: Path, *, swept: Sequence[str]) -> list[str]:
     try:
         command = json.loads((folder / "environment.json").read_text(encoding="utf-8"))["command"]
         overrides = [str(one) for one in command[1:]]
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return []
     own = ("name", SEED, "sweep", *swept)
     keys = [re.split("=", override, maxsplit=1)[0].lstrip("+~") for override in overrides]

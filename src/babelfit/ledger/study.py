@@ -10,19 +10,17 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import FiniteFloat
-
 from babelfit.config.config_files import changes
 from babelfit.errors import UserError, first_line
 from babelfit.files import atomic_files, documents
+from babelfit.files.documents import Number, Word
+from babelfit.files.untrusted_files import inside
+from babelfit.ledger.study_file import FILES, check_study, damaged
 
 if TYPE_CHECKING:
     import optuna
 
 SCHEMA = 1
-FILES = {"sqlite": "study.db", "journal": "study.journal"}
-"""The study's file, by sweep.storage."""
-
 NAME = "babelfit"
 SECONDS_TO_WAIT = 60  # for another process that writes to the same file
 
@@ -36,10 +34,10 @@ class SweepFacts:
     """What makes a sweep the same one, as its study says it."""
 
     schema: int = SCHEMA
-    search: str
+    search: Word
     space: dict[str, str]  # what is swept, as on the command line; of a grid, which may grow, the keys alone
     base: dict[str, Any]  # the configuration that trials share, by full key
-    objective: str
+    objective: Word
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +49,7 @@ class Trial:
     overrides: dict[str, str]  # the swept keys and their values, as on the command line
     folder: Path  # outputs/NAME/<hash>; it may not be there where a trial failed early
     why: str | None = None  # it failed, or was pruned
-    objectives: dict[str, FiniteFloat] = field(default_factory=dict)
+    objectives: dict[Word, Number] = field(default_factory=dict)
     """Of a complete one: on dev, of its selected model, fractions of 1."""
     retries: int | None = None  # the number of the failed one whose place it takes
 
@@ -95,6 +93,8 @@ class Study:
         self.folder = folder
         there = next((name for name in FILES if (folder / FILES[name]).is_file()), None)
         path = folder / FILES[there or storage]
+        # Opened, it is written to: tables that Optuna misses are made.
+        check_study(path)
         if facts is not None and there not in (None, storage):
             raise UserError(f"{path} is the sweep's study, but sweep.storage={storage}: add sweep.storage={there}")
         if facts is not None and there is None:
@@ -105,10 +105,7 @@ class Study:
             self._study = optuna.load_study(storage=self._storage, study_name=NAME, pruner=pruner)
             self.facts = documents.parsed(SweepFacts, self._study.user_attrs, where="it")
         except Exception as error:
-            raise UserError(
-                f"{path} is not the study of a sweep, or damaged ({first_line(error)}). The trials' folders beside it "
-                "are whole: move it away, and the same command records them again"
-            ) from error
+            raise UserError(damaged(path, why=first_line(error))) from error
         if self.facts.schema != SCHEMA:
             raise UserError(f"{path} has schema {self.facts.schema}; this babelfit reads {SCHEMA}")
         if facts is not None:
@@ -130,13 +127,13 @@ class Study:
 
     def trials(self) -> list[Trial]:
         """Return all trials in the order of their beginning, but those that another has taken the place of."""
-        begun = [trial for trial in self._study.get_trials(deepcopy=False) if "overrides" in trial.user_attrs]
         try:
-            found = [self._recorded(trial) for trial in begun]
-        except ValueError as error:
+            every = self._study.get_trials(deepcopy=False)
+            found = [self._recorded(trial) for trial in every if "overrides" in trial.user_attrs]
+        except Exception as error:
             raise UserError(
-                f"{self.folder}: its study is damaged ({error}). The trials' folders are whole: move the study away, "
-                "and the same command records them again"
+                f"{self.folder}: its study is damaged ({first_line(error)}). The trials' folders are whole: move the "
+                "study away, and the same command records them again"
             ) from error
         replaced = {trial.retries for trial in found}
         return [trial for trial in found if trial.number not in replaced]
@@ -146,7 +143,8 @@ class Study:
         state = {"FAIL": "failed"}.get(trial.state.name, trial.state.name.lower())
         place = str(known.get("folder", ""))
         # An untrusted study must not lead out of its folder.
-        folder = self.folder / (place if re.fullmatch("[0-9a-f]+", place) else f"unnamed-{trial.number}")
+        name = place if re.fullmatch("[0-9a-f]{1,64}", place) else f"unnamed-{trial.number}"
+        folder = inside(self.folder, name)
         own = {"number": trial.number, "state": state, "folder": str(folder)}
         return documents.parsed(Trial, {**known, **own}, where=f"trial {trial.number}")
 

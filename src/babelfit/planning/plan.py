@@ -19,6 +19,7 @@ from babelfit.changes import vocabulary
 from babelfit.config.schema import TrainConfig
 from babelfit.encoder.encoder import depths
 from babelfit.errors import UserError
+from babelfit.files.escaping import printable
 from babelfit.finetuning.prepared import Prepared, prepare
 from babelfit.planning import footprint, memory
 from babelfit.planning import probe as probing
@@ -48,7 +49,7 @@ def plan(config: TrainConfig, *, probe: bool) -> None:
     for table in (_rows(prepared), _steps(prepared), _parameters(model)):
         console.print(table)
     for leak in leaks.in_words(prepared.data.leaks(), dataset=prepared.data.data_name):
-        console.print(f"[bold red]LEAK: {escape(leak)}[/]", highlight=False, soft_wrap=True)
+        console.print(f"[bold red]LEAK: {escape(printable(leak))}[/]", highlight=False, soft_wrap=True)
     needed = memory.needed(prepared, process=process)
     devices = memory.devices_of(config.trainer)
     free = footprint.available(devices.kind)

@@ -13,6 +13,8 @@ from typing import Any, ClassVar, Protocol
 
 from babelfit.errors import UserError
 from babelfit.files import atomic_files
+from babelfit.files.documents import WORD
+from babelfit.files.untrusted_files import inside
 from babelfit.rows.read import RowsRead
 from babelfit.rows.read import dropped as dropped_rows
 
@@ -44,15 +46,15 @@ class Kind(Protocol):
 
 def path(folder: Path, *, split: str, language: str) -> Path:
     """Return the path of one language's predictions in a run folder."""
-    return folder / "predictions" / split / f"{language}.jsonl"
+    return inside(folder, "predictions", split, f"{language}.jsonl")
 
 
 def languages(folder: Path, *, split: str) -> list[str]:
     """List the languages of a split that have predictions in a run folder."""
-    found = sorted(file.stem for file in (folder / "predictions" / split).glob("*.jsonl"))
+    found = sorted(file.stem for file in inside(folder, "predictions", split).glob("*.jsonl"))
     for language in found:
         # Somebody else's file names: they are printed, and become part of paths.
-        if not re.fullmatch(r"[A-Za-z0-9-]+", language):
+        if not re.fullmatch(WORD, language):
             raise UserError(f"{folder}/predictions/{split}: {language!r} is not a language code; move this file away")
     return found
 

@@ -9,11 +9,13 @@ import pyarrow as pa
 from babelfit.datasets import DATASETS
 from babelfit.languages.facts import LANGUAGE_NAMES
 from babelfit.predictions import prediction_files
+from babelfit.reports import summaries
 from babelfit.reports.mistakes import Mistakes, mistakes
 from babelfit.rows.read import dropped
 from babelfit.rows.rereading import read_again
 from babelfit.run.manifest import Manifest
-from babelfit.scoring.scores import Calibration, Scores
+from babelfit.scoring.scores import Scores
+from babelfit.scoring.tables import Calibration
 from babelfit.tasks.task import Task
 
 
@@ -29,9 +31,14 @@ def languages(folder: Path, *, scores: Scores, task: Task, read: Manifest, most:
     texts = _texts(scores, read=read)
     are_same_items = scores.parallel and scores.not_parallel is None and source is not None
     laid_out = []
+    num_tables = sum(one.confusion is not None for one in scores.languages.values())
+    most_labels = summaries.most_labels(num_tables)
     for language, values in scores.languages.items():
         is_compared = are_same_items and language != source
         text = texts[language]
+        confusion, left_out = values.confusion, ""
+        if confusion is not None:
+            confusion, left_out = summaries.most_confused(confusion, most=most_labels)
         found: Mistakes | None = None
         if language in records:
             found = mistakes(
@@ -47,7 +54,8 @@ def languages(folder: Path, *, scores: Scores, task: Task, read: Manifest, most:
                 "code": language,
                 "name": LANGUAGE_NAMES.get(language, ""),
                 "source": source if is_compared else None,
-                "confusion": values.confusion,
+                "confusion": confusion,
+                "left_out": left_out,
                 "calibration": _bins(values.calibration),
                 "ece": values.ece,
                 "mistakes": found,

@@ -120,7 +120,7 @@ def _body(
     lines = [f"# {escaped(config.name)}", "", *data_notes(all_scores, doubts=doubts)]
     split = config.data.train_split if isinstance(config.data, LabelledConfig) else "train"
     known = dict(facts) | {"data": f"{config.data.name}, {split}"}
-    lines += [f"- {name}: {escaped(value)}" for name, value in known.items()]
+    lines += [f"- {escaped(name)}: {escaped(value)}" for name, value in known.items()]
     for scores in all_scores:
         lines += _table(scores)
     lines += [

@@ -6,6 +6,7 @@ import logging
 import re
 import warnings
 from collections.abc import Mapping, Sequence
+from functools import cache
 from itertools import cycle
 from pathlib import Path
 from typing import Any
@@ -18,9 +19,11 @@ from matplotlib.ticker import MaxNLocator
 
 from babelfit.devices import preemption
 from babelfit.files import atomic_files
-from babelfit.reports import words
+from babelfit.files.untrusted_files import inside
+from babelfit.reports import summaries, words
 from babelfit.scoring.measure_facts import MeasureFacts
-from babelfit.scoring.scores import Consistency, Group, Scores
+from babelfit.scoring.scores import Group, Scores
+from babelfit.scoring.tables import Consistency
 from babelfit.statistics.sums import PERCENT
 
 # Told apart by all kinds of eyes: Okabe & Ito 2008, without black, and without what is faint on white or on black.
@@ -28,6 +31,9 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
 LINES = ("-", "--", ":", "-.")
 INK = "#010203"
 """Stands for the colour of text until the page decides which that is."""
+
+MOST_NUMBERED = 24
+"""Languages: a picture of more pairs has no numbers in it."""
 
 GROUPINGS = {key: f"by {name}" for key, name in words.GROUPINGS.items()}
 
@@ -62,6 +68,7 @@ def _drawn(figure: Figure, *, key: str, title: str, description: str) -> Markup:
     svg = re.sub(r'<g id="[^"]*"', "<g", svg)  # not asked for by anybody, and twice on a page
     svg = re.sub(r"font: ([\d.]+px) [^;\"]*", r"font: \1 system-ui, sans-serif", svg)
     svg = svg.replace(INK, "currentColor")
+    key = html.escape(key)
     caption = (
         f'<title id="{key}-title">{html.escape(title)}</title><desc id="{key}-desc">{html.escape(description)}</desc>'
     )
@@ -78,14 +85,15 @@ def curves(panels: Mapping[str, Points], *, key: str) -> Markup:
     """Draw numbers of training by optimizer step, a panel each: name of the panel -> its lines."""
     with _style(key=key):
         figure = Figure(figsize=(4.4 * len(panels), 3.6), layout="constrained")
-        for place, (name, lines) in enumerate(panels.items(), start=1):
+        for place, (name, every) in enumerate(panels.items(), start=1):
             axes = figure.add_subplot(1, len(panels), place)
+            lines, left_out = summaries.worst_lines(every)
             styles = cycle((colour, line) for line in LINES for colour in COLOURS)
             for (label, points), (colour, line) in zip(lines.items(), styles, strict=False):
                 steps, values = zip(*points, strict=True)
                 marker = "." if len(steps) < 30 else ""
                 axes.plot(steps, values, color=colour, linestyle=line, marker=marker, linewidth=1.3, label=label)
-            axes.set_title(name)
+            axes.set_title(f"{name}{left_out}")
             axes.set_xlabel("optimizer step")
             axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
             axes.grid(alpha=0.25)
@@ -153,7 +161,12 @@ def _groups(found: Mapping[str, Mapping[str, Group]], *, scores: Scores) -> Figu
 
 def shade(share: float) -> tuple[str, str]:
     """Choose the background of a cell for a number from 0 to 1, and the colour of text that can be read on it."""
-    red, green, blue, _ = colormaps["cividis"](share)
+    return _shade(max(0, min(255, int(256 * share))))
+
+
+@cache
+def _shade(place: int) -> tuple[str, str]:
+    red, green, blue, _ = colormaps["cividis"](place)
     light = 0.2126 * red**2.2 + 0.7152 * green**2.2 + 0.0722 * blue**2.2  # relative luminance, roughly
     return f"#{round(255 * red):02x}{round(255 * green):02x}{round(255 * blue):02x}", "#000" if light > 0.18 else "#fff"
 
@@ -166,10 +179,10 @@ def write_figures(scores: Scores, *, folder: Path) -> None:
         if found := groups_of(scores):
             drawn["groups"] = _groups(found, scores=scores)
         if scores.consistency is not None:
-            drawn["consistency"] = _consistency(scores.consistency)
+            drawn["consistency"] = _consistency(scores.consistency, scores=scores)
         folder.mkdir(exist_ok=True)
         for name, figure in drawn.items():
-            path = folder / f"{name}-{scores.split}.png"
+            path = inside(folder, f"{name}-{scores.split}.png")
             temporary = path.with_name(f"{path.name}.tmp")
             with warnings.catch_warnings():
                 warnings.filterwarnings("ignore", message="Glyph .* missing from font")
@@ -185,15 +198,21 @@ def _scores(scores: Scores) -> Figure:
     ordered = sorted(scores.languages, key=lambda one: best_first * scores.languages[one].values[measure.key])
     figure = Figure(figsize=(6, 0.22 * len(ordered) + 1.2), layout="constrained")
     axes: Axes = figure.add_subplot()
-    for height, language in enumerate(ordered):
-        theirs = scores.languages[language]
-        score = theirs.values[measure.key]
-        value, low, high = (scale * one for one in (score, *(theirs.interval or (score, score))))
-        is_source = language in scores.source_languages
+    heights = {language: height for height, language in enumerate(ordered)}
+    for is_source in (True, False):
+        drawn = [one for one in ordered if (one in scores.source_languages) == is_source]
+        values, lower, upper = [], [], []
+        for language in drawn:
+            theirs = scores.languages[language]
+            score = theirs.values[measure.key]
+            value, low, high = (scale * one for one in (score, *(theirs.interval or (score, score))))
+            values.append(value)
+            lower.append(max(0, value - low))
+            upper.append(max(0, high - value))
         axes.errorbar(
-            value,
-            height,
-            xerr=[[max(0, value - low)], [max(0, high - value)]],
+            values,
+            [heights[one] for one in drawn],
+            xerr=[lower, upper],
             fmt="D" if is_source else "o",
             color=COLOURS[1] if is_source else COLOURS[0],
             capsize=2,
@@ -207,8 +226,9 @@ def _scores(scores: Scores) -> Figure:
     return figure
 
 
-def _consistency(found: Consistency) -> Figure:
-    """Draw the share of items that each pair of languages answers alike."""
+def _consistency(whole: Consistency, *, scores: Scores) -> Figure:
+    """Draw the share of items that each pair of languages answers alike; of very many, those that agree least."""
+    found, left_out = summaries.least_alike(whole, sources=scores.source_languages)
     cells = [[float("nan") if share is None else 100 * share for share in row] for row in found.alike]
     languages = [_cut(language) for language in found.languages]
     side = 0.42 * len(languages) + 1.6
@@ -217,13 +237,13 @@ def _consistency(found: Consistency) -> Figure:
     image = axes.imshow(cells, cmap="cividis", vmin=0, vmax=100)
     for height, row in enumerate(cells):
         for place, value in enumerate(row):
-            if value == value:
+            if value == value and len(languages) <= MOST_NUMBERED:
                 axes.text(
                     place, height, f"{value:.0f}", ha="center", va="center", color=shade(value / 100)[1], fontsize=7
                 )
     axes.set_xticks(range(len(languages)), languages)
     axes.set_yticks(range(len(languages)), languages)
-    axes.set_title("items answered alike, in percent")
+    axes.set_title("items answered alike, in percent" + (f"\n{left_out}" if left_out else ""))
     figure.colorbar(image, ax=axes, fraction=0.04, pad=0.02)
     return figure
 

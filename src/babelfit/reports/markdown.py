@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from babelfit import tasks
 from babelfit.files.escaping import escaped
+from babelfit.reports import summaries
 from babelfit.reports.sheets import Sheet, markdown_table
 from babelfit.reports.words import GROUPINGS, correlation, percent, sheet, title, warnings_of, within
 from babelfit.scoring.scores import Scores
@@ -25,7 +26,7 @@ def markdown(
     """
     task = tasks.of_document(all_scores[0].task, all_scores[0].labels)
     lines = [f"# {task.report_title}", "", *data_notes(all_scores, doubts=doubts)]
-    lines += [f"- {key}: {escaped(value)}" for key, value in facts.items()]
+    lines += [f"- {escaped(key)}: {escaped(value)}" for key, value in facts.items()]
     for scores in all_scores:
         lines += _section(scores)
     lines += ["", selections.rstrip()] if selections else []
@@ -81,10 +82,10 @@ def _group_tables(scores: Scores) -> list[str]:
 
 def _alike_tables(scores: Scores) -> list[str]:
     """Lay out which share of items each pair of languages answers alike, of all and of right ones."""
-    found = scores.consistency
-    if found is None:
+    if scores.consistency is None:
         return []
-    lines = []
+    found, left_out = summaries.least_alike(scores.consistency, sources=scores.source_languages)
+    lines = [*(["", f"Shown are {left_out}; scores/{scores.split}.json has all."] if left_out else [])]
     for matrix, name in ((found.alike, "answered alike"), (found.alike_if_right, "the same, of those right in")):
         rows = [
             [language, *("" if share is None else percent(share) for share in shares)]

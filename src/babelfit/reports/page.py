@@ -17,7 +17,7 @@ from babelfit import tasks
 from babelfit.devices import preemption
 from babelfit.files import atomic_files
 from babelfit.languages.facts import LANGUAGE_NAMES
-from babelfit.reports import by_language, charts, manifest_tables, words
+from babelfit.reports import by_language, charts, manifest_tables, summaries, words
 from babelfit.reports.bars import Bars
 from babelfit.reports.mistakes import most_of_each
 from babelfit.reports.sheets import Sheet
@@ -32,6 +32,9 @@ from babelfit.tasks.task import Task
 HERE = Path(__file__).parent
 FILE = "report.html"
 FIGURES = "figures"
+
+LONGEST_DETAIL = 200_000
+"""Characters of a file that are shown as it is."""
 
 RIGHT_TO_LEFT = {"ar", "arc", "arz", "ckb", "dv", "fa", "he", "mzn", "pnb", "ps", "sd", "ug", "ur", "yi"}
 
@@ -98,6 +101,9 @@ def _split(folder: Path, *, scores: Scores, task: Task, read: Manifest, most: in
     """Lay out what there is to say of one split."""
     preemption.answer()
     bars = Bars.of(scores)
+    alike, left_out = None, ""
+    if scores.consistency is not None:
+        alike, left_out = summaries.least_alike(scores.consistency, sources=scores.source_languages)
     return {
         "id": scores.split,
         "title": f"{scores.data} {scores.split}" + (", synthetic sample" if scores.synthetic else ""),
@@ -110,7 +116,8 @@ def _split(folder: Path, *, scores: Scores, task: Task, read: Manifest, most: in
         "groups": charts.groups(scores, key=f"groups-{scores.split}"),
         "unit": scores.measure.how,
         "group_rows": _group_rows(scores),
-        "consistency": scores.consistency,
+        "consistency": alike,
+        "left_out": left_out,
         "alike": words.consistency_lines(scores),
         "languages": by_language.languages(folder, scores=scores, task=task, read=read, most=most),
     }
@@ -204,4 +211,9 @@ def _curves(folder: Path, *, measure: MeasureFacts) -> Markup | None:
 def _details(folder: Path) -> dict[str, str]:
     """Return the files that say how the run came about, by name, as they are."""
     names = (CONFIG, EVALUATION, "environment.json", "manifest.json")
-    return {name: (folder / name).read_text(encoding="utf-8") for name in names if (folder / name).is_file()}
+    found = {name: folder / name for name in names if (folder / name).is_file()}
+    return {name: _cut(path.read_text(encoding="utf-8", errors="replace"), path) for name, path in found.items()}
+
+
+def _cut(text: str, path: Path) -> str:
+    return text if len(text) <= LONGEST_DETAIL else f"{text[:LONGEST_DETAIL]}\n… {path} has all of it"

@@ -14,7 +14,7 @@ from rich.text import Text
 from babelfit.checkpoints.rankings import SOURCE_DEV
 from babelfit.errors import UserError
 from babelfit.files import atomic_files
-from babelfit.files.escaping import escaped, printable
+from babelfit.files.escaping import escaped, escaped_for_spreadsheets, printable
 from babelfit.files.untrusted_files import check_folder
 from babelfit.ledger.comparison import TEST
 from babelfit.ledger.groups import Group
@@ -39,9 +39,8 @@ def report_sweep(folder: Path) -> None:
             f"{folder} is a single run, not a sweep: its scores are in {folder / 'report.md'}. A sweep's folder is "
             "that of a babelfit train -m, outputs/NAME"
         )
-    found = read_sweep(folder)
     check_folder(folder)
-    ledger = collect(found)
+    ledger = collect(read_sweep(folder))
     print_ledger(ledger, console=Console())
     write_files(ledger, folder=folder)
     sweep_pictures.draw(ledger, path=folder / "sweep.png")
@@ -84,18 +83,18 @@ def as_csv(ledger: Ledger) -> str:
     ]
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(header)
+    writer.writerow(map(escaped_for_spreadsheets, header))
     for row in ledger.rows:
         trial = row.trial
         scores = [row.scores[split].main.get(one, "") if split in row.scores else "" for split, one in languages]
         writer.writerow(
             [
                 *(trial.number, " ".join(map(str, row.repeats)), trial.state, row.group),
-                *(trial.overrides.get(key, "") for key in ledger.swept),
+                *(escaped_for_spreadsheets(trial.overrides.get(key, "")) for key in ledger.swept),
                 *(trial.objectives.get(name, "") for name in ledger.objectives),
                 *(row.ranks.get(name, "") for name in ledger.objectives),
                 *scores,
-                *(trial.folder.name, trial.why or ""),
+                *(trial.folder.name, escaped_for_spreadsheets(trial.why or "")),
             ]
         )
     return file.getvalue()

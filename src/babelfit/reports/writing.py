@@ -22,7 +22,7 @@ def write(folder: Path, *, all_scores: Sequence[Scores], facts: Mapping[str, str
     from babelfit.reports import manifest_tables, page  # imports matplotlib, which one process in the end needs
 
     known = manifest.read(folder)
-    task = tasks.of_document(all_scores[0].task, all_scores[0].labels)
+    task = tasks.of_document(all_scores[0].task, all_scores[0].labels, where=folder / "scores")
     selected = selections.read(folder)
     selected_otherwise = [] if selected is None else selection_sheets.sheets(selected)
     text = markdown(

@@ -8,6 +8,7 @@ import numpy as np
 from datasets import Dataset
 from numpy.typing import NDArray
 
+from babelfit.files.documents import Count
 from babelfit.rows.read import Read, digests, paths
 
 Array = NDArray[Any]
@@ -20,9 +21,9 @@ MOST_SHOWN = 3
 class LeakedRow:
     """Where a row stands, counted from 0, and where in training."""
 
-    row: int
+    row: Count
     file: str
-    train_row: int
+    train_row: Count
     train_file: str
 
 
@@ -35,11 +36,11 @@ class Leak:
     one in another language, in parallel data.
     """
 
-    rows: int
-    exact: int
-    of: int
+    rows: Count
+    exact: Count
+    of: Count
     examples: list[LeakedRow]
-    translated: int | None = None
+    translated: Count | None = None
 
 
 Leaks = Mapping[str, Mapping[str, Leak]]

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 
+from babelfit.files.documents import Count, Part
+
 
 @dataclass(frozen=True, kw_only=True)
 class DatasetRead:
@@ -27,7 +29,7 @@ class DataFile:
     """A file as it was when it was read."""
 
     path: str
-    bytes: int
+    bytes: Count
     sha256: str
 
 
@@ -43,12 +45,12 @@ def data_files(paths: Sequence[Path], digests: Sequence[str]) -> list[DataFile]:
 class Tokens:
     """What the tokenizer makes of the text that is not cut."""
 
-    words: int = 0
-    characters: int = 0
-    subwords: int = 0
-    unknown: int = 0
-    targets: int | None = None  # that are reached: words, in tagging
-    lengths: dict[str, int] = field(default_factory=dict)  # quantiles of those of sequences, with special tokens
+    words: Count = 0
+    characters: Count = 0
+    subwords: Count = 0
+    unknown: Count = 0
+    targets: Count | None = None  # that are reached: words, in tagging
+    lengths: dict[str, Count] = field(default_factory=dict)  # quantiles of those of sequences, with special tokens
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,15 +60,15 @@ class RowsRead:
     split: str | None = None  # of the dataset
     layout: str | None = None
     files: list[DataFile]
-    rows: int = 0  # as they came
-    dropped: dict[str, list[int]] = field(default_factory=dict)  # by reason, which rows are no examples
-    scripts: dict[str, float] = field(default_factory=dict)  # shares of the letters
-    drawn: list[int] | None = None  # which rows, where a few were
-    examples: int = 0  # less the dropped ones, and those beyond a limit
-    labels: dict[str, int] = field(default_factory=dict)  # targets by label, those without gold by ""
-    truncated: int = 0
-    windows: int = 0
-    duplicates: int | None = None
+    rows: Count = 0  # as they came
+    dropped: dict[str, list[Count]] = field(default_factory=dict)  # by reason, which rows are no examples
+    scripts: dict[str, Part] = field(default_factory=dict)  # shares of the letters
+    drawn: list[Count] | None = None  # which rows, where a few were
+    examples: Count = 0  # less the dropped ones, and those beyond a limit
+    labels: dict[str, Count] = field(default_factory=dict)  # targets by label, those without gold by ""
+    truncated: Count = 0
+    windows: Count = 0
+    duplicates: Count | None = None
     tokens: Tokens = Tokens()
 
 

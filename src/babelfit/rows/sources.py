@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from babelfit.errors import UserError
 from babelfit.files.atomic_files import sha256
+from babelfit.files.documents import WORD
 from babelfit.rows.readers import LABEL
 
 HUB_PARQUET = {split: f"{{language}}/{split}-*.parquet" for split in ("train", "validation", "test")}
@@ -94,8 +95,8 @@ class Source:
 def find(folder: Path, *, layouts: Sequence[Layout], dataset: str, split: str, language: str) -> Source:
     """Return one language of one split, found by looking; raise UserError with every path looked for."""
     # The code becomes part of a path and of a glob.
-    if not re.fullmatch(r"[A-Za-z0-9-]+", language):
-        raise UserError(f"{language!r} is not a language code; expected letters, digits and '-', as in 'en'")
+    if not re.fullmatch(WORD, language):
+        raise UserError(f"{language!r} is not a language code; expected letters, digits, '-' and '_', as in 'en'")
     if not folder.is_dir():
         raise UserError(f"data.folder: '{folder}' is not a folder; give the folder that holds {dataset}")
     found = _look(folder, layouts=layouts, split=split, language=language)

@@ -8,6 +8,7 @@ from typing import Any
 from babelfit.encoder.loading import ModelFiles
 from babelfit.errors import UserError
 from babelfit.files import atomic_files, documents
+from babelfit.files.documents import Word
 from babelfit.predictions import prediction_files
 from babelfit.rows.leaks import Leak, Leaks, in_words
 from babelfit.rows.read import DatasetRead, Read, RowsRead, digests, paths
@@ -31,9 +32,9 @@ class Manifest(DatasetRead):
     encoder: ModelFiles | None = None
     model: ModelFiles | None = None
     facts: dict[str, str] = field(default_factory=dict)  # those of the reports
-    leaks: dict[str, dict[str, Leak]] = field(default_factory=dict)
-    imported: dict[str, dict[str, Imported]] = field(default_factory=dict)
-    splits: dict[str, dict[str, RowsRead]] = field(default_factory=dict)
+    leaks: dict[Word, dict[Word, Leak]] = field(default_factory=dict)
+    imported: dict[Word, dict[Word, Imported]] = field(default_factory=dict)
+    splits: dict[Word, dict[Word, RowsRead]] = field(default_factory=dict)
 
     def of(self, split: str, language: str) -> RowsRead:
         """Return what was read of a language in a split; nothing where the manifest does not say it."""

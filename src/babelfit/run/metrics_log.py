@@ -24,6 +24,7 @@ class MetricsLog(Logger):
     def __init__(self, path: Path) -> None:
         super().__init__()
         self._path = path
+        self._is_mended = False  # by this process
 
     @property
     def name(self) -> str:
@@ -47,12 +48,24 @@ class MetricsLog(Logger):
             os.truncate(self._path, size)
         else:
             log.warning("%s has lost rows: it has %d bytes, and had %d at the checkpoint", self._path, self.size, size)
-            if not self.size:
-                atomic_files.write_text(self._path, HEADER)
+            self._mend()
+
+    def _mend(self) -> None:
+        """Drop a row that was not written to its end: what is appended must not go on behind it."""
+        lines = self._path.read_bytes() if self.size else b""
+        whole = lines.rfind(b"\n") + 1
+        if whole < len(HEADER):
+            atomic_files.write_text(self._path, HEADER)
+        elif whole < len(lines):
+            log.warning("%s ended within a row, which is dropped", self._path)
+            os.truncate(self._path, whole)
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
         """Append the numbers of one step: that of the optimizer steps done."""
+        if not self._is_mended:
+            self._mend()
+            self._is_mended = True
         rows = [(step or 0, name, f"{value:.8g}") for name, value in metrics.items()]
         with self._path.open("a", newline="", encoding="utf-8") as file:
             csv.writer(file, lineterminator="\n").writerows(rows)

@@ -32,5 +32,5 @@ def task_of(run: Run) -> Task:
     """Return the task that a run was trained on; older manifests do not say it, and then it is that of its head."""
     known = manifest.read(run.folder)
     if known.task is not None:
-        return of_document(known.task, known.labels)
+        return of_document(known.task, known.labels, where=run.folder / "manifest.json")
     return of_head(run.config().head.name)

@@ -1,15 +1,15 @@
 """status.json: how a run stands, as typed values. Nothing in it is taken that no run of ours writes."""
 
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, TypedDict
 
-from pydantic import Field, FiniteFloat
+from pydantic import Field
 
 from babelfit.checkpoints.rankings import Ranked
 from babelfit.errors import UserError
 from babelfit.files import atomic_files, documents
+from babelfit.files.documents import Count, Number
 
 FILE = "status.json"
 
@@ -21,10 +21,10 @@ class Selected:
     """The selected checkpoint: its step of how many, and its score by which ranking."""
 
     file: Annotated[str, Field(pattern=r"^step-[0-9]+\.ckpt$")]  # an untrusted file must not choose what is read
-    step: int
-    score: float
+    step: Count
+    score: Number
     by: str
-    of: int
+    of: Count
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +37,7 @@ class Status:
     host: str | None = None
     selected: Selected | None = None  # once its training is over
     rankings: dict[str, Annotated[list[Ranked], Field(min_length=1)]] = field(default_factory=dict)
-    objectives: dict[str, FiniteFloat] = field(default_factory=dict)
+    objectives: dict[str, Number] = field(default_factory=dict)
 
     @property
     def in_words(self) -> str:
@@ -59,7 +59,7 @@ def read(folder: Path) -> Status:
     if not path.is_file():
         return Status(state="new")
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
+        document = documents.loads(path.read_text(encoding="utf-8"))
         if isinstance(document, dict) and document.get("state") not in WRITTEN_STATES:
             raise ValueError(f"state {document.get('state')!r} is not one of {', '.join(WRITTEN_STATES)}")
         return documents.parsed(Status, document, where="it")

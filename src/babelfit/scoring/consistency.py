@@ -9,7 +9,7 @@ import numpy as np
 
 from babelfit.errors import UserError
 from babelfit.rows.read import RowsRead, dropped, is_cut
-from babelfit.scoring.scores import Consistency, DifferentGold, Share
+from babelfit.scoring.tables import Consistency, DifferentGold, Share
 from babelfit.statistics.sums import Array
 from babelfit.tasks.task import TargetAnswers
 
@@ -88,7 +88,11 @@ def consistency(
     predicted = np.stack([answers[one].predicted[items.places[one]] for one in languages])  # (languages, items)
     gold = np.stack([answers[one].gold[items.places[one]] for one in languages])
     right = (predicted == gold).astype(np.float64)
-    alike = (predicted[:, None] == predicted[None]).astype(np.float64)  # (languages, languages, items)
+    # A row a language, one after the other: of hundreds of languages, all at once is gigabytes.
+    alike = np.stack([(predicted == ours).sum(axis=1) for ours in predicted])
+    alike_if_right = np.stack(
+        [(predicted[:, hits] == ours[hits]).sum(axis=1) for ours, hits in zip(predicted, right > 0, strict=True)]
+    )
     all_alike = (predicted == predicted[0]).all(axis=0)
     differing = (gold != gold[0]).sum(axis=1).tolist()
     return Consistency(
@@ -98,9 +102,9 @@ def consistency(
         different_gold=DifferentGold(
             items=int((gold != gold[0]).any(axis=0).sum()), languages=dict(zip(languages, differing, strict=True))
         ),
-        alike=_shares(alike.sum(axis=-1), number),
+        alike=_shares(alike, number),
         both_right=_shares(right @ right.T, number),
-        alike_if_right=_shares((alike * right[:, None]).sum(axis=-1), right.sum(axis=1)[:, None]),
+        alike_if_right=_shares(alike_if_right, right.sum(axis=1)[:, None]),
         all_alike=_share(all_alike.sum(), number),
         all_right=_share(right.all(axis=0).sum(), number),
         all_alike_if_right={

@@ -120,7 +120,8 @@ def _labels(document: Mapping[str, Any], kind: Mapping[str, Any]) -> list[str]:
     languages = document.get("languages")
     counted: Any = next(iter(languages.values()), {}) if isinstance(languages, Mapping) else {}
     confusion = counted.get("confusion") if isinstance(counted, Mapping) else None
-    labels = [str(label) for label in confusion.get("labels", ())] if isinstance(confusion, Mapping) else []
+    given = confusion.get("labels") if isinstance(confusion, Mapping) else None
+    labels = [str(label) for label in given] if isinstance(given, list) else []
     if kind is not _TAGGING:
         return labels
     # Of tags, the types are counted.

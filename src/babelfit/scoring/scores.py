@@ -14,44 +14,29 @@ from pydantic import Field
 
 from babelfit.errors import UserError
 from babelfit.files import atomic_files, documents
+from babelfit.files.documents import Count, Number, Word
+from babelfit.files.untrusted_files import inside
 from babelfit.scoring import schema_1
 from babelfit.scoring.measure_facts import MeasureFacts
+from babelfit.scoring.tables import Calibration, Confusion, Consistency, Share
 
 SCHEMA = 2
 
-Interval = Annotated[list[float], Field(min_length=2, max_length=2)]
-Share = float | None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Calibration:
-    """Bins of confidence: how many targets, their mean confidence, and the share of right ones."""
-
-    count: list[int]
-    confidence: list[Share]
-    accuracy: list[Share]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Confusion:
-    """Counts of predicted labels (columns) by gold ones (rows)."""
-
-    labels: list[str]
-    counts: list[list[int]]
+Interval = Annotated[list[Number], Field(min_length=2, max_length=2)]
 
 
 @dataclass(frozen=True, kw_only=True)
 class LanguageScores:
     """One language's scores; in the file, `values` stand beside the other fields, each under its measure's key."""
 
-    values: dict[str, float]
-    examples: int
-    words: int | None = None
-    masked: int | None = None
-    inactive: int | None = None
-    unlabelled: int | None = None
+    values: dict[str, Number]
+    examples: Count
+    words: Count | None = None
+    masked: Count | None = None
+    inactive: Count | None = None
+    unlabelled: Count | None = None
     interval: Interval | None
-    ece: float | None = None
+    ece: Share = None
     calibration: Calibration | None = None
     confusion: Confusion | None = None
 
@@ -60,19 +45,19 @@ class LanguageScores:
 class Worst:
     """The target language with the lowest score."""
 
-    language: str
-    score: float
+    language: Word
+    score: Number
 
 
 @dataclass(frozen=True, kw_only=True)
 class Transfer:
     """Transfer numbers; None where they are undefined."""
 
-    source: Share
-    target_mean: Share
-    mean: Share
-    gap: Share
-    retention: Share
+    source: Number | None
+    target_mean: Number | None
+    mean: Number | None
+    gap: Number | None
+    retention: Number | None
     worst: Worst | None
     intervals: dict[str, Interval | None] = field(default_factory=dict)
 
@@ -81,19 +66,19 @@ class Transfer:
 class Group:
     """Target languages that have something in common."""
 
-    languages: list[str]
-    mean: float
+    languages: list[Word]
+    mean: Number
     interval: Interval | None
-    gap: Share
+    gap: Number | None
 
 
 @dataclass(frozen=True, kw_only=True)
 class SizeCorrelation:
     """How score and size in the pretraining corpus go together."""
 
-    spearman: float
+    spearman: Number
     p: float | None = None
-    languages: int
+    languages: Count
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,34 +97,10 @@ class Groups:
 
 
 @dataclass(frozen=True, kw_only=True)
-class DifferentGold:
-    """Items whose gold differs by language."""
-
-    items: int
-    languages: dict[str, int] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Consistency:
-    """Which share of a parallel dataset's items is answered alike: in pairs of languages, and in all."""
-
-    languages: list[str]
-    items: int
-    left_out: int
-    different_gold: DifferentGold
-    alike: list[list[Share]]
-    both_right: list[list[Share]] = field(default_factory=list)
-    alike_if_right: list[list[Share]]
-    all_alike: Share
-    all_right: Share
-    all_alike_if_right: dict[str, Share]
-
-
-@dataclass(frozen=True, kw_only=True)
 class Resamples:
     """What intervals are made of."""
 
-    number: int
+    number: Count
     of: str
 
 
@@ -147,7 +108,7 @@ class Resamples:
 class Contaminated:
     """Which languages' scores measure nothing, and why."""
 
-    languages: list[str]
+    languages: list[Word]
     why: str
 
 
@@ -155,8 +116,8 @@ class Contaminated:
 class FewShotNote:
     """How few examples of which target languages were trained on."""
 
-    k: int
-    languages: list[str] | None
+    k: Count
+    languages: list[Word] | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -175,12 +136,12 @@ class Scores:
     few_shot: FewShotNote | None = None
     few_shot_unit: str = "examples"
     examples_name: str = "examples"
-    split: str
+    split: Word
     metric: str
-    source_languages: list[str]
+    source_languages: list[Word]
     vocabulary: str | None = None
-    languages: dict[str, LanguageScores]
-    unscored_languages: list[str] = field(default_factory=list)
+    languages: Annotated[dict[Word, LanguageScores], Field(min_length=1)]
+    unscored_languages: list[Word] = field(default_factory=list)
     transfer: Transfer | None = None
     resamples: Resamples | None = None
     groups: Groups | None = None
@@ -210,7 +171,7 @@ class Scores:
 
 def write(scores: Scores, folder: Path) -> None:
     """Write the scores of one split into a run folder."""
-    file = folder / "scores" / f"{scores.split}.json"
+    file = inside(folder, "scores", f"{scores.split}.json")
     file.parent.mkdir(exist_ok=True)
     atomic_files.write_text(file, json.dumps(as_document(scores), indent=2) + "\n")
 
@@ -224,14 +185,25 @@ def as_document(scores: Scores) -> dict[str, Any]:
 
 
 def read_all(folder: Path) -> list[Scores]:
-    """Read the scores of every split in a run folder; raise UserError for a file that holds none."""
-    return [read(file) for file in sorted((folder / "scores").glob("*.json"))]
+    """Read the scores of every split in a run folder; raise UserError for a file that holds none, or of other data."""
+    found = {file: read(file) for file in sorted((folder / "scores").glob("*.json"))}
+    for file, scores in found.items():
+        first = next(iter(found.values()))
+        if (scores.data, scores.task) != (first.data, first.task):
+            raise UserError(
+                f"{file} has scores of {scores.data!r} ({scores.task}), and {next(iter(found))} those of "
+                f"{first.data!r} ({first.task}): a folder is of one dataset; move the one that is not its own away"
+            )
+    return [*found.values()]
 
 
 def read(file: Path) -> Scores:
     """Return the scores of one split; raise UserError, with what is wrong, where the file is malformed."""
     try:
-        return from_document(documents.loads(file.read_text(encoding="utf-8")))
+        scores = from_document(documents.loads(file.read_text(encoding="utf-8")))
+        if scores.split != file.stem:
+            raise ValueError(f"split is {scores.split!r}, and the file's name {file.stem!r}")
+        return scores
     except (ValueError, RecursionError) as error:
         raise UserError(f"{file} holds no scores ({error}): delete it, and evaluating again writes it anew") from error
 
@@ -258,8 +230,6 @@ def from_document(document: Any) -> Scores:
             raise ValueError(f"languages.{language} has no {missing[0]}")
     if all(measure.shown == "nowhere" for measure in scores.measures):
         raise ValueError("none of its measures is shown")
-    if scores.consistency is not None and len(scores.consistency.languages) != len(scores.consistency.alike):
-        raise ValueError("consistency.alike does not have one row per language")
     return scores
 
 

@@ -15,7 +15,6 @@ from babelfit.scoring.groups import groups
 from babelfit.scoring.measure_facts import MeasureFacts
 from babelfit.scoring.scores import (
     SCHEMA,
-    Consistency,
     Contaminated,
     FewShotNote,
     LanguageScores,
@@ -23,6 +22,7 @@ from babelfit.scoring.scores import (
     Scores,
     Transfer,
 )
+from babelfit.scoring.tables import Consistency
 from babelfit.statistics import bootstrap
 from babelfit.statistics.sums import Array, Counts, Measure
 from babelfit.tasks.task import Answers, Task
@@ -68,6 +68,7 @@ def score(folder: Path, facts: SplitFacts) -> Scores:
         language: _score_language(
             counts[language],
             task.details(theirs),
+            language=language,
             measures=task.measures,
             interval=transform(bootstrap.interval(resampled[language]), task.headline),
             unlabelled=unlabelled[language],
@@ -156,12 +157,19 @@ def _score_language(
     counts: Counts,
     details: Mapping[str, Any],
     *,
+    language: str,
     measures: Sequence[Measure],
     interval: list[float] | None,
     unlabelled: int,
 ) -> LanguageScores:
     values = {measure.key: measure.score(counts.rows) for measure in measures}
-    known = documents.parsed(LanguageScores, {**details, "values": values, "interval": interval}, where="details")
+    try:
+        known = documents.parsed(LanguageScores, {**details, "values": values, "interval": interval}, where="details")
+    except ValueError as error:
+        raise UserError(
+            f"the predictions in {language} have no score that is a number ({error}): the model diverged, or they are "
+            "damaged; delete them, and evaluating again predicts anew"
+        ) from error
     return replace(known, unlabelled=unlabelled) if unlabelled else known
 
 

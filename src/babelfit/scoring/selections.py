@@ -15,6 +15,8 @@ import numpy as np
 from babelfit.checkpoints.rankings import LAST, MEAN_DEV, SOURCE_DEV, Rankings, by_language
 from babelfit.errors import UserError
 from babelfit.files import atomic_files, documents
+from babelfit.files.documents import Count, Number, Word
+from babelfit.files.untrusted_files import inside
 from babelfit.predictions import prediction_files
 from babelfit.run import manifest
 from babelfit.scoring import schema_1
@@ -36,7 +38,7 @@ ORACLE, AVERAGE = "oracle", "average"
 class Price:
     """How much more than `source_dev` a selection scores in the mean of the target languages."""
 
-    target_mean: float
+    target_mean: Number
     interval: Interval | None
 
 
@@ -45,8 +47,8 @@ class Selection:
     """What one way of selecting chose, by language, and what that scores."""
 
     by: str
-    steps: dict[str, list[int]]
-    languages: dict[str, float]
+    steps: dict[Word, list[Count]]
+    languages: dict[Word, Number]
     transfer: Transfer
     price: Price | None
 
@@ -60,7 +62,7 @@ class Selections:
     synthetic: bool = False
     regime: str | None = None
     contaminated: Contaminated | None = None
-    split: str
+    split: Word
     metric: str
     measure: MeasureFacts
     selections: list[Selection]
@@ -92,7 +94,7 @@ def choices(rankings: Rankings, *, languages: Sequence[str], averages: bool) -> 
 
 def folder_of(steps: Steps, *, run: Path) -> Path:
     """Return the folder, within that of a run, of the predictions of a model other than the run's own."""
-    return run / FOLDER / f"{'mean-of-' if len(steps) > 1 else ''}step-{'-'.join(map(str, steps))}"
+    return inside(run, FOLDER, f"{'mean-of-' if len(steps) > 1 else ''}step-{'-'.join(map(str, steps))}")
 
 
 def steps_in_words(steps: Steps) -> str:

@@ -1,6 +1,7 @@
 """Kinds of task, a file each: what an example is, its gold, its prediction, its scores."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from babelfit.errors import UserError
 from babelfit.tasks.classification import Classification
@@ -14,11 +15,15 @@ __all__ = ["TASKS", "Classification", "MaskedTokens", "Regression", "Tagging", "
 TASKS: dict[str, type[Task]] = {task.name: task for task in (Classification, MaskedTokens, Regression, Tagging)}
 
 
-def of_document(name: str, labels: Sequence[str]) -> Task:
-    """Return the task that a document names, of data that have these labels; raise UserError for one not known here."""
+def of_document(name: str, labels: Sequence[str], *, where: Path | None = None) -> Task:
+    """Return the task that a document names, of data that have these labels; raise UserError for one not known here.
+
+    `where` is the file or the folder of the document, for the message.
+    """
     if name not in TASKS:
+        place = "" if where is None else f"{where}: "
         raise UserError(
-            f"task {name!r} is unknown; this version has {', '.join(TASKS)}. Was it written by another version?"
+            f"{place}task {name!r} is unknown; this version has {', '.join(TASKS)}. Was it written by another version?"
         )
     return TASKS[name].with_labels(labels)
 

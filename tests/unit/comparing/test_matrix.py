@@ -100,6 +100,7 @@ def test_other_data_or_splits_are_refused(tmp_path: Path, runs: list[str]) -> No
     (other / "scores" / "test.json").write_text(
         json.dumps(json.loads(file.read_text()) | {"split": "test", "data": "pawsx"})
     )
+    file.unlink()
     with pytest.raises(UserError, match="different data: data xnli and pawsx"):
         matrix([*runs, str(other)], split=None)
 

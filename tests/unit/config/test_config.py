@@ -372,3 +372,51 @@ def test_a_file_that_is_no_configuration_is_refused(tmp_path: Path, content: byt
 def test_a_missing_file_is_told_with_its_path(tmp_path: Path) -> None:
     with pytest.raises(OSError, match=r"gone\.yaml"):
         load(tmp_path / "gone.yaml", TrainConfig)
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"seed": "one"}, "seed: Value 'one'"),
+        ({"data": None}, "data: "),
+        ({"data": {"name": ["xnli"]}}, ""),
+        ({"optimization": {"batch_size": -1}}, "no value for"),
+        ({"resume": "perhaps"}, "resume=perhaps: must be one of auto, never"),
+        ({"trainer": {"precision": {"a": [1]}}}, "trainer"),
+        ({"encoder": [1]}, "list is not a subclass of EncoderConfig"),
+    ],
+)
+def test_a_runs_configuration_that_no_run_writes_is_named(
+    composed: dict[str, Any], tmp_path: Path, change: dict[str, Any], told: str
+) -> None:
+    path = tmp_path / "config.yaml"
+    save(parsed(composed), path)
+    path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | change))
+
+    with pytest.raises(UserError, match=r"is not as a run writes it .* put back what stood there") as error:
+        load(path, TrainConfig)
+    assert str(error.value).startswith(f"{path} ")
+    assert told in str(error.value)
+
+
+@pytest.mark.parametrize("line", ["a: 2024-01-15", "a: !!set {x}", "null: 1", "1: 2", "a: {b: {null: 1}}"])
+def test_a_runs_configuration_is_words_and_numbers(composed: dict[str, Any], tmp_path: Path, line: str) -> None:
+    path = tmp_path / "config.yaml"
+    save(parsed(composed), path)
+    with path.open("a") as file:
+        file.write(f"{line}\n")
+
+    with pytest.raises(UserError, match=r"config\.yaml holds .* put it in quotes"):
+        load(path, TrainConfig)
+
+
+@pytest.mark.parametrize("key", ["data.languages", "data.train_languages", "data.few_shot.languages"])
+@pytest.mark.parametrize("language", ["../en", "ca@valencia", "\x1b[2J", "a b", "<b>"])
+def test_a_language_that_could_name_no_file_is_refused(composed: dict[str, Any], key: str, language: str) -> None:
+    values = changed(composed)
+    place = values["data"]["few_shot"] if "few_shot" in key else values["data"]
+    place[key.rpartition(".")[2]] = ["zh-TW", "eng_Latn", language]
+
+    with pytest.raises(UserError, match="is not a language code; expected letters, digits, '-' and '_'") as error:
+        checked(OmegaConf.create(values), TrainConfig)
+    assert str(error.value).startswith(f"{key}: {language!r}")

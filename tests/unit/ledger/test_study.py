@@ -1,5 +1,7 @@
 """The record of a sweep survives what kills the sweep, and draws on as if nothing had happened."""
 
+import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -123,6 +125,8 @@ def test_a_damaged_study_is_told(tmp_path: Path, storage: str) -> None:
         ("objective", None, "it.objective: Input should be a valid string; found 'None'"),
         ("space", {"seed": 1}, "it.space.seed: Input should be a valid string; found '1'"),
         ("base", [], "it.base: "),
+        ("objective", "=cmd|x", "it.objective: String should be a word of letters, digits, - and _"),
+        ("search", "\x1b[2J", "it.search: String should be a word"),
     ],
 )
 def test_a_study_that_says_what_no_sweep_does_is_told(tmp_path: Path, key: str, value: Any, told: str) -> None:
@@ -140,6 +144,8 @@ def test_a_study_that_says_what_no_sweep_does_is_told(tmp_path: Path, key: str, 
         ("overrides", {"seed": 1}, "trial 0.overrides.seed: Input should be a valid string; found '1'"),
         ("objectives", {"source_dev": "high"}, "trial 0.objectives.source_dev: Input should be a valid number"),
         ("objectives", {"source_dev": float("inf")}, "trial 0.objectives.source_dev: Input should be a finite number"),
+        ("objectives", {"source_dev": 1e300}, "trial 0.objectives.source_dev: Input should be no farther from zero"),
+        ("objectives", {"\x1b[2J": 0.5}, "trial 0.objectives.'\\x1b[2J'"),
         ("why", 3, "trial 0.why: "),
         ("retries", "0", "trial 0.retries: "),
     ],
@@ -161,6 +167,51 @@ def test_a_strangers_study_leads_nowhere_else(tmp_path: Path) -> None:
     study = Study(tmp_path, facts=FACTS)
     trial = study.place(study.begin({"seed": "1"}), "../../elsewhere")
     assert trial.folder.parent == tmp_path
+
+
+def foreign(path: Path) -> bytes:
+    """Make somebody's database."""
+    with closing(sqlite3.connect(path)) as opened:
+        opened.execute("CREATE TABLE invoices (number)")
+        opened.commit()
+    return path.read_bytes()
+
+
+def test_a_foreign_database_is_left_as_it_is(tmp_path: Path) -> None:
+    before = foreign(tmp_path / "study.db")
+    for opened in (record.read_sweep, Study, lambda folder: Study(folder, facts=FACTS)):
+        with pytest.raises(UserError, match=r"study\.db is not the study of a sweep.* has no table studies.*move it"):
+            opened(tmp_path)
+    assert (tmp_path / "study.db").read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir()] == ["study.db"]
+
+
+@pytest.mark.parametrize("storage", ["sqlite", "journal"])
+def test_a_linked_study_is_not_opened(tmp_path: Path, storage: str) -> None:
+    (tmp_path / "sweep").mkdir()
+    before = foreign(tmp_path / "precious")
+    (tmp_path / "sweep" / record.FILES[storage]).symlink_to(tmp_path / "precious")
+    for opened in (record.read_sweep, Study, lambda folder: Study(folder, storage=storage, facts=FACTS)):
+        with pytest.raises(UserError, match="is a link"):
+            opened(tmp_path / "sweep")
+    assert (tmp_path / "precious").read_bytes() == before
+
+
+def test_a_study_whose_writer_died_is_opened(tmp_path: Path) -> None:
+    Study(tmp_path, facts=FACTS)
+    (tmp_path / "study.db-journal").write_bytes(b"")
+    assert record.read_sweep(tmp_path).objective == "source_dev"
+
+
+@pytest.mark.parametrize("table", ["trials", "trial_user_attributes", "studies"])
+def test_a_study_that_lacks_rows_or_tables_is_told(tmp_path: Path, table: str) -> None:
+    study = Study(tmp_path, facts=FACTS)
+    study.end(study.begin({"seed": "1"}), "complete", objectives={"source_dev": 0.5})
+    with closing(sqlite3.connect(tmp_path / "study.db")) as opened:
+        opened.execute(f"DROP TABLE {table}")
+        opened.commit()
+    with pytest.raises(UserError, match="damaged"):
+        record.read_sweep(tmp_path)
 
 
 def test_a_trial_below_the_median_of_the_others_is_hopeless(tmp_path: Path) -> None:

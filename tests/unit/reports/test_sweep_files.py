@@ -174,7 +174,7 @@ def test_text_is_no_markup_anywhere(in_folder: Path, text: str) -> None:
     made = MadeSweep(in_folder / "outputs", search=text)
     for number in range(4):
         folder = made.add({"a": f"{text}{number}", "b": str(number)}, source_dev=0.5, mean_dev=number / 10)
-        write_scores(folder, "validation", {"en": 0.8, text: 0.5}, contaminated={"languages": [text], "why": text})
+        write_scores(folder, "validation", {"en": 0.8, "sw": 0.5}, contaminated={"languages": ["sw"], "why": text})
         write_metrics(folder, [(1, "mean_dev", 0.1)])
     made.add({"a": "x", "b": "7"}, state="failed", why=f"{text}\nsecond line")
     in_words = text.replace("\x1b", r"\x1b")
@@ -188,6 +188,18 @@ def test_text_is_no_markup_anywhere(in_folder: Path, text: str) -> None:
     if escaped != in_words:
         assert in_words not in without_command.replace(escaped, "")
     assert in_words in printed(made)
+
+
+def test_no_cell_of_the_csv_is_a_formula_or_steers_a_terminal(in_folder: Path) -> None:
+    made = MadeSweep(in_folder)
+    made.add({"=cmd|' /C calc'!A0": "@SUM(1)", RATE: "-1e-5"}, source_dev=0.5, mean_dev=0.5)
+    made.add({RATE: "+1+1"}, state="failed", why="-2+3\x1b[2J")
+    header, *rows = csv.reader(io.StringIO(sweep_files.as_csv(collect(made.sweep))))
+
+    assert "'=cmd|' /C calc'!A0" in header
+    cells = [cell for row in rows for cell in row]
+    assert {"'@SUM(1)", "-1e-5", "'+1+1", r"'-2+3\x1b[2J"} <= set(cells)
+    assert not [cell for cell in (*header, *cells) if cell[:1] in ("=", "@", "+")]
 
 
 def test_the_csv_has_a_row_per_trial_at_full_precision(in_folder: Path) -> None:

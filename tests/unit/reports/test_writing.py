@@ -1,6 +1,7 @@
 """What is written of a run: all reports of all tasks, from its scores and its manifest, old or new."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from made_pages import FACTS, entry
 from made_runs import labels, write_run
 from made_tasks import TOKENS
 
+from babelfit.errors import UserError
 from babelfit.reports import writing
 from babelfit.scoring import scores as score_files
 from babelfit.tasks.masked_tokens import MaskedPrediction
@@ -44,6 +46,15 @@ def test_masked_tokens_have_a_page_with_figures_and_without_errors_to_read(tmp_p
         assert absent not in page
     assert "subwords by word" in page
     assert [file.name for file in (run / "figures").iterdir()] == ["scores-test.png"]
+
+
+def test_scores_of_a_task_that_is_not_known_are_named_with_their_folder(tmp_path: Path) -> None:
+    run = masked(tmp_path / "run")
+    [scores] = score_files.read_all(run)
+    score_files.write(replace(scores, task="telepathy"), run)
+
+    with pytest.raises(UserError, match=r"run/scores: task 'telepathy' is unknown; this version has classification"):
+        written(run)
 
 
 @pytest.mark.parametrize(

@@ -184,3 +184,27 @@ def test_a_damaged_manifest_is_named_with_what_is_wrong_where(tmp_path: Path, da
         assert told in str(error.value)
         assert "delete it, and the same command writes it anew" in str(error.value)
     assert (tmp_path / "manifest.json").read_text() == damage
+
+
+@pytest.mark.parametrize(
+    ("damage", "told"),
+    [
+        ({"splits": {"../x": {}}}, "it.splits.'../x'"),
+        ({"splits": {"test": {"\x1b[2J": {"files": []}}}}, "it.splits.test.'\\x1b[2J'"),
+        ({"splits": {"test": {"en": {"files": [], "rows": -1}}}}, "it.splits.test.en.rows: "),
+        ({"splits": {"test": {"en": {"files": [], "scripts": {"Latin": 7}}}}}, "it.splits.test.en.scripts.Latin: "),
+        ({"splits": {"test": {"en": {"files": [], "dropped": {"x": [-1]}}}}}, "it.splits.test.en.dropped.x.0: "),
+        ({"leaks": {"a b": {}}}, "it.leaks.'a b'.[key]: String should be a word"),
+        ({"imported": {"test": {"<b>": {"path": "x", "sha256": "y"}}}}, "it.imported.test.'<b>'"),
+        ({"facts": {"run": 1}}, "it.facts.run: "),
+        ({"splits": None}, "it.splits: "),
+    ],
+)
+def test_a_manifest_that_no_run_writes_is_named(tmp_path: Path, damage: dict[str, Any], told: str) -> None:
+    (tmp_path / "manifest.json").write_text(json.dumps({"schema": 1, "data": "xnli"} | damage))
+
+    for read in (manifest.read, manifest.add):
+        with pytest.raises(UserError, match=r"manifest\.json is damaged \(.*delete it") as error:
+            read(tmp_path)
+        assert told in str(error.value)
+        assert "\x1b" not in str(error.value)

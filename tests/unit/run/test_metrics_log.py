@@ -82,6 +82,33 @@ def test_rows_that_are_lost_are_told(
     assert rows(path) == ["step,metric,value"]
 
 
+@pytest.mark.parametrize("cut", [1, 5, 9, 11, 12])
+def test_a_row_that_is_cut_is_dropped_when_the_run_goes_on(
+    metrics: MetricsLog, path: Path, cut: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    metrics.log_metrics({"loss": 0.5}, step=1)
+    metrics.log_metrics({"loss": 0.25}, step=2)
+    size = metrics.size
+    path.write_bytes(path.read_bytes()[:-cut])
+    # One goes on behind its checkpoint, another with what is logged once training is over.
+    for resumed in (MetricsLog(path), MetricsLog(path)):
+        if resumed.size < size:
+            resumed.rewind(size)
+        resumed.log_metrics({"loss": 0.125}, step=3)
+
+    assert rows(path) == ["step,metric,value", "1,loss,0.5", "3,loss,0.125", "3,loss,0.125"]
+    assert [one.step for one in read(path.parent)] == [1, 3, 3]
+    assert ("ended within a row" in caplog.text) == (cut < 12)
+
+
+@pytest.mark.parametrize("left", [None, "", "st", "step,metric,value"])
+def test_what_is_appended_stands_below_the_header(path: Path, left: str | None) -> None:
+    if left is not None:
+        path.write_text(left)
+    MetricsLog(path).log_metrics({"loss": 0.5}, step=1)
+    assert rows(path) == ["step,metric,value", "1,loss,0.5"]
+
+
 def test_what_is_logged_is_read_but_for_a_row_that_is_being_written(metrics: MetricsLog, path: Path) -> None:
     assert read(path.parent) == []
     metrics.log_metrics({"loss": 0.5, "a,b": float("inf")}, step=1)
@@ -102,6 +129,10 @@ def test_what_is_logged_is_read_but_for_a_row_that_is_being_written(metrics: Met
         (b"x,loss,0.5", "line 3 (invalid literal for int() with base 10: 'x')"),
         (b"2,loss,x", "line 3 (could not convert string to float: 'x')"),
         (b"2,\xff,0.5", "line 3 ('utf-8' codec can't decode byte 0xff"),
+        (b"2,loss,1e200", "line 3 ('1e200' is farther from zero than 1e+100"),
+        (b"2,loss,-1e308", "line 3 ('-1e308' is farther from zero"),
+        (b"9" * 5000 + b",loss,1", "line 3 (step '9999"),
+        (b"-2,loss,0.5", "line 3 (step '-2' is none of a training"),
     ],
 )
 def test_a_damaged_line_is_named(metrics: MetricsLog, path: Path, line: bytes, told: str) -> None:

@@ -10,7 +10,7 @@ from babelfit.errors import UserError
 from babelfit.rows.read import RowsRead, is_cut
 from babelfit.rows.read import dropped as dropped_rows
 from babelfit.scoring.consistency import align, consistency
-from babelfit.scoring.scores import Consistency, DifferentGold
+from babelfit.scoring.tables import Consistency, DifferentGold
 from babelfit.statistics.sums import Array
 from babelfit.tasks.task import TargetAnswers
 

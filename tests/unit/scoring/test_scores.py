@@ -1,6 +1,7 @@
 """Files of scores say what they are of, older ones are told what they were, and damaged ones are named."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,19 @@ def old(task: Task, **more: Any) -> dict[str, Any]:
     return {"schema": 1, **{key: new[key] for key in kept if key in new}, "languages": languages, **more}
 
 
+SCORED = {"accuracy": 0.5, "f1": 0.5, "examples": 8, "interval": None}
+BINS = {"count": [3, 5], "confidence": [0.5, 0.9], "accuracy": [0.4, 0.8]}
+ALIKE = {
+    "languages": ["en", "de"],
+    "items": 8,
+    "left_out": 0,
+    "different_gold": {"items": 0},
+    "alike": [[1.0, 0.5], [0.5, 1.0]],
+    "alike_if_right": [[1.0, 0.5], [0.5, 1.0]],
+    "all_alike": 0.5,
+    "all_right": 0.5,
+    "all_alike_if_right": {"en": 0.5},
+}
 HIDDEN = {"key": "accuracy", "title": "a", "unit": "percent", "better": "higher", "shown": "nowhere"}
 
 
@@ -110,6 +124,33 @@ def test_an_older_file_has_groups_without_intervals() -> None:
         ({"languages": {"en": {"accuracy": True, "f1": 0.5, "examples": 8, "interval": None}}}, "accuracy"),
         ({"languages": {"en": 0.5}}, "languages.en"),
         ({"task": None}, "it.task"),
+        ({"split": "x/../../../../precious"}, "it.split: String should be a word of letters, digits, - and _"),
+        ({"split": "<meta http-equiv=refresh>"}, "it.split: "),
+        ({"split": "validation"}, "split is 'validation', and the file's name 'test'"),
+        ({"source_languages": ["../en"]}, "it.source_languages.0: "),
+        ({"unscored_languages": ["\x1b[2J"]}, "it.unscored_languages.0: "),
+        ({"contaminated": {"languages": ["<b>"], "why": "x"}}, "it.contaminated.languages.0: "),
+        ({"few_shot": {"k": -1, "languages": None}}, "it.few_shot.k: "),
+        ({"languages": {}}, "it.languages: "),
+        ({"languages": {"\x1b[2J": SCORED}}, "it.languages.'\\x1b[2J'"),
+        ({"languages": {"../../en": SCORED}}, "it.languages."),
+        ({"languages": {"en": SCORED | {"accuracy": 1e200}}}, "no farther from zero"),
+        ({"languages": {"en": SCORED | {"examples": -8}}}, "it.languages.en.examples: "),
+        ({"languages": {"en": SCORED | {"ece": 3}}}, "it.languages.en.ece: "),
+        ({"languages": {"en": SCORED | {"interval": [0.1, 1e300]}}}, "it.languages.en.interval.1: "),
+        ({"languages": {"en": SCORED | {"calibration": BINS | {"count": [1]}}}}, "do not have as many bins"),
+        ({"languages": {"en": SCORED | {"calibration": BINS | {"accuracy": [None, 1]}}}}, "has no confidence or no"),
+        ({"languages": {"en": SCORED | {"confusion": {"labels": ["a"], "counts": []}}}}, "a row and a column for each"),
+        ({"languages": {"en": SCORED | {"confusion": {"labels": [], "counts": []}}}}, "en.confusion.labels: "),
+        (
+            {"languages": {"en": SCORED | {"confusion": {"labels": ["a", "b"], "counts": [[1, 2], [3]]}}}},
+            "for each of the 2 labels",
+        ),
+        ({"consistency": ALIKE | {"alike": [[1.0]]}}, "alike does not have a row and a column for each of the 2"),
+        ({"consistency": ALIKE | {"alike_if_right": []}}, "need a row for each language"),
+        ({"consistency": ALIKE | {"alike": [[1.0, 2.0], [2.0, 1.0]]}}, "it.consistency.alike.0.1"),
+        ({"consistency": ALIKE | {"languages": ["en", "a b"]}}, "it.consistency.languages.1"),
+        ({"resamples": {"number": -1, "of": "items"}}, "it.resamples.number"),
     ],
 )
 def test_what_is_damaged_is_named(tmp_path: Path, change: dict[str, object], told: str) -> None:
@@ -120,6 +161,23 @@ def test_what_is_damaged_is_named(tmp_path: Path, change: dict[str, object], tol
     with pytest.raises(UserError, match=r"test\.json holds no scores .* delete it") as raised:
         score_files.read_all(tmp_path)
     assert told in str(raised.value)
+
+
+def test_a_folder_is_of_one_dataset(tmp_path: Path) -> None:
+    for split, data in (("test", "xnli"), ("validation", "pawsx")):
+        scores = score_files.from_document(made(NLI) | {"split": split, "data": data})
+        score_files.write(scores, tmp_path)
+
+    with pytest.raises(UserError, match=r"validation\.json has scores of 'pawsx' .* move the one that is not its own"):
+        score_files.read_all(tmp_path)
+
+
+def test_scores_are_written_nowhere_else(tmp_path: Path) -> None:
+    scores = score_files.from_document(made(NLI))
+    for split in ("../../precious", "/tmp/precious", "a/b"):
+        with pytest.raises(UserError, match="names no file in"):
+            score_files.write(replace(scores, split=split), tmp_path / "run")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_what_is_not_known_is_left_out() -> None:
