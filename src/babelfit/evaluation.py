@@ -20,12 +20,12 @@ from babelfit.devices.launch import check_devices, num_workers
 from babelfit.devices.lightning import stopped_by_keyboard
 from babelfit.devices.trainer import build_trainer
 from babelfit.encoder.encoder import choose_kernels
-from babelfit.encoder.loading import check_precision, files_read, load_tokenizer
+from babelfit.encoder.loading import check_ids, check_precision, files_read, load_tokenizer
 from babelfit.errors import UserError
 from babelfit.finetuning.finetuner import Finetuner
 from babelfit.heads import HEADS
 from babelfit.heads.labels import label_order
-from babelfit.heads.loading import load_fine_tuned
+from babelfit.heads.loading import check_fine_tuned, load_fine_tuned
 from babelfit.predictions import prediction_files
 from babelfit.reports import sheets, words, writing
 from babelfit.rows.read import RowsRead
@@ -65,6 +65,11 @@ def evaluate(config: EvaluateConfig) -> None:
         seed=0 if trained is None else trained.seed,
         num_workers=num_workers(config.trainer),
         pin_memory=accelerator == "gpu",
+    )
+    task = data.task
+    check_ids(data.tokenizer, model, overrides={})
+    check_fine_tuned(
+        HEADS[task.head], model, label_names=task.labels, label_aliases=task.aliases, max_length=data.max_length
     )
     split = config.split or chosen_split(data)
     data.prepare(split, languages=data.languages)

@@ -97,12 +97,12 @@ def load_weights(path: Path, *, mmap: bool = False) -> Any:
         # Older forms of such files cannot be mapped.
         return torch.load(path, map_location="cpu", weights_only=True, mmap=mmap and zipfile.is_zipfile(path))
     except pickle.UnpicklingError as error:
-        raise UserError(
-            f"{path} holds more than plain data ({refusal(error)}): refused, and nothing in it was run"
-        ) from error
+        code = refused_code(error)
+        what = f"holds more than plain data ({code})" if code else "is damaged, or nothing that torch has written"
+        raise UserError(f"{path} {what}: refused, and nothing in it was run") from error
 
 
-def refusal(error: pickle.UnpicklingError) -> str:
-    """Return in a few words what torch refused to unpickle, without its advice on how to allow it."""
+def refused_code(error: pickle.UnpicklingError) -> str | None:
+    """Return the name of what torch refused to run; None where a file is no pickle of such a kind at all."""
     found = re.search(r"GLOBAL (\S+)", str(error))
-    return found[1] if found else "what is no plain data"
+    return found[1] if found else None
