@@ -45,7 +45,9 @@ def check_shards(folder: Path) -> None:
         try:
             shards = set(json.loads(path.read_text(encoding="utf-8"))["weight_map"].values())
         except (ValueError, RecursionError, KeyError, TypeError, AttributeError) as error:
-            raise UserError(f"{path} is not an index of sharded weights ({type(error).__name__}: {error})") from error
+            raise UserError(
+                f"{path} is not an index of sharded weights ({type(error).__name__}: {error}): download it again"
+            ) from error
         for shard in shards:
             if not isinstance(shard, str) or not re.fullmatch(r"[\w.-]*\w", shard):
                 raise UserError(
@@ -98,8 +100,9 @@ def load_weights(path: Path, *, mmap: bool = False) -> Any:
         return torch.load(path, map_location="cpu", weights_only=True, mmap=mmap and zipfile.is_zipfile(path))
     except pickle.UnpicklingError as error:
         code = refused_code(error)
-        what = f"holds more than plain data ({code})" if code else "is damaged, or nothing that torch has written"
-        raise UserError(f"{path} {what}: refused, and nothing in it was run") from error
+        if code is None:
+            raise UserError(f"{path} is damaged, or nothing that torch has written: refused; copy it again") from error
+        raise UserError(f"{path} holds more than plain data ({code}): refused, and nothing in it was run") from error
 
 
 def refused_code(error: pickle.UnpicklingError) -> str | None:

@@ -1,8 +1,8 @@
 """From a path to a model with a head, ready for ragged batches; what it computes is not here."""
 
 import logging
-from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -72,10 +72,20 @@ def load_model(
             tuned = model.base_model.state_dict()
             model = _built(head, config, path=path, overrides=overrides, on_meta=False)
             model.base_model.load_state_dict(tuned)
-    head.ready(model, max_length=max_length)
+    with _naming(path):
+        head.ready(model, max_length=max_length)
     # from_pretrained switches dropout off, and the Trainer leaves that as it finds it.
     model.train()
     return model
+
+
+@contextmanager
+def _naming(path: str) -> Iterator[None]:
+    """Say of which model it is that something is wrong."""
+    try:
+        yield
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from error
 
 
 def _fits(
@@ -84,7 +94,11 @@ def _fits(
     """Return whether a model's head can go on; raise UserError for one of the same labels in another order."""
     if not head.fits(config, label_names=label_names, aliases=aliases):
         return False
-    if label_names and label_order(config, label_names=label_names, aliases=aliases) != list(range(len(label_names))):
+    order = list(range(len(label_names)))
+    if label_names:
+        with _naming(path):
+            order = label_order(config, label_names=label_names, aliases=aliases)
+    if order != list(range(len(label_names))):
         raise UserError(
             f"{path} has a head with the labels {list((config.id2label or {}).values())}; the data have "
             f"{list(label_names)}: reorder the model's outputs, or start from an encoder without head"
@@ -141,10 +155,8 @@ def check_fine_tuned(
     """Raise UserError where a model's config and the names of its weights say that it is none for these labels."""
     config = load_config(path, overrides={})
     if label_names:
-        try:
+        with _naming(path):
             label_order(config, label_names=label_names, aliases=label_aliases)
-        except UserError as error:
-            raise UserError(f"{path}: {error}") from error
     elif not head.fits(config, label_names=label_names, aliases=label_aliases):
         names = ", ".join(str(name) for name in (config.id2label or {}).values())
         raise UserError(
@@ -171,7 +183,8 @@ def load_fine_tuned(head: Head, path: str, *, max_length: int) -> PreTrainedMode
     model, missing = _from_pretrained(head, folder, path=path, config=config, known=known, keeps_head=True)
     if missing:
         raise UserError(f"{path} has no trained head (no weights for {', '.join(missing)}): fine-tune it first")
-    head.ready(model, max_length=max_length)
+    with _naming(path):
+        head.ready(model, max_length=max_length)
     return model
 
 

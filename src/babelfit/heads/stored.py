@@ -86,7 +86,7 @@ def _is_encoder(name: str, *, prefix: str) -> bool:
 
 def _some(names: list[str] | Shapes) -> str:
     some = list(names)[:NAMED]
-    return ", ".join(some) + (", ..." if len(names) > NAMED else "")
+    return ", ".join(some) + (", ..." if len(names) > NAMED else "") or "nothing"
 
 
 def _size(shape: tuple[int, ...]) -> str:

@@ -101,7 +101,13 @@ class Run:
         if config.resume == "never":
             raise UserError(f"{self.folder} exists and resume=never: choose another name=")
         check_folder(self.folder)
-        return _moved(self.folder, "run", before=asdict(self.config()), after=asdict(config), reads=self._reads)
+        return _moved(
+            self.folder,
+            "holds another run; it differs in",
+            before=asdict(self.config()),
+            after=asdict(config),
+            reads=self._reads,
+        )
 
     @classmethod
     def existing(cls, folder: Path) -> "Run":
@@ -163,14 +169,14 @@ class Run:
 
 
 def _moved(
-    folder: Path, kind: str, *, before: dict[str, Any], after: dict[str, Any], reads: Reads | None
+    folder: Path, told: str, *, before: dict[str, Any], after: dict[str, Any], reads: Reads | None
 ) -> dict[str, str]:
     """Return the new paths of what is the same run or evaluation; raise UserError for another."""
     changed = config_files.differences(before, after)
     moved = reads.moved(folder, before=before, after=after) if changed and reads is not None else {}
     if changed and not moved:
         lines = "\n  ".join(changed)
-        raise UserError(f"{folder} holds another {kind}; it differs in\n  {lines}\nChoose another name=")
+        raise UserError(f"{folder} {told}\n  {lines}\nChoose another name=")
     return moved
 
 
@@ -228,7 +234,8 @@ def opened_evaluation(config: EvaluateConfig, *, data_name: str, reads: Reads | 
         if not path.is_file():
             _save(config, path)
         before = config_files.load(path, EvaluateConfig)
-        if moved := _moved(folder, "evaluation", before=asdict(before), after=asdict(config), reads=reads):
+        told = "holds another evaluation; it differs in"
+        if moved := _moved(folder, told, before=asdict(before), after=asdict(config), reads=reads):
             log_moved(folder, moved)
             _save(with_paths(before, moved), path)
         yield folder

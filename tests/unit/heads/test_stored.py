@@ -1,7 +1,9 @@
 """What the files of weights say by names and shapes: which encoder, whether a head, and of which size."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -173,6 +175,23 @@ def test_a_head_that_is_not_the_data_s_is_known_before_it_is_loaded(
         check_fine_tuned(SEQUENCES, str(folder), label_names=NLI, label_aliases={}, max_length=16)
     assert told in str(refused.value)
     assert str(folder) in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("fields", "told"),
+    [
+        (named(*NLI) | {"label2id": {"entailment": 0, "neutral": 2, "contradiction": 1}}, "contradict each other"),
+        (named(*NLI) | {"pad_token_id": None}, "works in a way that babelfit does not follow"),
+        (named(*NLI[::-1]), "reorder the model's outputs"),
+    ],
+)
+def test_whatever_is_wrong_with_a_model_its_folder_is_named(tmp_path: Path, fields: dict[str, Any], told: str) -> None:
+    folder = edited(with_head(tmp_path / "theirs", 3), "config.json", **fields)
+    if "pad_token_id" in fields:
+        content = json.loads((folder / "config.json").read_text()) | {"pad_token_id": None}
+        (folder / "config.json").write_text(json.dumps(content))
+    with pytest.raises(UserError, match=f"^{folder}.*{told}"):
+        loaded(folder)
 
 
 def test_a_missing_head_and_too_long_sequences_are_known_before_it_is_loaded(tmp_path: Path) -> None:
