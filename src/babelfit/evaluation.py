@@ -21,19 +21,20 @@ from babelfit.devices.launch import check_devices, num_workers
 from babelfit.devices.lightning import stopped_by_keyboard
 from babelfit.devices.trainer import build_trainer
 from babelfit.encoder.encoder import choose_kernels
-from babelfit.encoder.loading import check_precision, files_read, load_tokenizer
+from babelfit.encoder.loading import check_ids, check_precision, files_read, load_tokenizer
 from babelfit.errors import UserError
 from babelfit.finetuning.finetuner import Finetuner
 from babelfit.finetuning.progress import PredictionLines, without_a_bar
 from babelfit.heads import HEADS
 from babelfit.heads.labels import label_order
-from babelfit.heads.loading import load_fine_tuned
+from babelfit.heads.loading import check_fine_tuned, load_fine_tuned
 from babelfit.predictions import prediction_files
 from babelfit.reports import sheets, words, writing
 from babelfit.rows.read import RowsRead
-from babelfit.run import manifest
+from babelfit.run import exported, manifest
+from babelfit.run.moved import Reads
 from babelfit.run.overlap import compare_added
-from babelfit.run.run import Run, opened_evaluation
+from babelfit.run.run import opened_evaluation
 from babelfit.run.run_facts import facts_of
 from babelfit.scoring import scores as score_files
 from babelfit.scoring import scoring
@@ -48,15 +49,7 @@ def evaluate(config: EvaluateConfig) -> None:
     """Score a run's model, or any Hugging Face folder or Hub id with a matching head."""
     if (config.run is None) == (config.model is None):
         raise UserError("give either run=FOLDER or model=FOLDER_OR_HUB_ID")
-    run = None if config.run is None else Run.existing(Path(config.run))
-    if run is not None:
-        status = ranks.from_first(run.status)
-        if status.selected is None or not run.model.exists():
-            dropped = status.state == "complete"
-            missing = "model any more: of a sweep, sweep.keep=best deletes all but the best" if dropped else "model yet"
-            raise UserError(f"{run.folder} has no {missing}: its training is {status.in_words}; start it again first")
-        if status.state != "complete":
-            log.warning("%s is %s: its training is finished, its own evaluation is not", run.folder, status.in_words)
+    run = None if config.run is None else exported.trained_run(Path(config.run))
     trained = None if run is None else run.config()
     chosen = config.data or (None if trained is None else trained.data)
     if chosen is None:
@@ -76,6 +69,11 @@ def evaluate(config: EvaluateConfig) -> None:
         num_workers=num_workers(config.trainer),
         pin_memory=accelerator == "gpu",
     )
+    task = data.task
+    check_ids(data.tokenizer, model, overrides={})
+    check_fine_tuned(
+        HEADS[task.head], model, label_names=task.labels, label_aliases=task.aliases, max_length=data.max_length
+    )
     split = config.split or chosen_split(data)
     data.prepare(split, languages=data.languages)
     # Other data than the run's own are another evaluation: the run's folder speaks of one dataset.
@@ -90,7 +88,10 @@ def evaluate(config: EvaluateConfig) -> None:
     training = Training(data=chosen if trained is None else trained.data, facts=facts)
 
     def opened() -> AbstractContextManager[Path]:
-        return run.locked() if run is not None and own else opened_evaluation(config, data_name=data.data_name)
+        reads = Reads(splits=data.read, models={"model": lambda: files_read(model)})
+        if run is not None and own:
+            return run.locked()
+        return opened_evaluation(config, data_name=data.data_name, reads=reads)
 
     with ranks.enter_on_first(opened) as folder:
         if run is not None and own:

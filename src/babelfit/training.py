@@ -18,7 +18,7 @@ from babelfit.data import MultilingualDataModule
 from babelfit.devices import lightning, preemption, ranks
 from babelfit.devices.memory import return_freed_memory
 from babelfit.devices.trainer import build_trainer
-from babelfit.encoder.loading import files_read
+from babelfit.encoder.loading import ModelFiles, files_read
 from babelfit.errors import UserError
 from babelfit.evaluation import Predictor, Training
 from babelfit.finetuning import tracking
@@ -26,8 +26,9 @@ from babelfit.finetuning.export import export
 from babelfit.finetuning.prepared import Prepared, prepare
 from babelfit.finetuning.progress import ProgressLines, without_a_bar
 from babelfit.finetuning.watching import AtChance, FiniteLoss, Patience
-from babelfit.run import manifest
+from babelfit.run import exported, manifest
 from babelfit.run.metrics_log import MetricsLog, TrainingLog
+from babelfit.run.moved import Reads
 from babelfit.run.overlap import warned_leaks
 from babelfit.run.run import Run
 from babelfit.run.run_facts import facts_of
@@ -58,7 +59,7 @@ def fit(config: TrainConfig) -> None:
     model = prepared.model()
     preemption.answer()
     with (
-        ranks.enter_on_first(lambda: Run.opened(prepared.config)) as run,
+        ranks.enter_on_first(lambda: Run.opened(prepared.config, reads=_reads(prepared))) as run,
         tracking.tracked(prepared.config, run=run) as trackers,
     ):
         files = CheckpointFiles(run.checkpoints)
@@ -225,15 +226,25 @@ def _earlier_outcome(prepared: Prepared, *, run: Run, files: CheckpointFiles) ->
     return Outcome(status.selected, status.rankings) if is_whole else None
 
 
+def _encoder_files(prepared: Prepared) -> ModelFiles:
+    encoder = prepared.config.encoder
+    return files_read(encoder.path, revision=encoder.revision, weights=encoder.pretrained)
+
+
+def _reads(prepared: Prepared) -> Reads:
+    """Return what a run reads, from wherever."""
+    return Reads(splits=prepared.data.read, models={"encoder.path": lambda: _encoder_files(prepared)})
+
+
 def _write_manifest(prepared: Prepared, *, run: Run) -> None:
     """Write what was read; raise UserError where it is no longer what the run was started with."""
-    data, encoder = prepared.data, prepared.config.encoder
+    data = prepared.data
     manifest.add(
         run.folder,
         splits=data.read,
         leaks=warned_leaks(data),
         dataset=data.facts(),
-        encoder=files_read(encoder.path, revision=encoder.revision, weights=encoder.pretrained),
+        encoder=_encoder_files(prepared),
     )
 
 
@@ -242,6 +253,7 @@ def _export_selected(prepared: Prepared, outcome: Outcome, *, run: Run, files: C
     run.set_status("running", selected=outcome.selected, rankings=dict(outcome.rankings))
     if not run.model.exists():
         export(prepared, checkpoints=[files.at(outcome.selected.step)], folder=run.model)
+    exported.record(run)
     files.prune()
     return facts_of(run)
 

@@ -61,6 +61,7 @@ def run(finished: Command) -> Path:
     finished("data.languages=[en]")
     # A stranger's would name whatever files lie there.
     (RUN / "manifest.json").unlink()
+    edit(RUN / "status.json", model={})
     return RUN
 
 

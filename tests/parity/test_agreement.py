@@ -11,7 +11,7 @@ from transformers import PreTrainedModel
 from transformers.models.bert import modeling_bert
 
 from babelfit.encoder import agreement, attention
-from babelfit.encoder.encoder import encode, encode_targets, is_ragged
+from babelfit.encoder.encoder import encode, encode_targets, is_ragged, takes_token_types
 from babelfit.errors import UserError
 from babelfit.heads import HEADS
 
@@ -53,6 +53,43 @@ def test_a_model_of_another_kind_gives_its_own_numbers(kind: str) -> None:
     with torch.no_grad():
         logits = HEADS[HEAD].logits(ours, encode(ours, batch)[batch.targets])
         torch.testing.assert_close(logits, reference(**padded(reference, batch)).logits, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("kind", [*KINDS, "roberta", "distilbert", "modernbert"])
+@pytest.mark.parametrize("places", [[2], [3, 4, 5], [52, 53], [0, 1, 2, 60]])
+def test_text_that_reads_like_padding_gets_the_model_s_own_numbers(kind: str, places: list[int]) -> None:
+    reference, ours = model(kind), model(kind)
+    chosen(ours)
+    batch = ragged([3, 50, 1, 17])
+    batch.input_ids[places] = reference.config.pad_token_id
+    with torch.no_grad():
+        hidden = encode(ours, batch)
+        own = [
+            reference.base_model(
+                input_ids=ids.unsqueeze(0),
+                attention_mask=torch.ones(1, len(ids), dtype=torch.long),
+                **({"token_type_ids": types.unsqueeze(0)} if takes_token_types(reference) else {}),
+            )[0][0]
+            for ids, types in zip(
+                batch.input_ids.split([3, 50, 1, 17]), batch.token_type_ids.split([3, 50, 1, 17]), strict=True
+            )
+        ]
+    torch.testing.assert_close(hidden, torch.cat(own), atol=1e-5, rtol=1e-5)
+
+
+def test_padding_in_text_is_not_counted_where_counting_begins_again_within_a_sequence() -> None:
+    made = model("xlm-roberta")
+    chosen(made)
+    batch = ragged([8])
+    batch.position_ids[:] = torch.tensor([0, 1, 2, 3, 0, 1, 2, 3])
+    batch.input_ids[[1, 6]] = 1
+    rows: list[torch.Tensor] = []
+    table = made.base_model.embeddings.position_embeddings
+    table.register_forward_pre_hook(lambda _, given: rows.append(given[0].flatten()))
+    with torch.no_grad():
+        encode(made, batch)
+
+    assert rows[0].tolist() == [2, 1, 3, 4, 2, 3, 1, 4]
 
 
 @pytest.mark.parametrize("kind", KINDS)

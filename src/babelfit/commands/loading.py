@@ -9,6 +9,7 @@ from babelfit.errors import UserError
 from babelfit.files.untrusted_files import check_folder
 from babelfit.heads.predicting import TextPredictor
 from babelfit.ledger.study import is_sweep
+from babelfit.run import exported
 from babelfit.run.run import CONFIG, EVALUATION, Run, check_kind
 
 
@@ -45,6 +46,7 @@ def load_predictor(folder: Path) -> TextPredictor:
 def _load(run: Run, *, name: str) -> TextPredictor:
     if not run.model.is_dir():
         raise UserError(f"{run.folder} has no model: its training is {run.status().state}")
+    exported.check(run)
     config = run.config()
     return TextPredictor.load(
         str(run.model),

@@ -43,6 +43,9 @@ NEW_IN_2: dict[str, dict[str, Any]] = {
 NEW_IN_3: dict[str, dict[str, Any]] = {"logger": {"tracker": None, "project": "babelfit"}}
 """What versions 1 and 2 did without being asked."""
 
+PATHS = ("data.folder", "encoder.path", "model", "run")
+"""Keys that say where something lies."""
+
 LEFT_IN_3 = ("revision", "train_split", "regime", "few_shot")
 """What is about labelled data, and stood without effect in the data of text, up to version 2."""
 
@@ -66,8 +69,12 @@ def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
 
 
 def identity(values: dict[str, Any]) -> dict[str, Any]:
-    """Return what makes a run the same run, by full key."""
-    return {key: value for key, value in by_full_key(values).items() if _is_identity(key)}
+    """Return what makes a run the same run, by full key; a slash behind a path names no other place."""
+    return {
+        key: value.rstrip("/") or value if key in PATHS and isinstance(value, str) else value
+        for key, value in by_full_key(values).items()
+        if _is_identity(key)
+    }
 
 
 def _is_identity(key: str) -> bool:

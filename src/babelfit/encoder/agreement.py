@@ -100,7 +100,10 @@ def _evaluating(model: PreTrainedModel) -> Iterator[None]:
 
 
 def _probe(model: PreTrainedModel, *, lengths: list[int]) -> RaggedBatch:
-    """Make a batch of random sequences, without the padding token, of random types where the model has several."""
+    """Make a batch of random sequences of random types, where the model has several, each with one padding token in it.
+
+    Text may read like that token, and then it is no padding.
+    """
     generator = torch.Generator().manual_seed(0)
     borders = torch.tensor([0, *lengths]).cumsum(0)
     num_tokens = int(borders[-1])
@@ -108,6 +111,7 @@ def _probe(model: PreTrainedModel, *, lengths: list[int]) -> RaggedBatch:
     padding = getattr(model.config, "pad_token_id", None)
     if padding is not None:
         ids += ids >= padding
+        ids[borders[:-1] + min(lengths) // 2] = padding
     num_types = model.config.type_vocab_size if takes_token_types(model) else 1
     return RaggedBatch(
         input_ids=ids,

@@ -43,7 +43,7 @@ def _hidden(model: PreTrainedModel, batch: RaggedBatch, *, targets: torch.Tensor
     borders = attention.Borders(lengths=batch.lengths, cu_seqlens=batch.cu_seqlens, targets=targets)
     hidden: torch.Tensor
     if is_ragged(model):
-        rows["position_ids"] = batch.position_ids + _first_position(model)
+        rows["position_ids"] = _positions(model, batch)
         (hidden,) = model.base_model(**{name: row.unsqueeze(0) for name, row in rows.items()}, borders=borders)[0]
         return hidden
     # Positions are left to the model, which may count them from the padding.
@@ -52,6 +52,25 @@ def _hidden(model: PreTrainedModel, batch: RaggedBatch, *, targets: torch.Tensor
     padded = {name: whole.padded(row, filler=padding if name == "input_ids" else 0) for name, row in rows.items()}
     hidden = model.base_model(**padded, attention_mask=whole.mask.long())[0]
     return whole.ragged(hidden)
+
+
+def _positions(model: PreTrainedModel, batch: RaggedBatch) -> torch.Tensor:
+    """Return each token's row in the position table, as the model itself would count: (tokens,).
+
+    RoBERTa's kind counts no padding, and text may read like the padding token: that stands where padding does, and what
+    follows it counts on as if it were not there.
+    """
+    first = _first_position(model)
+    positions: torch.Tensor = batch.position_ids
+    if not first:
+        return positions
+    # The position table has padding where the embeddings of tokens have it.
+    is_padding = (batch.input_ids == first - 1).long()
+    so_far = is_padding.cumsum(0)
+    # Before the token at which counting began: a batch has many sequences, and a sequence may begin again within.
+    begins = torch.arange(len(so_far), device=so_far.device) - positions
+    inside = so_far - (so_far - is_padding)[begins]
+    return torch.where(is_padding.bool(), first - 1, positions - inside + first)
 
 
 def take_targets_alone(model: PreTrainedModel) -> bool:

@@ -55,7 +55,9 @@ def check_shards(folder: Path) -> None:
         try:
             shards = set(json.loads(path.read_text(encoding="utf-8"))["weight_map"].values())
         except (ValueError, RecursionError, KeyError, TypeError, AttributeError) as error:
-            raise UserError(f"{path} is not an index of sharded weights ({type(error).__name__}: {error})") from error
+            raise UserError(
+                f"{path} is not an index of sharded weights ({type(error).__name__}: {error}): download it again"
+            ) from error
         for shard in shards:
             if not isinstance(shard, str) or not re.fullmatch(r"[\w.-]*\w", shard):
                 raise UserError(
@@ -124,12 +126,13 @@ def load_weights(path: Path, *, mmap: bool = False) -> Any:
         # Older forms of such files cannot be mapped.
         return torch.load(path, map_location="cpu", weights_only=True, mmap=mmap and zipfile.is_zipfile(path))
     except pickle.UnpicklingError as error:
-        raise UserError(
-            f"{path} holds more than plain data ({refusal(error)}): refused, and nothing in it was run"
-        ) from error
+        code = refused_code(error)
+        if code is None:
+            raise UserError(f"{path} is damaged, or nothing that torch has written: refused; copy it again") from error
+        raise UserError(f"{path} holds more than plain data ({code}): refused, and nothing in it was run") from error
 
 
-def refusal(error: pickle.UnpicklingError) -> str:
-    """Return in a few words what torch refused to unpickle, without its advice on how to allow it."""
+def refused_code(error: pickle.UnpicklingError) -> str | None:
+    """Return the name of what torch refused to run; None where a file is no pickle of such a kind at all."""
     found = re.search(r"GLOBAL (\S+)", str(error))
-    return found[1] if found else "what is no plain data"
+    return found[1] if found else None

@@ -24,6 +24,9 @@ def export(prepared: Prepared, *, checkpoints: Sequence[Path], folder: Path) -> 
     unfinished = folder.with_name(f"{folder.name}.tmp")
     shutil.rmtree(unfinished, ignore_errors=True)
     model.save_pretrained(unfinished)
+    # How the last rows were cut and padded would be saved, too, and depend on whether any were tokenized.
+    prepared.data.tokenizer.backend_tokenizer.no_truncation()
+    prepared.data.tokenizer.backend_tokenizer.no_padding()
     prepared.data.tokenizer.save_pretrained(unfinished)
     atomic_files.rename(unfinished, folder)
 

@@ -17,7 +17,7 @@ from babelfit.datasets.building import build_data, chosen_split
 from babelfit.devices.launch import check_devices, num_workers
 from babelfit.encoder.dropout import take_faster_dropout
 from babelfit.encoder.encoder import choose_kernels, is_ragged
-from babelfit.encoder.loading import check_precision, load_tokenizer
+from babelfit.encoder.loading import check_ids, check_precision, load_tokenizer
 from babelfit.errors import UserError
 from babelfit.finetuning.finetuner import Finetuner
 from babelfit.finetuning.recipe import Recipe
@@ -84,19 +84,8 @@ class Prepared:
         It is a function of config and data: random weights follow from the seed. Without weights it is on the meta
         device.
         """
-        config = self.config
-        seed_everything(config.seed, verbose=False)
-        return load_model(
-            HEADS[config.head.name],
-            config.encoder.path,
-            revision=config.encoder.revision,
-            pretrained=config.encoder.pretrained,
-            overrides=config.encoder.overrides,
-            label_names=self.data.task.labels,
-            label_aliases=self.data.task.aliases,
-            max_length=self.data.max_length,
-            without_weights=without_weights,
-        )
+        seed_everything(self.config.seed, verbose=False)
+        return _whole_model(self.config, data=self.data, without_weights=without_weights)
 
     def model(self, *, without_weights: bool = False) -> PreTrainedModel:
         """Build the model to train: the whole one, changed as the configuration asks."""
@@ -136,16 +125,34 @@ class Prepared:
         )
 
 
+def _whole_model(config: TrainConfig, *, data: MultilingualDataModule, without_weights: bool) -> PreTrainedModel:
+    """Build the model for these data, of which no row need be read."""
+    return load_model(
+        HEADS[config.head.name],
+        config.encoder.path,
+        revision=config.encoder.revision,
+        pretrained=config.encoder.pretrained,
+        overrides=config.encoder.overrides,
+        label_names=data.task.labels,
+        label_aliases=data.task.aliases,
+        max_length=data.max_length,
+        without_weights=without_weights,
+    )
+
+
 def prepare(config: TrainConfig) -> Prepared:
     """Read and tokenize all that a run reads; raise UserError for most of what can be wrong with a configuration."""
     # First what no machine can do, then what this one cannot.
     check_precision(config.encoder.path, revision=config.encoder.revision, precision=str(config.trainer.precision))
     accelerator = check_devices(config.trainer, precision=str(config.trainer.precision))
+    encoder = config.encoder
+    tokenizer = load_tokenizer(encoder.path, revision=encoder.revision)
+    check_ids(tokenizer, encoder.path, revision=encoder.revision, overrides=encoder.overrides)
     data = build_data(
         config.data,
         head=config.head.name,
         languages=config.data.languages,
-        tokenizer=load_tokenizer(config.encoder.path, revision=config.encoder.revision),
+        tokenizer=tokenizer,
         tokens_per_device=config.trainer.tokens_per_device,
         batch_size=config.optimization.batch_size,
         seed=config.seed,
@@ -162,6 +169,8 @@ def prepare(config: TrainConfig) -> Prepared:
         compare=config.checkpoint.compare,
     )
     _warn(config, data=data)
+    # What config.json and the headers of weights say is known before any row is read.
+    _whole_model(config, data=data, without_weights=True)
     # All data are read before anything is trained, so that a missing file is known now and not after the last step.
     data.prepare("train", languages=data.trained_languages)
     data.check_selectable()

@@ -1,6 +1,6 @@
 """Heads for labels: one of each sequence, from its first token, or one of each word, from its first subword."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, final
 
@@ -11,7 +11,7 @@ from transformers import PreTrainedConfig, PreTrainedModel
 from babelfit.batches.ragged import NO_LABEL, RaggedBatch
 from babelfit.encoder.encoder import encode_targets
 from babelfit.heads.head import Head, Outputs, own_logits
-from babelfit.heads.labels import name_outputs
+from babelfit.heads.labels import has_labels, name_outputs
 
 
 def summed_loss(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
@@ -26,6 +26,10 @@ class Classification(Head):
     """One of several labels for each target; its outputs are `logits`, (targets, labels)."""
 
     model_class: Any
+
+    def fits(self, config: PreTrainedConfig, *, label_names: Sequence[str], aliases: Mapping[str, str]) -> bool:
+        """Return whether the outputs have the labels' names, in whatever order."""
+        return has_labels(config, label_names=label_names, aliases=aliases)
 
     def configure(self, config: PreTrainedConfig, *, label_names: Sequence[str]) -> None:
         """Name the outputs as the labels."""

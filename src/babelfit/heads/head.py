@@ -5,7 +5,7 @@ come from a ragged batch.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -25,6 +25,10 @@ class Head(ABC):
     model_class: Any
     pretrained_for: str | None = None
     """What an encoder's own checkpoint has such a head for, if it has: without it, that is worth a warning."""
+
+    @abstractmethod
+    def fits(self, config: PreTrainedConfig, *, label_names: Sequence[str], aliases: Mapping[str, str]) -> bool:
+        """Return whether a model's outputs, as its config says what they are, are those of such a head."""
 
     @abstractmethod
     def configure(self, config: PreTrainedConfig, *, label_names: Sequence[str]) -> None:

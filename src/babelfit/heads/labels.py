@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from transformers import PreTrainedConfig
 
+from babelfit.encoder.label_tables import UNNAMED
 from babelfit.errors import UserError
 
 
@@ -30,14 +31,16 @@ def label_order(config: PreTrainedConfig, *, label_names: Sequence[str], aliases
 
 
 def name_outputs(config: PreTrainedConfig, names: Sequence[str]) -> None:
-    """Name the outputs of a model in its config, in this order."""
+    """Name the outputs of a model in its config, in this order; they are those of one label each."""
     config.id2label = dict(enumerate(names))
     config.label2id = {name: label_id for label_id, name in enumerate(names)}
+    # By what another task has left there, `pipeline` would choose how it makes numbers of these outputs.
+    config.problem_type = None
 
 
 def has_own_labels(config: PreTrainedConfig) -> bool:
     """Return whether a model's labels have names, rather than the LABEL_0, LABEL_1 that stand for none."""
-    return any(not str(name).startswith("LABEL_") for name in (config.id2label or {}).values())
+    return any(not str(name).startswith(UNNAMED) for name in (config.id2label or {}).values())
 
 
 def has_labels(config: PreTrainedConfig, *, label_names: Sequence[str], aliases: Mapping[str, str]) -> bool:

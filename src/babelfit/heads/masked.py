@@ -1,6 +1,6 @@
 """The head of a masked language model: the token under each mask, from all that its embeddings have rows for."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, final
 
 import torch
@@ -58,6 +58,10 @@ class MaskedTokens(Head):
 
     model_class = AutoModelForMaskedLM
     pretrained_for = "masked tokens"
+
+    def fits(self, config: PreTrainedConfig, *, label_names: Sequence[str], aliases: Mapping[str, str]) -> bool:
+        """Return that they are: the outputs are ids of the vocabulary, which have no labels."""
+        return True
 
     def configure(self, config: PreTrainedConfig, *, label_names: Sequence[str]) -> None:
         """Name no outputs, whatever another task has called its own."""

@@ -14,10 +14,10 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast
 from babelfit.batches.ragged import Examples
 from babelfit.batches.steps import EvaluationBatches
 from babelfit.encoder.encoder import choose_kernels
-from babelfit.encoder.loading import load_tokenizer
+from babelfit.encoder.loading import check_ids, load_tokenizer
 from babelfit.heads import HEADS
 from babelfit.heads.labels import label_order
-from babelfit.heads.loading import load_fine_tuned
+from babelfit.heads.loading import check_fine_tuned, load_fine_tuned
 from babelfit.tasks import Task
 
 OF_TOKENS = ("input_ids", "token_type_ids", "windows", "targets")
@@ -39,6 +39,10 @@ class TextPredictor:
         """Load a fine-tuned model, onto the GPU where there is one; raise UserError where it is none for this task."""
         tokenizer = load_tokenizer(path)
         task.check_tokenizer(tokenizer)
+        check_ids(tokenizer, path, overrides={})
+        check_fine_tuned(
+            HEADS[task.head], path, label_names=task.labels, label_aliases=task.aliases, max_length=max_length
+        )
         model = load_fine_tuned(HEADS[task.head], path, max_length=max_length)
         choose_kernels(model, attention_kernel="auto", compiled=False)
         order = label_order(model.config, label_names=task.labels, aliases=task.aliases) if task.labels else None

@@ -1,6 +1,6 @@
 """One number for each sequence, from its first token: the sequence classification head with a single output."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import final
 
 import torch
@@ -20,6 +20,10 @@ class Regression(Head):
     """One number for each target; its outputs are `value`, (targets,)."""
 
     model_class = AutoModelForSequenceClassification
+
+    def fits(self, config: PreTrainedConfig, *, label_names: Sequence[str], aliases: Mapping[str, str]) -> bool:
+        """Return whether there is a single output that is a number, whatever it is called."""
+        return config.num_labels == 1 and config.problem_type in (None, "regression")
 
     def configure(self, config: PreTrainedConfig, *, label_names: Sequence[str]) -> None:
         """Ask for a single output, which is a number and no label's."""

@@ -73,7 +73,8 @@ def _metadata(
     scored = dict.fromkeys(language for scores in all_scores for language in scores.languages)
     is_synthetic = any(scores.synthetic for scores in all_scores)
     path = config.encoder.path
-    on_the_hub = config.encoder.pretrained and re.fullmatch(r"[\w.-]+(/[\w.-]+)?", path) and not Path(path).exists()
+    # A name without an owner is that of the bundled encoder, which the Hub does not have.
+    on_the_hub = config.encoder.pretrained and re.fullmatch(r"[\w.-]+/[\w.-]+", path) and not Path(path).exists()
     return ModelCardData(
         model_name=config.name,
         # Of the data and of the encoder it follows which one it may be: the user's to say.

@@ -24,6 +24,7 @@ from babelfit.files.lock import FILE as LOCK
 from babelfit.files.lock import holder, locked
 from babelfit.files.untrusted_files import check_folder
 from babelfit.run import metrics, status
+from babelfit.run.moved import Reads, log_moved, with_paths
 from babelfit.run.status import Facts, Status
 
 log = logging.getLogger(__name__)
@@ -51,32 +52,35 @@ UNFINISHED = {f"{CONFIG}.tmp", LOCK}
 class Run:
     """One run's folder and the files in it that are about the run itself."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, reads: Reads | None = None) -> None:
         self.folder = folder
         self.checkpoints = folder / "checkpoints"
         self.model = folder / "model"
         self.metrics = folder / metrics.FILE
+        self._reads = reads
         self._status: Status | None = None  # while this process writes it
 
     @classmethod
     @contextmanager
-    def opened(cls, config: TrainConfig) -> Iterator["Run"]:
+    def opened(cls, config: TrainConfig, *, reads: Reads | None = None) -> Iterator["Run"]:
         """Make the folder of this configuration's run, or come back to it, and work in it alone.
 
         status.json is right while the run goes on and however it ends. Raises UserError where the folder holds another
-        run, or something that is no run, or where another process works in it.
+        run, or something that is no run, or where another process works in it. What is read may lie elsewhere than
+        before, where it is known to be the same.
         """
-        run = cls(OUTPUTS / config.name)
+        run = cls(OUTPUTS / config.name, reads=reads)
         run._check(config)
         before = run.status()
         run.folder.mkdir(parents=True, exist_ok=True)
         with locked(run.folder):
             # Again, now that nobody else can make a run here.
-            run._check(config)
+            moved = run._check(config)
             if not (run.folder / CONFIG).exists():
-                temporary = run.folder / f"{CONFIG}.tmp"
-                config_files.save(config, temporary)
-                atomic_files.rename(temporary, run.folder / CONFIG)
+                _save(config, run.folder / CONFIG)
+            elif moved:
+                log_moved(run.folder, moved)
+                _save(with_paths(run.config(), moved), run.folder / CONFIG)
             if before.state == "killed":
                 log.warning("%s: %s; going on", run.folder, before.why)
             if before.state == "complete":
@@ -90,17 +94,21 @@ class Run:
                     status.write(before, run.folder)
                 raise
 
-    def _check(self, config: TrainConfig) -> None:
-        """Raise UserError unless this configuration may work in the folder; touch nothing."""
+    def _check(self, config: TrainConfig) -> dict[str, str]:
+        """Raise UserError unless this configuration may work in the folder, and return its new paths; touch nothing."""
         check_place(self.folder)
         if not self.folder.exists() or {path.name for path in self.folder.iterdir()} <= UNFINISHED:
-            return
+            return {}
         if config.resume == "never":
             raise UserError(f"{self.folder} exists and resume=never: choose another name=")
         check_folder(self.folder)
-        if changed := config_files.differences(asdict(self.config()), asdict(config)):
-            lines = "\n  ".join(changed)
-            raise UserError(f"{self.folder} holds another run; it differs in\n  {lines}\nChoose another name=")
+        return _moved(
+            self.folder,
+            "holds another run; it differs in",
+            before=asdict(self.config()),
+            after=asdict(config),
+            reads=self._reads,
+        )
 
     @classmethod
     def existing(cls, folder: Path) -> "Run":
@@ -161,6 +169,24 @@ class Run:
         self.set_status("complete")
 
 
+def _moved(
+    folder: Path, told: str, *, before: dict[str, Any], after: dict[str, Any], reads: Reads | None
+) -> dict[str, str]:
+    """Return the new paths of what is the same run or evaluation; raise UserError for another."""
+    changed = config_files.differences(before, after)
+    moved = reads.moved(folder, before=before, after=after) if changed and reads is not None else {}
+    if changed and not moved:
+        lines = "\n  ".join(changed)
+        raise UserError(f"{folder} {told}\n  {lines}\nChoose another name=")
+    return moved
+
+
+def _save(config: TrainConfig | EvaluateConfig, path: Path) -> None:
+    temporary = path.with_name(f"{path.name}.tmp")
+    config_files.save(config, temporary)
+    atomic_files.rename(temporary, path)
+
+
 def check_kind(folder: Path) -> None:
     """Raise UserError for a folder that holds neither a run nor an evaluation."""
     if not any((folder / name).is_file() for name in (CONFIG, EVALUATION)):
@@ -195,10 +221,11 @@ def evaluation_folder(config: EvaluateConfig, *, data_name: str) -> Path:
 
 
 @contextmanager
-def opened_evaluation(config: EvaluateConfig, *, data_name: str) -> Iterator[Path]:
+def opened_evaluation(config: EvaluateConfig, *, data_name: str, reads: Reads | None = None) -> Iterator[Path]:
     """Make the folder of an evaluation outside any run, or come back to it, and work in it alone.
 
-    Raises UserError if it holds another evaluation, or something else, or another process works in it.
+    Raises UserError if it holds another evaluation, or something else, or another process works in it. What is read may
+    lie elsewhere than before, where it is known to be the same.
     """
     folder = evaluation_folder(config, data_name=data_name)
     check_place(folder)
@@ -209,12 +236,12 @@ def opened_evaluation(config: EvaluateConfig, *, data_name: str) -> Iterator[Pat
     check_folder(folder)
     with locked(folder):
         if not path.is_file():
-            temporary = path.with_name(f"{path.name}.tmp")
-            config_files.save(config, temporary)
-            atomic_files.rename(temporary, path)
-        if changed := config_files.differences(asdict(config_files.load(path, EvaluateConfig)), asdict(config)):
-            lines = "\n  ".join(changed)
-            raise UserError(f"{folder} holds another evaluation; it differs in\n  {lines}\nChoose another name=")
+            _save(config, path)
+        before = config_files.load(path, EvaluateConfig)
+        told = "holds another evaluation; it differs in"
+        if moved := _moved(folder, told, before=asdict(before), after=asdict(config), reads=reads):
+            log_moved(folder, moved)
+            _save(with_paths(before, moved), path)
         yield folder
 
 

@@ -38,6 +38,7 @@ class Status:
     selected: Selected | None = None  # once its training is over
     rankings: dict[str, Annotated[list[Ranked], Field(min_length=1)]] = field(default_factory=dict)
     objectives: dict[str, Number] = field(default_factory=dict)
+    model: dict[str, str] = field(default_factory=dict)  # SHA-256 of the exported files, by name
 
     @property
     def in_words(self) -> str:
@@ -51,6 +52,7 @@ class Facts(TypedDict, total=False):
     selected: Selected
     rankings: dict[str, list[Ranked]]
     objectives: dict[str, float]
+    model: dict[str, str]
 
 
 def read(folder: Path) -> Status:

@@ -1,5 +1,6 @@
 """The mean of checkpoints is that of their weights; one alone is as it is; changes are undone last to first."""
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -64,13 +65,17 @@ class Step:
 def test_changes_are_undone_last_to_first(tmp_path: Path) -> None:
     model = tiny.model("bert")
     checkpoint = written(tmp_path, 1, **model.state_dict())
+    used = tiny.tokenizer("bert")
+    used("a text", truncation=True, padding="max_length", max_length=3)
     prepared: Any = SimpleNamespace(
         whole_model=lambda: tiny.model("bert"),
         changes=(Step(factor=2.0, shift=0.0), Step(factor=1.0, shift=1.0)),
-        data=SimpleNamespace(tokenizer=SimpleNamespace(save_pretrained=lambda folder: None)),
+        data=SimpleNamespace(tokenizer=used),
     )
     export(prepared, checkpoints=[checkpoint], folder=tmp_path / "model")
 
     exported = load_file(tmp_path / "model" / "model.safetensors")
     for name, value in model.state_dict().items():
         torch.testing.assert_close(exported[name], 2 * (value + 1), msg=name)
+    tokenizer = json.loads((tmp_path / "model" / "tokenizer.json").read_text())
+    assert (tokenizer["truncation"], tokenizer["padding"]) == (None, None), "of the last text"

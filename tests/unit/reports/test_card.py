@@ -61,8 +61,9 @@ def test_the_hub_reads_each_language_s_scores(tmp_path: Path, config: TrainConfi
 def test_the_base_model_is_one_of_the_hub_with_its_weights(tmp_path: Path, config: TrainConfig) -> None:
     random = replace(config, encoder=replace(config.encoder, pretrained=False))
     local = replace(config, encoder=replace(config.encoder, path=str(tmp_path)))
+    bundled = replace(config, encoder=replace(config.encoder, path="mini"))
 
-    for other in (random, local):
+    for other in (random, local, bundled):
         assert written(tmp_path, other, SCORES).data.base_model is None
 
 
