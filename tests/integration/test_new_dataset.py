@@ -55,7 +55,8 @@ def test_the_four_steps_give_a_dataset(train: Callable[..., Any], questions: Pat
     assert outcome.status == 0, outcome.err
     scores = json.loads(Path("outputs/questions-mini/scores/test.json").read_text())
     assert {language: values["examples"] for language, values in scores["languages"].items()} == {"en": 3, "sw": 3}
-    assert "rows" not in outcome.err, "a whole copy is not doubted, and tokens are kept"
+    said = outcome.err.replace("rows/s", "")
+    assert "rows" not in said, "a whole copy is not doubted, and tokens are kept"
 
 
 def test_its_rows_are_read_in_each_layout(questions: Path) -> None:

@@ -82,7 +82,8 @@ def test_batches_are_moved_while_the_device_computes(
     to = RaggedBatch.to
 
     def noted(self: RaggedBatch, device: Any, **options: Any) -> RaggedBatch:
-        moved.append(options)
+        if torch.device(device).type != "meta":  # where nothing computes
+            moved.append(options)
         return to(self, device, **options)
 
     monkeypatch.setattr(RaggedBatch, "to", noted)

@@ -52,12 +52,11 @@ UNFINISHED = {f"{CONFIG}.tmp", LOCK}
 class Run:
     """One run's folder and the files in it that are about the run itself."""
 
-    def __init__(self, folder: Path, *, reads: Reads | None = None) -> None:
+    def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.checkpoints = folder / "checkpoints"
         self.model = folder / "model"
         self.metrics = folder / metrics.FILE
-        self._reads = reads
         self._status: Status | None = None  # while this process writes it
 
     @classmethod
@@ -69,13 +68,13 @@ class Run:
         run, or something that is no run, or where another process works in it. What is read may lie elsewhere than
         before, where it is known to be the same.
         """
-        run = cls(OUTPUTS / config.name, reads=reads)
-        run._check(config)
+        run = cls(OUTPUTS / config.name)
+        run._check(config, reads=reads)
         before = run.status()
         run.folder.mkdir(parents=True, exist_ok=True)
         with locked(run.folder):
             # Again, now that nobody else can make a run here.
-            moved = run._check(config)
+            moved = run._check(config, reads=reads)
             if not (run.folder / CONFIG).exists():
                 _save(config, run.folder / CONFIG)
             elif moved:
@@ -94,7 +93,7 @@ class Run:
                     status.write(before, run.folder)
                 raise
 
-    def _check(self, config: TrainConfig) -> dict[str, str]:
+    def _check(self, config: TrainConfig, *, reads: Reads | None) -> dict[str, str]:
         """Raise UserError unless this configuration may work in the folder, and return its new paths; touch nothing."""
         check_place(self.folder)
         if not self.folder.exists() or {path.name for path in self.folder.iterdir()} <= UNFINISHED:
@@ -107,7 +106,7 @@ class Run:
             "holds another run; it differs in",
             before=asdict(self.config()),
             after=asdict(config),
-            reads=self._reads,
+            reads=reads,
         )
 
     @classmethod
